@@ -1,0 +1,6 @@
+"""The part that decides: a definition, a marking, and one function between records and commands.
+
+Imports the standard library and :mod:`flowkit.errors` only. It reads no clock,
+draws no random number and does no I/O, so the same records on a fresh marking
+give the same commands, live or replayed.
+"""

@@ -1,0 +1,47 @@
+"""What to do next: orders from the core, imperative and never stored.
+
+A :class:`~flowkit.core.marking.Firing` among the commands means: start it.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from flowkit.core.marking import Firing
+
+__all__ = ["Cancel", "Command", "End", "Firing", "Fault", "Report", "Status", "Wait"]
+
+Status = Literal["completed", "failed", "cancelled"]
+
+
+class Cancel(NamedTuple):
+    """Cancel and join these firings; nothing of them counts any more."""
+
+    firings: tuple[Firing, ...]
+
+
+class Fault(NamedTuple):
+    """The run fails for a reason of its own, not of a step."""
+
+    error: Exception
+
+
+class Report(NamedTuple):
+    """Tell observers; the run goes on. ``kind`` is ``unheard`` or ``stuck``."""
+
+    kind: Literal["unheard", "stuck"]
+    step: str
+    text: str
+
+
+class Wait(NamedTuple):
+    """Nothing to do until something outside happens."""
+
+
+class End(NamedTuple):
+    """The run is over."""
+
+    status: Status
+
+
+Command = Firing | Cancel | Fault | Report | Wait | End

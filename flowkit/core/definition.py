@@ -1,0 +1,154 @@
+"""The one graph: what may happen in a flow, as plain data.
+
+A :class:`Definition` holds names, never functions, so it can be stored, drawn,
+compared and checked without the class it came from. Three rules of this file:
+
+1. Everything here is frozen; equal graphs are equal values.
+2. A leaf names a source; a join combines leaves or joins. Nothing else triggers.
+3. ``labels`` are declared by the author; what reading the source suggests is for
+   pictures and hints only and is not part of the graph.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LeafKind = Literal["step", "name", "event", "failed"]
+JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
+Rest = Literal["ignore", "block", "cancel"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """One source that can trigger a step.
+
+    Attributes:
+        name: of the step, label or event.
+        kind: ``step`` a finished step of this flow; ``name`` a router's label or
+            any name from outside; ``event`` an outside event; ``failed`` a step
+            that failed.
+        key: events only: the payload or state field that correlates events with
+            runs, ``"<function>"`` if a callable reads it, else None.
+        transient: events only: lost unless taken at once.
+        optional: events only: does not keep a run waiting.
+    """
+
+    name: str
+    kind: LeafKind = "name"
+    key: str | None = None
+    transient: bool = False
+    optional: bool = False
+
+    def __str__(self) -> str:
+        if self.kind == "event":
+            return f"event({self.name!r})"
+        return f"{self.name}.failed" if self.kind == "failed" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """A condition over several inputs.
+
+    Attributes:
+        kind: which condition the author wrote.
+        inputs: leaves or inner joins, in the order written.
+        need: how many inputs must have arrived; for ``times`` how many tokens of
+            its single input.
+        rest: what happens to the inputs that did not make it.
+    """
+
+    kind: JoinKind
+    inputs: tuple[Condition, ...]
+    need: int = 1
+    rest: Rest = "ignore"
+
+    def __str__(self) -> str:
+        inner = ", ".join(map(str, self.inputs))
+        if self.kind == "times":
+            return f"times({self.need}, {inner})"
+        if self.kind == "any_of":
+            rest = "" if self.rest == "ignore" else f", rest={self.rest!r}"
+            return f"any_of({self.need}, {inner}{rest})"
+        name = {"and": "and_", "or": "or_"}.get(self.kind, self.kind)
+        return f"{name}({inner})"
+
+
+Condition = Leaf | Join
+
+
+def leaves(condition: Condition | None) -> Iterator[Leaf]:
+    """Every leaf of a condition, left to right."""
+    if isinstance(condition, Leaf):
+        yield condition
+    elif condition is not None:
+        for inner in condition.inputs:
+            yield from leaves(inner)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A unit of user code and what triggers it.
+
+    Attributes:
+        name: the method's name, unique in the flow.
+        start: begins a run.
+        conditional: a start with a condition of its own: an event, which begins
+            one run each, or a label, to which it reacts.
+        router: its result is a label, or several, that others listen to.
+        trigger: what makes it ready; None for a plain start.
+        labels: a router's declared labels; None if nothing declares them.
+        single: the declared return type allows one label at a time.
+        max_firings: most firings of this step in a run; None takes the flow's.
+        is_async: the method is a coroutine function.
+        doc: first paragraph of the docstring.
+        file: source file, as the interpreter knows it.
+        line: line of the definition in ``file``; 0 if unknown.
+    """
+
+    name: str
+    start: bool = False
+    conditional: bool = False
+    router: bool = False
+    trigger: Condition | None = None
+    labels: tuple[str, ...] | None = None
+    single: bool = False
+    max_firings: int | None = None
+    is_async: bool = False
+    doc: str = ""
+    file: str = field(default="", compare=False)
+    line: int = field(default=0, compare=False)
+
+    @property
+    def place(self) -> str:
+        """``file:line`` of the step, the file without its folders."""
+        if not self.file:
+            return "unknown place"
+        return f"{self.file.replace(chr(92), '/').rsplit('/', 1)[-1]}:{self.line}"
+
+    @property
+    def begins_on_event(self) -> bool:
+        """Whether an outside event begins a run at this step."""
+        return self.conditional and any(leaf.kind == "event" for leaf in leaves(self.trigger))
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A flow's graph: its name and its steps in the order they were written."""
+
+    name: str
+    steps: tuple[Step, ...] = ()
+    max_firings: int = 100
+    strict: bool = False
+
+    def step(self, name: str) -> Step | None:
+        """The step of that name, or None."""
+        return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of all steps."""
+        return frozenset(step.name for step in self.steps)

@@ -1,0 +1,323 @@
+"""The machine: one record in, commands out.
+
+:func:`decide` looks its handler up by the record's type and changes nothing but
+the marking. The rules are R1-R15 of ``docs/explanation/semantics.md``; what a
+record does is short:
+
+- a finished step's name and labels become tokens, tokens become firings (R1-R9);
+- a failed step without a ``.failed`` listener ends the run, siblings cancelled;
+- nothing live: the run waits for what is outside, or is over (R14).
+
+The common case, one plain listener behind a step and nothing watched, takes a
+handful of dictionary operations and builds one firing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.commands import Cancel, Command, End, Fault, Report, Wait
+from flowkit.core.ending import awaited, stuck_text
+from flowkit.core.marking import NOTHING, Firing, Marking, Token
+from flowkit.core.records import (
+    EventReceived,
+    Record,
+    RunAborted,
+    RunCancelled,
+    RunStarted,
+    RunStopped,
+    StepFailed,
+    StepFinished,
+)
+from flowkit.core.rounds import arrive, fire, mutual, settle
+from flowkit.errors import RunawayError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowkit.core.net import Edge, Net, Node
+
+__all__ = ["decide"]
+
+
+def decide(net: Net, marking: Marking, record: Record) -> Sequence[Command]:
+    """What to do after ``record``; the marking moves on.
+
+    The same records on a fresh marking give the same commands. A record of a
+    firing that is not live any more (cancelled, or ended before) does nothing.
+    """
+    return _HANDLERS[type(record)](net, marking, record)
+
+
+def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command]:
+    name = record.event
+    nodes = net.kickoff_starts() if name is None else net.event_starts(name)
+    payloads = record.payloads or {}
+    out: list[Command] = []
+    for node in sorted(nodes, key=lambda node: not node.router):
+        payload = payloads.get(node.name)
+        if len(nodes) == 1:
+            token = Token(name or "", payload, 0, NOTHING)
+        else:
+            token = _token(marking, name or "", payload, None, -1)
+        fire(marking, node, token, out)
+    return out or _rest(net, marking, out)
+
+
+def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Command]:
+    firing = marking.live.pop(record.firing, None)
+    if firing is None:
+        return ()
+    node = firing.node
+    marking.seen[node.index] += 1
+    labels = record.labels
+    if node.router:
+        marking.routes[node.index] = labels
+        if not node.done and len(labels) == 1:
+            edges = net.by_name.get(labels[0], ())
+            if len(edges) == 1 and not node.serial:
+                edge = edges[0]
+                if not marking.watched and _direct(marking, edge):
+                    return _one(net, marking, edge, labels[0], labels[0], firing)
+    elif node.solo is not None and not node.serial:
+        edge = node.solo
+        if not marking.watched and _direct(marking, edge):
+            return _one(net, marking, edge, node.name, record.output, firing)
+    return _deliver(net, marking, firing, record)
+
+
+def _direct(marking: Marking, edge: Edge) -> bool:
+    """Whether one token on this edge is one firing, with no round to keep.
+
+    A round of an ``or_`` opens, fires and closes in one settle when nothing else
+    is live or parked, so it need not exist.
+    """
+    trigger = edge.trigger
+    if trigger is None:
+        return True
+    return trigger.shortcut and not marking.live and not marking.rounds
+
+
+def _one(
+    net: Net, marking: Marking, edge: Edge, name: str, payload: Any, source: Firing
+) -> Sequence[Command]:
+    node = edge.node
+    index = node.index
+    fired = marking.fired
+    if fired[index] >= node.limit or node.serial:
+        token = _token(marking, name, payload, source, -1)
+        out: list[Command] = []
+        return _checked(net, marking, _fire(net, marking, node, token, out))
+    fired[index] += 1
+    number = marking.next_firing
+    marking.next_firing = number + 1
+    firing = Firing(number, node, name, payload, source.past)
+    marking.live[number] = firing
+    return (firing,)
+
+
+def _deliver(
+    net: Net, marking: Marking, firing: Firing, record: StepFinished
+) -> Sequence[Command]:
+    out: list[Command] = []
+    node = firing.node
+    if node.serial:
+        _next_in_line(marking, node, out)
+    if node.done:
+        token = _token(marking, node.name, record.output, firing, -1)
+        _spread(net, marking, node.done, token, out)
+    for label in record.labels:
+        edges = net.by_name.get(label)
+        if edges:
+            token = _token(marking, label, label, firing, node.index)
+            _spread(net, marking, edges, token, out)
+        else:
+            text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
+            out.append(Report("unheard", node.name, text))
+    return _checked(net, marking, out)
+
+
+def _next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
+    """The next event of a listener that takes one at a time."""
+    line = (marking.queued or {}).get(node.index)
+    if line:
+        marking.fired[node.index] += 1
+        out.append(line.popleft())
+
+
+def _token(
+    marking: Marking, name: str, payload: Any, source: Firing | None, router: int
+) -> Token:
+    seq = marking.next_token
+    marking.next_token = seq + 1
+    if source is None:
+        return Token(name, payload, seq, NOTHING, -1, router)
+    return Token(name, payload, seq, source.past, source.id, router)
+
+
+def _spread(
+    net: Net,
+    marking: Marking,
+    edges: tuple[Edge, ...],
+    token: Token,
+    out: list[Command],
+) -> None:
+    """A copy of the token to every listener, routers first (R1)."""
+    for edge in edges:
+        if edge.trigger is None:
+            _fire(net, marking, edge.node, token, out)
+        else:
+            arrive(marking, edge.trigger, edge.slot, token, out)
+
+
+def _fire(
+    net: Net, marking: Marking, node: Node, token: Token, out: list[Command]
+) -> list[Command]:
+    fire(marking, node, token, out, past=token.past)
+    return out
+
+
+def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
+    """Settle, then stop a runaway, then see whether anything is left."""
+    if marking.watched:
+        settle(marking, out)
+    for command in out:
+        if type(command) is Firing:
+            node = command.node
+            if marking.fired[node.index] > node.limit:
+                return _fault(net, marking, _runaway(net, node))
+    if marking.live:
+        return out
+    return _rest(net, marking, out)
+
+
+def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
+    """Nothing is live: a waiting join moves, or the run waits, or it ends (R14)."""
+    while not marking.live and marking.rounds and mutual(marking, out):
+        settle(marking, out)
+    if marking.live:
+        return _checked(net, marking, out)
+    if awaited(net, marking):
+        marking.status = "waiting"
+        return (*out, Wait())
+    stuck = [
+        Report("stuck", each.trigger.node.name, stuck_text(net, marking, each))
+        for each in marking.parked()
+    ]
+    if stuck and net.definition.strict:
+        from flowkit.errors import StuckError  # the strict end is the rare one
+
+        text = " ".join(report.text for report in stuck)
+        return (*out, *stuck, *_fault(net, marking, StuckError(text)))
+    marking.status = "completed"
+    return (*out, *stuck, End("completed"))
+
+
+def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]:
+    firing = marking.live.pop(record.firing, None)
+    if firing is None:
+        return ()
+    node = firing.node
+    if not node.failed:
+        marking.status = "failed"
+        return (*_cancel_all(marking), End("failed"))
+    out: list[Command] = []
+    if node.serial:
+        _next_in_line(marking, node, out)
+    token = _token(marking, f"{node.name}.failed", record.error, firing, -1)
+    _spread(net, marking, node.failed, token, out)
+    return _checked(net, marking, out)
+
+
+def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Command]:
+    if marking.status not in {"running", "waiting"}:
+        return ()
+    marking.status = "running"
+    marking.fired = [0] * len(marking.fired)
+    out: list[Command] = []
+    token = _token(marking, record.name, record.payload, None, -1)
+    edges = [
+        edge
+        for edge in net.by_event.get(record.name, ())
+        if not edge.node.step.begins_on_event
+    ]
+    _spread(net, marking, tuple(edges), token, out)
+    if record.name not in net.definition.names:
+        plain = tuple(edge for edge in net.by_name.get(record.name, ()))
+        _spread(net, marking, plain, token, out)
+    return _checked(net, marking, out)
+
+
+def _stopped(net: Net, marking: Marking, record: RunStopped) -> Sequence[Command]:
+    if record.firing is not None and marking.live.pop(record.firing, None) is None:
+        return ()
+    marking.status = "completed"
+    return (*_cancel_all(marking), End("completed"))
+
+
+def _aborted(net: Net, marking: Marking, record: RunAborted) -> Sequence[Command]:
+    if record.firing is not None and marking.live.pop(record.firing, None) is None:
+        return ()
+    marking.status = "cancelled"
+    return (*_cancel_all(marking), End("cancelled"))
+
+
+def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
+    if marking.status not in {"running", "waiting"}:
+        return ()
+    marking.status = "cancelled"
+    return (*_cancel_all(marking), End("cancelled"))
+
+
+def _cancel_all(marking: Marking) -> tuple[Command, ...]:
+    firings = tuple(marking.live.values())
+    marking.live.clear()
+    marking.rounds.clear()
+    marking.watched.clear()
+    marking.queued = None
+    return (Cancel(firings),) if firings else ()
+
+
+def _fault(net: Net, marking: Marking, error: Exception) -> Sequence[Command]:
+    marking.status = "failed"
+    return (Fault(error), *_cancel_all(marking), End("failed"))
+
+
+def _runaway(net: Net, node: Node) -> RunawayError:
+    circle = " -> ".join([*_circle(net, node), node.name])
+    return RunawayError(
+        f"{net.definition.name}.{node.name} would fire more than {node.limit} times "
+        f"in one run, in the circle {circle}. Give the loop an exit, or raise the "
+        f"bound with max_firings= on the step or max_method_calls on the flow. "
+        f"({node.step.place})"
+    )
+
+
+def _circle(net: Net, node: Node) -> list[str]:
+    """The shortest way from a step back to itself."""
+    from flowkit.core.net import bits  # only an error needs the way
+
+    ways = {node.index: [node.name]}
+    front = [node.index]
+    while front:
+        following: list[int] = []
+        for index in front:
+            for target in bits(net.followers(net.nodes[index])):
+                if target == node.index:
+                    return ways[index]
+                if target not in ways:
+                    ways[target] = [*ways[index], net.nodes[target].name]
+                    following.append(target)
+        front = following
+    return [node.name]
+
+
+_HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] = {
+    RunStarted: _started,
+    StepFinished: _finished,
+    StepFailed: _failed,
+    EventReceived: _received,
+    RunStopped: _stopped,
+    RunAborted: _aborted,
+    RunCancelled: _cancelled,
+}

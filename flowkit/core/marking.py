@@ -1,0 +1,167 @@
+"""What a run has seen and has in flight.
+
+A marking belongs to its caller: :func:`flowkit.core.machine.decide` changes it
+and nothing else does. It can always be rebuilt from the records; a stored copy
+is a shortcut, never the truth. Rules R1-R5 name the parts:
+
+- a *token* waits in a *round* of a join, or becomes a *firing* at once;
+- a *firing* is one execution of a step with the tokens it consumed;
+- a *past* holds the fired, still open rounds among the ancestors (R5);
+- a *lane* separates instances of a group; a flow without groups has one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Iterator
+
+    from flowkit.core.net import Node, Trigger
+
+__all__ = ["NOTHING", "ROOT", "Firing", "Lane", "Marking", "Round", "Token"]
+
+Lane = tuple[tuple[int, int], ...]
+ROOT: Lane = ()
+NOTHING: frozenset[int] = frozenset()
+
+
+class Token:
+    """One arrival: a name, its payload, and where it comes from (R1)."""
+
+    __slots__ = ("name", "past", "payload", "router", "seq", "source")
+
+    def __init__(
+        self,
+        name: str,
+        payload: Any,
+        seq: int,
+        past: frozenset[int],
+        source: int = -1,
+        router: int = -1,
+    ) -> None:
+        self.name = name
+        self.payload = payload
+        self.seq = seq
+        self.past = past
+        self.source = source
+        self.router = router
+
+
+class Firing:
+    """One execution of a step (R2).
+
+    ``name`` and ``payload`` are the last arrival's; ``tokens`` all that a join
+    consumed, None for a single trigger. ``driver`` is the runner's own note: the
+    core never reads it.
+    """
+
+    __slots__ = (
+        "attempt",
+        "driver",
+        "id",
+        "lane",
+        "name",
+        "node",
+        "past",
+        "payload",
+        "tokens",
+    )
+
+    def __init__(
+        self,
+        id: int,  # noqa: A002 - the word users know from the run's history
+        node: Node,
+        name: str | None,
+        payload: Any,
+        past: frozenset[int] = NOTHING,
+        tokens: tuple[Token, ...] | None = None,
+        lane: Lane = ROOT,
+    ) -> None:
+        self.id = id
+        self.node = node
+        self.name = name
+        self.payload = payload
+        self.past = past
+        self.tokens = tokens
+        self.lane = lane
+        self.attempt = 1
+        self.driver: Any = None
+
+    def __repr__(self) -> str:
+        return f"Firing({self.id}, {self.node.name!r})"
+
+
+class Round:
+    """What one round of a join holds (R4); inner conditions live in it (R9)."""
+
+    __slots__ = ("arrived", "cancelled", "fired", "held", "id", "lane", "trigger")
+
+    def __init__(self, id: int, trigger: Trigger, lane: Lane) -> None:  # noqa: A002
+        self.id = id
+        self.trigger = trigger
+        self.lane = lane
+        self.held: dict[int, list[Token]] = {}
+        self.arrived = 0
+        self.cancelled = 0
+        self.fired = False
+
+    def tokens(self) -> list[Token]:
+        """Everything held, oldest first."""
+        held = [token for tokens in self.held.values() for token in tokens]
+        held.sort(key=_seq)
+        return held
+
+
+def _seq(token: Token) -> int:
+    return token.seq
+
+
+class Marking:
+    """A run's places, rounds and firings.
+
+    Attributes:
+        live: firings ready, running or waiting, by number, in creation order.
+        rounds: rounds of each join and lane, oldest first.
+        watched: rounds whose next move depends on dead inputs: fired and open,
+            or not fired with an ``all_active`` or a ``rest="block"`` in them.
+        fired: firings of each step since the last outside event.
+        queued: firings of an event listener behind one that runs.
+        seen: how often each step has ended well.
+        routes: the labels each router chose last.
+    """
+
+    __slots__ = (
+        "fired",
+        "live",
+        "next_firing",
+        "next_round",
+        "next_token",
+        "queued",
+        "rounds",
+        "routes",
+        "seen",
+        "status",
+        "watched",
+    )
+
+    def __init__(self, steps: int) -> None:
+        self.status = "running"
+        self.live: dict[int, Firing] = {}
+        self.rounds: dict[tuple[int, Lane], list[Round]] = {}
+        self.watched: dict[int, Round] = {}
+        self.fired = [0] * steps
+        self.seen = [0] * steps
+        self.queued: dict[int, deque[Firing]] | None = None
+        self.routes: dict[int, tuple[str, ...]] = {}
+        self.next_firing = 1
+        self.next_round = 1
+        self.next_token = 1
+
+    def parked(self) -> Iterator[Round]:
+        """Rounds that hold tokens and have not fired, oldest first per join."""
+        for rounds in self.rounds.values():
+            for each in rounds:
+                if not each.fired:
+                    yield each

@@ -1,0 +1,432 @@
+"""A definition turned into transition tables.
+
+:func:`net_of` builds the tables once for a definition. What the hot path needs
+is one attribute away: the edges of a finished step stand on its node, those of a
+label or event in a dictionary. Routers come before plain listeners in every
+table, because routers of a trigger start first.
+
+Reachability is a bitset of steps for each input of a join, built when first
+asked for: which steps can still lead to this input without passing the join (R6).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from flowkit.core.definition import Join, Leaf, leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from flowkit.core.definition import Condition, Definition, Step
+
+__all__ = ["Edge", "Net", "Node", "Slot", "Tree", "Trigger", "net_of"]
+
+OPEN, MET, DEAD = 0, 1, -1
+
+
+class Slot:
+    """An input place of a join: ``need`` tokens from any of ``leaves``."""
+
+    __slots__ = ("index", "leaves", "merges", "need")
+
+    def __init__(self, index: int, leaves: tuple[Leaf, ...], need: int) -> None:
+        self.index = index
+        self.leaves = leaves
+        self.need = need
+        self.merges: tuple[Tree, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The input as the author wrote it."""
+        return " or ".join(str(leaf) for leaf in self.leaves)
+
+
+class Tree:
+    """A condition over slots, evaluated against what arrived and what is dead."""
+
+    __slots__ = ("active", "index", "inner", "mask", "need", "rest", "slot")
+
+    def __init__(self, index: int, slot: int = -1) -> None:
+        self.index = index
+        self.slot = slot
+        self.inner: tuple[Tree, ...] = ()
+        self.need = 1
+        self.rest = "ignore"
+        self.active = False
+        self.mask = 1 << slot if slot >= 0 else 0
+
+    def status(self, arrived: int, dead: int) -> int:
+        """MET, DEAD (can't be met any more) or OPEN."""
+        if self.slot >= 0:
+            return MET if arrived & self.mask else DEAD if dead & self.mask else OPEN
+        met = still = 0
+        for inner in self.inner:
+            status = inner.status(arrived, dead)
+            met += status == MET
+            still += status == OPEN
+        if self.active:
+            return OPEN if still else MET if met else DEAD
+        if met >= self.need:
+            return MET
+        return OPEN if met + still >= self.need else DEAD
+
+    def walk(self) -> Iterator[Tree]:
+        """This condition and all inside it."""
+        yield self
+        for inner in self.inner:
+            yield from inner.walk()
+
+
+class Trigger:
+    """A join in front of a step."""
+
+    __slots__ = (
+        "_exclusive",
+        "_reach",
+        "external",
+        "full",
+        "index",
+        "net",
+        "node",
+        "races",
+        "sensitive",
+        "shortcut",
+        "slots",
+        "tree",
+    )
+
+    def __init__(
+        self, net: Net, index: int, node: Node, tree: Tree, slots: list[Slot]
+    ) -> None:
+        self.net = net
+        self.index = index
+        self.node = node
+        self.tree = tree
+        self.slots = tuple(slots)
+        self.full = (1 << len(slots)) - 1
+        trees = tuple(tree.walk())
+        self.sensitive = any(each.active or each.rest == "block" for each in trees)
+        self.races = tuple(each for each in trees if each.rest == "cancel")
+        flat = all(inner.slot >= 0 for inner in tree.inner)
+        once = all(slot.need == 1 for slot in slots)
+        self.shortcut = (
+            flat and once and tree.need == 1 and not tree.active and not self.races
+        )
+        self.external = sum(
+            1 << slot.index
+            for slot in slots
+            if any(leaf.kind == "event" for leaf in slot.leaves)
+        )
+        self._reach: tuple[int, ...] | None = None
+        self._exclusive: dict[int, int] = {}
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """For each slot, the steps that can still lead to it without this join."""
+        if self._reach is None:
+            self._reach = tuple(
+                self.net.upstream(slot.leaves, self.node) for slot in self.slots
+            )
+        return self._reach
+
+    def exclusive(self, tree: Tree) -> int:
+        """Steps that feed this condition and nothing else (R8), as a bitset."""
+        found = self._exclusive.get(tree.index)
+        if found is None:
+            found = self._exclusive[tree.index] = self._exclusive_of(tree)
+        return found
+
+    def _exclusive_of(self, tree: Tree) -> int:
+        inside = 0
+        for slot in self.slots:
+            if tree.mask >> slot.index & 1:
+                inside |= self.reach[slot.index]
+        here = 1 << self.node.index
+        changed = True
+        while changed:
+            changed = False
+            for node in self.net.nodes:
+                bit = 1 << node.index
+                if inside & bit and self.net.followers(node) & ~(inside | here):
+                    inside &= ~bit
+                    changed = True
+        return inside
+
+
+class Edge:
+    """From a source to a step: directly, or into a slot of its join."""
+
+    __slots__ = ("node", "slot", "trigger")
+
+    def __init__(self, node: Node, trigger: Trigger | None, slot: int) -> None:
+        self.node = node
+        self.trigger = trigger
+        self.slot = slot
+
+
+class Node:
+    """A step in the tables."""
+
+    __slots__ = (
+        "done",
+        "failed",
+        "index",
+        "labels",
+        "limit",
+        "name",
+        "router",
+        "serial",
+        "solo",
+        "step",
+        "triggers",
+    )
+
+    def __init__(self, index: int, step: Step, limit: int) -> None:
+        self.index = index
+        self.step = step
+        self.name = step.name
+        self.router = step.router
+        self.limit = limit
+        self.labels = None if step.labels is None else frozenset(step.labels)
+        self.serial = not step.conditional and any(
+            leaf.kind == "event" for leaf in leaves(step.trigger)
+        )
+        self.done: tuple[Edge, ...] = ()
+        self.failed: tuple[Edge, ...] = ()
+        self.solo: Edge | None = None
+        self.triggers: tuple[Trigger, ...] = ()
+
+
+class Net:
+    """The transition tables of one definition."""
+
+    __slots__ = (
+        "_followers",
+        "_sources",
+        "by_event",
+        "by_name",
+        "definition",
+        "events",
+        "known",
+        "nodes",
+        "open_routers",
+        "triggers",
+    )
+
+    def __init__(self, definition: Definition) -> None:
+        self.definition = definition
+        unlimited = 1 << 62
+        self.nodes = tuple(
+            Node(
+                index,
+                step,
+                step.max_firings
+                or (unlimited if step.start else definition.max_firings),
+            )
+            for index, step in enumerate(definition.steps)
+        )
+        self.by_name: dict[str, tuple[Edge, ...]] = {}
+        self.by_event: dict[str, tuple[Edge, ...]] = {}
+        self.triggers: list[Trigger] = []
+        self.known = definition.names | {
+            label for step in definition.steps for label in step.labels or ()
+        }
+        self.open_routers = sum(
+            1 << node.index for node in self.nodes if node.router and node.labels is None
+        )
+        self.events = tuple(
+            (node, leaf)
+            for node in self.nodes
+            if not node.step.conditional
+            for leaf in leaves(node.step.trigger)
+            if leaf.kind == "event"
+        )
+        self._sources: dict[tuple[str, str], int] | None = None
+        self._followers: list[int] | None = None
+        _Wiring(self).build()
+
+    def kickoff_starts(self) -> list[Node]:
+        """The starts a kickoff runs: plain ones, else by event, else all."""
+        starts = [node for node in self.nodes if node.step.start]
+        plain = [node for node in starts if not node.step.conditional]
+        events = [node for node in starts if node.step.begins_on_event]
+        return plain or events or starts
+
+    def event_starts(self, name: str) -> list[Node]:
+        """The starts that an outside event of this name begins a run with."""
+        return [
+            node
+            for node in self.nodes
+            if node.step.conditional
+            and any(
+                leaf.kind == "event" and leaf.name == name
+                for leaf in leaves(node.step.trigger)
+            )
+        ]
+
+    def sources(self, leaf: Leaf) -> int:
+        """Steps that can produce this leaf, as a bitset."""
+        if leaf.kind == "event":
+            return 0
+        if self._sources is None:
+            self._sources = self._build_sources()
+        kind = "failed" if leaf.kind == "failed" else "name"
+        found = self._sources.get((kind, leaf.name), 0)
+        return found | self.open_routers if leaf.kind == "name" else found
+
+    def _build_sources(self) -> dict[tuple[str, str], int]:
+        sources: dict[tuple[str, str], int] = {}
+        for node in self.nodes:
+            bit = 1 << node.index
+            sources["failed", node.name] = bit
+            for name in (node.name, *(node.labels or ())):
+                sources["name", name] = sources.get(("name", name), 0) | bit
+        return sources
+
+    def followers(self, node: Node) -> int:
+        """Steps that may fire because of this one, as a bitset."""
+        if self._followers is None:
+            self._followers = [0] * len(self.nodes)
+            for target in self.nodes:
+                for source in bits(self._before(target)):
+                    self._followers[source] |= 1 << target.index
+        return self._followers[node.index]
+
+    def _before(self, node: Node) -> int:
+        found = 0
+        for leaf in leaves(node.step.trigger):
+            found |= self.sources(leaf)
+        return found
+
+    def upstream(self, inputs: Iterable[Leaf], without: Node) -> int:
+        """Steps from which one of the inputs can be reached, not through a step."""
+        barrier = ~(1 << without.index)
+        found = fresh = 0
+        for leaf in inputs:
+            fresh |= self.sources(leaf) & barrier
+        while fresh:
+            found |= fresh
+            wider = 0
+            for index in bits(fresh):
+                wider |= self._before(self.nodes[index])
+            fresh = wider & barrier & ~found
+        return found
+
+
+class _Wiring:
+    """Builds the tables of a net, one step after another."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.edges: dict[tuple[str, str], list[Edge]] = {}
+        self.trees = 0
+
+    def build(self) -> None:
+        for node in self.net.nodes:
+            if node.step.trigger is not None:
+                self._wire(node, node.step.trigger)
+        for (kind, name), edges in self.edges.items():
+            edges.sort(key=lambda edge: not edge.node.router)
+            if kind == "event":
+                self.net.by_event[name] = tuple(edges)
+            elif kind == "name":
+                self.net.by_name[name] = tuple(edges)
+        for node in self.net.nodes:
+            node.done = self.net.by_name.get(node.name, ())
+            node.failed = tuple(self.edges.get(("failed", node.name), ()))
+            if len(node.done) == 1:
+                node.solo = node.done[0]
+
+    def _wire(self, node: Node, condition: Condition) -> None:
+        for part in _branches(condition):
+            if isinstance(part, Leaf):
+                self._edge(part, Edge(node, None, 0))
+            else:
+                self._join(node, part)
+
+    def _edge(self, leaf: Leaf, edge: Edge) -> None:
+        kind = "name" if leaf.kind == "step" else leaf.kind
+        known = self.edges.setdefault((kind, leaf.name), [])
+        twice = any(
+            each.node is edge.node
+            and each.trigger is edge.trigger
+            and each.slot == edge.slot
+            for each in known
+        )
+        if not twice:
+            known.append(edge)
+
+    def _join(self, node: Node, join: Join) -> None:
+        slots: list[Slot] = []
+        tree = self._tree(join, slots, ())
+        trigger = Trigger(self.net, len(self.net.triggers), node, tree, slots)
+        self.net.triggers.append(trigger)
+        node.triggers = (*node.triggers, trigger)
+        for slot in slots:
+            for leaf in slot.leaves:
+                self._edge(leaf, Edge(node, trigger, slot.index))
+
+    def _tree(
+        self, condition: Condition, slots: list[Slot], merges: tuple[Tree, ...]
+    ) -> Tree:
+        self.trees += 1
+        place = _as_slot(condition)
+        if place is not None:
+            slot = Slot(len(slots), *place)
+            slot.merges = merges
+            slots.append(slot)
+            return Tree(self.trees, slot.index)
+        assert isinstance(condition, Join)
+        tree = Tree(self.trees)
+        tree.need = condition.need
+        tree.rest = condition.rest
+        tree.active = condition.kind == "all_active"
+        inside = (*merges, tree) if condition.kind == "merge" else merges
+        tree.inner = tuple(
+            self._tree(inner, slots, inside) for inner in condition.inputs
+        )
+        for inner in tree.inner:
+            tree.mask |= inner.mask
+        return tree
+
+
+def _branches(condition: Condition) -> Iterator[Condition]:
+    """The parts of a condition that fire the step each by itself."""
+    if isinstance(condition, Join):
+        alone = len(condition.inputs) == 1 and condition.kind != "times"
+        if condition.kind == "merge" or alone:
+            for inner in condition.inputs:
+                yield from _branches(inner)
+            return
+    yield condition
+
+
+def _as_slot(condition: Condition) -> tuple[tuple[Leaf, ...], int] | None:
+    """Leaves and count of a condition that is a single place, else None."""
+    if isinstance(condition, Leaf):
+        return (condition,), 1
+    if condition.kind == "merge":
+        inner = [each for each in condition.inputs if isinstance(each, Leaf)]
+        if len(inner) == len(condition.inputs):
+            return tuple(inner), 1
+    if condition.kind == "times":
+        place = _as_slot(condition.inputs[0])
+        if place is not None and place[1] == 1:
+            return place[0], condition.need
+    return None
+
+
+def bits(mask: int) -> Iterator[int]:
+    """Positions of the set bits, lowest first."""
+    while mask:
+        low = mask & -mask
+        yield low.bit_length() - 1
+        mask ^= low
+
+
+@lru_cache(maxsize=512)
+def net_of(definition: Definition) -> Net:
+    """The tables of a definition, built once and shared."""
+    return Net(definition)

@@ -1,0 +1,97 @@
+"""What happened: facts about a run, past tense and frozen.
+
+``at`` is seconds since the epoch as the runner's clock gave it; the core only
+passes it on. A firing is named by its number within the run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "EventReceived",
+    "Record",
+    "RunAborted",
+    "RunCancelled",
+    "RunStarted",
+    "RunStopped",
+    "StepFailed",
+    "StepFinished",
+]
+
+
+class RunStarted(NamedTuple):
+    """A run began: by kickoff, or by the event of that name.
+
+    ``payloads`` maps a start step to what it is handed.
+    """
+
+    at: float
+    event: str | None = None
+    payloads: Mapping[str, Any] | None = None
+
+
+class StepFinished(NamedTuple):
+    """A firing ended well; ``labels`` are a router's, ``changed`` state fields."""
+
+    at: float
+    firing: int
+    output: Any = None
+    labels: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+
+
+class StepFailed(NamedTuple):
+    """A firing ended with an exception; nothing of it was committed."""
+
+    at: float
+    firing: int
+    error: BaseException
+
+
+class EventReceived(NamedTuple):
+    """An outside event reached the run."""
+
+    at: float
+    name: str
+    payload: Any = None
+    key: str | None = None
+    id: str | None = None
+
+
+class RunStopped(NamedTuple):
+    """A step ended the run well with ``stop(result)``."""
+
+    at: float
+    firing: int | None = None
+    result: Any = None
+    changed: tuple[str, ...] = ()
+
+
+class RunAborted(NamedTuple):
+    """A step ended the run as unsuccessful with ``abort(reason)``."""
+
+    at: float
+    firing: int | None = None
+    reason: str = ""
+
+
+class RunCancelled(NamedTuple):
+    """Somebody outside cancelled the run."""
+
+    at: float
+    reason: str = ""
+
+
+Record = (
+    RunStarted
+    | StepFinished
+    | StepFailed
+    | EventReceived
+    | RunStopped
+    | RunAborted
+    | RunCancelled
+)

@@ -1,0 +1,235 @@
+"""From a class with decorated methods to one definition and its functions.
+
+Done once, at class creation. Steps of base classes and mixins count; a method
+that overrides a step keeps the step's wiring unless it is decorated again, and a
+name set to None takes the step away. All faults are reported together.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.net import net_of
+from flowkit.core.validate import Fault, validate
+from flowkit.define.conditions import Condition, EventSource, FailedSource
+from flowkit.define.decorators import Mark, mark_of
+from flowkit.define.labels import declared_labels, read_labels
+from flowkit.errors import DefinitionError, FlowkitWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.core.net import Net
+
+__all__ = ["Compiled", "compile_class", "faults_of"]
+
+
+class Compiled:
+    """A flow class after compilation.
+
+    Attributes:
+        definition: the graph.
+        net: its transition tables.
+        functions: the plain function of each step.
+        keys: callables that read an event's correlation key, by event name.
+        faults: warnings and hints that were found.
+    """
+
+    __slots__ = ("_read", "definition", "faults", "functions", "keys", "net")
+
+    def __init__(
+        self,
+        definition: Definition,
+        functions: dict[str, Callable[..., Any]],
+        keys: dict[str, Callable[[Any], Any]],
+    ) -> None:
+        self.definition = definition
+        self.functions = functions
+        self.keys = keys
+        self.faults: list[Fault] = []
+        self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
+        self.net: Net = net_of(definition)
+
+    def read(self, router: str) -> tuple[tuple[str, ...], bool]:
+        """Labels the source of a router shows, and whether there may be others."""
+        found = self._read.get(router)
+        if found is None:
+            shown = read_labels(self.functions[router])
+            found = self._read[router] = (shown.labels, shown.open)
+        return found
+
+
+def compile_class(
+    cls: type, *, max_firings: int = 100, strict: bool = False
+) -> Compiled:
+    """The definition and functions of a class.
+
+    Raises:
+        DefinitionError: all faults of the class, each with place, cause and cure.
+    """
+    builder = _Builder(cls)
+    steps = tuple(
+        builder.step(name, function, mark) for name, function, mark in _marked(cls)
+    )
+    definition = Definition(cls.__name__, steps, max_firings, strict)
+    compiled = Compiled(definition, builder.functions, builder.keys)
+    faults = [*builder.faults, *validate(definition, compiled.read)]
+    errors = [
+        fault.text
+        for fault in faults
+        if fault.level == "error" or (strict and fault.level == "warning")
+    ]
+    if errors:
+        raise DefinitionError(cls.__name__, errors)
+    compiled.faults = faults
+    for fault in faults:
+        if fault.level == "warning":
+            warnings.warn(fault.text, FlowkitWarning, stacklevel=4)
+    return compiled
+
+
+def faults_of(compiled: Compiled) -> list[Fault]:
+    """Warnings and hints of a class that compiled."""
+    return list(compiled.faults)
+
+
+def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
+    """Every step of a class, base classes first, in the order written."""
+    marks: dict[str, Mark] = {}
+    for base in reversed(cls.__mro__):
+        for name, value in vars(base).items():
+            mark = mark_of(value)
+            if mark is not None and (mark.start or mark.router or mark.triggers):
+                marks[name] = mark
+    found = []
+    for name, mark in marks.items():
+        function = getattr(cls, name, None)
+        if callable(function):
+            found.append((name, function, mark))
+    return found
+
+
+class _Builder:
+    """Resolves what the marks of one class say."""
+
+    def __init__(self, cls: type) -> None:
+        self.cls = cls
+        self.functions: dict[str, Callable[..., Any]] = {}
+        self.keys: dict[str, Callable[[Any], Any]] = {}
+        self.faults: list[Fault] = []
+        self.names = {name for name, _, _ in _marked(cls)}
+
+    def step(self, name: str, function: Any, mark: Mark) -> Step:
+        self.functions[name] = function
+        code = getattr(_unwrapped(function), "__code__", None)
+        place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+        labels, single = self._labels(function, mark)
+        step = Step(
+            name,
+            start=mark.start,
+            conditional=mark.conditional,
+            router=mark.router,
+            labels=labels,
+            single=single,
+            max_firings=mark.max_firings,
+            is_async=_is_async(function),
+            doc=_first_paragraph(function),
+            file=place[0],
+            line=place[1],
+        )
+        if not mark.triggers:
+            if not mark.start:
+                self._without_trigger(step)
+            return step
+        parts = tuple(self._condition(each, step) for each in mark.triggers)
+        trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
+        return _with_trigger(step, trigger)
+
+    def _without_trigger(self, step: Step) -> None:
+        text = (
+            f"{self.cls.__name__}.{step.name} is a router that nothing triggers. Give "
+            f"@router(..) a condition, or add @start() or @listen(..). ({step.place})"
+        )
+        self.faults.append(Fault("warning", step.name, text))
+
+    def _labels(self, function: Any, mark: Mark) -> tuple[Any, bool]:
+        if not mark.router:
+            return None, False
+        declared = declared_labels(function)
+        if mark.has_emit:
+            return mark.emit, bool(declared and declared.single)
+        if declared is None:
+            return None, False
+        return declared.labels, declared.single
+
+    def _condition(self, source: Any, step: Step) -> Leaf | Join:
+        if isinstance(source, Condition):
+            inputs = tuple(self._condition(each, step) for each in source.inputs)
+            return Join(source.kind, inputs, source.need, source.rest)
+        if isinstance(source, EventSource):
+            return self._event(source)
+        if isinstance(source, FailedSource):
+            name = self._method(source.function, step, ".failed")
+            return Leaf(name, "failed")
+        if isinstance(source, str):
+            return self._name(source)
+        return Leaf(self._method(source, step, ""), "step")
+
+    def _event(self, source: EventSource) -> Leaf:
+        key = source.key
+        if callable(key):
+            self.keys[source.name] = key
+            key = "<function>"
+        return Leaf(source.name, "event", key, source.transient, source.optional)
+
+    def _name(self, name: str) -> Leaf:
+        stem, dot, ending = name.rpartition(".")
+        if dot and ending == "failed" and stem in self.names:
+            return Leaf(stem, "failed")
+        return Leaf(name, "step" if name in self.names else "name")
+
+    def _method(self, function: Any, step: Step, ending: str) -> str:
+        name = function.__name__
+        family = [vars(base)[name] for base in self.cls.__mro__ if name in vars(base)]
+        plain = _unwrapped(getattr(function, "__func__", function))
+        if name in self.names and any(_unwrapped(each) is plain for each in family):
+            return str(name)
+        owner = getattr(function, "__qualname__", name).replace("<locals>.", "")
+        owner = ".".join(owner.split(".")[-2:])
+        if mark_of(function) is None:
+            cause = "which is no step: it has no @start, @listen or @router"
+            cure = "Decorate it, or listen to a step"
+        else:
+            cause = f"which is a step of another class than {self.cls.__name__}"
+            cure = "List a step of this class, or inherit from that one"
+        text = (
+            f"{self.cls.__name__}.{step.name} listens to {owner}{ending}, {cause}. "
+            f"{cure}. ({step.place})"
+        )
+        self.faults.append(Fault("error", step.name, text))
+        return str(name)
+
+
+def _with_trigger(step: Step, trigger: Leaf | Join) -> Step:
+    from dataclasses import replace  # class creation only
+
+    return replace(step, trigger=trigger)
+
+
+def _unwrapped(function: Any) -> Any:
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
+def _is_async(function: Any) -> bool:
+    code = getattr(_unwrapped(function), "__code__", None)
+    coroutine, marked = 0x80, getattr(function, "_is_coroutine_mark", None)
+    return bool(code and code.co_flags & coroutine) or marked is not None
+
+
+def _first_paragraph(function: Any) -> str:
+    doc = getattr(function, "__doc__", None) or ""
+    return " ".join(doc.strip().split("\n\n")[0].split())

@@ -1,0 +1,185 @@
+"""What an author writes as a condition: methods, names, events and joins of them.
+
+The functions here only describe; :mod:`flowkit.define.compiler` resolves methods
+to steps of one class.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.core.definition import JoinKind, Rest
+
+__all__ = [
+    "AnyCondition",
+    "Condition",
+    "EventSource",
+    "FailedSource",
+    "all_active",
+    "and_",
+    "any_of",
+    "checked",
+    "event",
+    "merge",
+    "or_",
+    "times",
+]
+
+_FORMS = "a step, a name, event(..), or a condition such as or_(..), and_(..)"
+
+
+class EventSource:
+    """An outside event as a source; made by :func:`event`."""
+
+    __slots__ = ("key", "name", "optional", "transient")
+
+    def __init__(
+        self,
+        name: str,
+        key: str | Callable[[Any], Any] | None,
+        transient: bool,
+        optional: bool,
+    ) -> None:
+        self.name = name
+        self.key = key
+        self.transient = transient
+        self.optional = optional
+
+    def __repr__(self) -> str:
+        return f"event({self.name!r})"
+
+
+class FailedSource:
+    """The failure of a step as a source: ``charge.failed``."""
+
+    __slots__ = ("function",)
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __repr__(self) -> str:
+        return f"{self.function.__name__}.failed"
+
+
+class Condition:
+    """A join as written; made by ``or_``, ``and_`` and their kin."""
+
+    __slots__ = ("inputs", "kind", "need", "rest")
+
+    def __init__(
+        self, kind: JoinKind, inputs: tuple[Any, ...], need: int, rest: Rest = "ignore"
+    ) -> None:
+        if not inputs:
+            msg = f"Invalid condition: {kind} needs at least one input: {_FORMS}."
+            raise ValueError(msg)
+        self.kind = kind
+        self.inputs = tuple(checked(each) for each in inputs)
+        self.need = need
+        self.rest = rest
+
+    def __repr__(self) -> str:
+        inner = ", ".join(
+            getattr(each, "__name__", None) or repr(each) for each in self.inputs
+        )
+        return f"{self.kind}({inner})"
+
+
+AnyCondition = "str | Callable[..., Any] | EventSource | FailedSource | Condition"
+
+
+def checked(condition: Any) -> Any:
+    """The condition itself if it can be one, else ``ValueError``."""
+    if isinstance(condition, str) and condition:
+        return condition
+    if isinstance(condition, Condition | EventSource | FailedSource):
+        return condition
+    if callable(condition) and hasattr(condition, "__name__"):
+        return condition
+    msg = f"Invalid condition: {condition!r} is not one. Give {_FORMS}."
+    raise ValueError(msg)
+
+
+def event(
+    name: str,
+    *,
+    key: str | Callable[[Any], Any] | None = None,
+    transient: bool = False,
+    optional: bool = False,
+) -> EventSource:
+    """An event from outside, as a source for ``@start(on=..)`` and ``@listen(..)``.
+
+    Args:
+        name: of the event, as :meth:`flowkit.EventBus.send` is given it.
+        key: where the correlation key stands if the sender gives none: a field of
+            the payload (and of the state, for a run that did not begin with an
+            event), or a callable that reads it.
+        transient: taken only by a run that can start the listener at once; never
+            kept for later.
+        optional: does not keep a run waiting once nothing else is left to do.
+
+    Raises:
+        ValueError: the name is empty or not text.
+    """
+    if not isinstance(name, str) or not name:
+        msg = f"Invalid condition: an event needs a name, not {name!r}."
+        raise ValueError(msg)
+    return EventSource(name, key, transient, optional)
+
+
+def or_(*conditions: Any) -> Condition:
+    """The first arrival of each round fires; later ones of it are absorbed."""
+    return Condition("or", conditions, 1)
+
+
+def and_(*conditions: Any) -> Condition:
+    """Fires when all have arrived, token by token: the k-th with the k-th."""
+    return Condition("and", conditions, len(conditions))
+
+
+def merge(*conditions: Any) -> Condition:
+    """Every arrival fires; nothing is remembered."""
+    return Condition("merge", conditions, 1)
+
+
+def any_of(n: int, *conditions: Any, rest: Rest = "ignore") -> Condition:
+    """Fires when ``n`` of the inputs have arrived, once per round.
+
+    Args:
+        n: from 1 to the number of inputs.
+        rest: what becomes of the others: ``ignore`` absorbs them, ``block`` holds
+            the next round back until they came, ``cancel`` cancels the steps that
+            would produce them and nothing else.
+
+    Raises:
+        ValueError: ``n`` is out of range or ``rest`` is none of the three.
+    """
+    if isinstance(n, bool) or not isinstance(n, int):
+        msg = f"Invalid condition: any_of takes a count first, not {n!r}."
+        raise ValueError(msg)
+    if not 1 <= n <= len(conditions):
+        msg = f"Invalid condition: any_of({n}, ..) has {len(conditions)} inputs."
+        raise ValueError(msg)
+    if rest not in ("ignore", "block", "cancel"):
+        msg = f"Invalid condition: rest={rest!r}. Use 'ignore', 'block' or 'cancel'."
+        raise ValueError(msg)
+    return Condition("any_of", conditions, n, rest)
+
+
+def all_active(*conditions: Any) -> Condition:
+    """Fires when at least one has arrived and no other can arrive any more."""
+    return Condition("all_active", conditions, 1)
+
+
+def times(n: int, condition: Any) -> Condition:
+    """Fires for every ``n`` arrivals of one input; its payload is the list.
+
+    Raises:
+        ValueError: ``n`` is below 1.
+    """
+    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        msg = f"Invalid condition: times takes a count of at least 1, not {n!r}."
+        raise ValueError(msg)
+    return Condition("times", (condition,), n)

@@ -1,0 +1,218 @@
+"""``@start``, ``@listen`` and ``@router``: they mark a method and change nothing.
+
+The method stays the function it was: callable, picklable, typed. What a decorator
+said stands in its ``__flowkit__`` attribute until the class is compiled.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+
+from flowkit.define.conditions import Condition, EventSource, FailedSource, checked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = ["Mark", "StepMethod", "listen", "mark_of", "router", "start"]
+
+S = TypeVar("S", contravariant=True)
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+class StepMethod(Protocol[S, P, R]):
+    """A decorated method: called as before, and a source for conditions."""
+
+    __name__: str
+    failed: FailedSource
+
+    def __call__(self, flow: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the body alone; nothing is triggered."""
+        ...
+
+    @overload
+    def __get__(self, flow: None, owner: Any = ..., /) -> StepMethod[S, P, R]: ...
+    @overload
+    def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R]: ...
+
+
+class Mark:
+    """What the decorators of one method said."""
+
+    __slots__ = (
+        "conditional",
+        "emit",
+        "has_emit",
+        "max_firings",
+        "router",
+        "start",
+        "triggers",
+    )
+
+    def __init__(self) -> None:
+        self.start = False
+        self.conditional = False
+        self.router = False
+        self.triggers: list[Any] = []
+        self.emit: tuple[str, ...] = ()
+        self.has_emit = False
+        self.max_firings: int | None = None
+
+
+def mark_of(function: Any) -> Mark | None:
+    """The mark of a decorated method, else None."""
+    mark = getattr(function, "__flowkit__", None)
+    return mark if isinstance(mark, Mark) else None
+
+
+def _mark(function: Any, decorator: str) -> Mark:
+    if not callable(function) or isinstance(function, type):
+        msg = f"@{decorator} decorates a method, not {function!r}."
+        raise ValueError(msg)
+    mark = mark_of(function)
+    if mark is None:
+        mark = Mark()
+        function.__flowkit__ = mark
+        function.failed = FailedSource(function)
+    return mark
+
+
+def _is_bare(condition: Any) -> bool:
+    """Whether the decorator was written without parentheses."""
+    return (
+        callable(condition)
+        and not isinstance(condition, Condition | EventSource | FailedSource)
+        and mark_of(condition) is None
+        and hasattr(condition, "__code__")
+    )
+
+
+def _bound(max_firings: int | None) -> int | None:
+    if max_firings is not None and (
+        isinstance(max_firings, bool)
+        or not isinstance(max_firings, int)
+        or max_firings < 1
+    ):
+        msg = f"max_firings takes a count of at least 1, not {max_firings!r}."
+        raise ValueError(msg)
+    return max_firings
+
+
+def start(
+    condition: Any = None, *, on: Any = None, max_firings: int | None = None
+) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+    """Mark a method as one that begins a run.
+
+    Without a condition it runs at kickoff; several starts run side by side.
+
+    Args:
+        condition: a router's label (or a condition of labels) it reacts to, too.
+        on: an :func:`~flowkit.event` that begins one run each time it comes; its
+            payload is validated against the parameter's type. A kickoff hands its
+            inputs over as the payload.
+        max_firings: most firings in one run; unbounded by default.
+
+    Raises:
+        ValueError: what is given is no condition.
+    """
+    if _is_bare(condition):
+        mark = _mark(condition, "start")
+        mark.start = True
+        return condition  # type: ignore[no-any-return]  # written as bare @start
+    source = condition if on is None else on
+    if source is not None:
+        checked(source)
+
+    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+        mark = _mark(function, "start")
+        mark.start = True
+        mark.max_firings = _bound(max_firings) or mark.max_firings
+        if source is not None:
+            mark.conditional = True
+            mark.triggers.append(source)
+        return function  # type: ignore[return-value]  # the function, now marked
+
+    return decorate
+
+
+def listen(
+    condition: Any, *, max_firings: int | None = None
+) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+    """Mark a method as one that reacts.
+
+    A method with one parameter is given the payload of the last arrival; one with
+    several is given each input's payload by name.
+
+    Args:
+        condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``, or
+            a condition of these.
+        max_firings: most firings in one run, 100 unless the flow says otherwise.
+
+    Raises:
+        ValueError: what is given is no condition.
+    """
+    if _is_bare(condition) and not hasattr(condition, "__self__"):
+        name = getattr(condition, "__qualname__", "")
+        where = condition.__code__
+        if where.co_argcount and where.co_varnames[0] == "self" and "." not in name:
+            msg = "Invalid condition: write @listen(..) with what it listens to."
+            raise ValueError(msg)
+    checked(condition)
+
+    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+        mark = _mark(function, "listen")
+        mark.max_firings = _bound(max_firings) or mark.max_firings
+        mark.triggers.append(condition)
+        return function  # type: ignore[return-value]  # the function, now marked
+
+    return decorate
+
+
+def router(
+    condition: Any = None,
+    *,
+    emit: Sequence[str] | None = None,
+    max_firings: int | None = None,
+) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+    """Mark a method whose result chooses what goes on.
+
+    The result is a label, or any subset of labels as a list: listeners of each are
+    triggered. ``None`` and ``[]`` choose none; an Enum counts by its value.
+
+    Args:
+        condition: as for :func:`listen`; None where ``@start`` or ``@listen`` on
+            the same method says it.
+        emit: the labels it may return. Without it a ``Literal`` or Enum return
+            annotation declares them; a label outside is then an error.
+        max_firings: as for :func:`listen`.
+
+    Raises:
+        ValueError: what is given is no condition, or ``emit`` holds no labels.
+    """
+    if _is_bare(condition):
+        _mark(condition, "router").router = True
+        return condition  # type: ignore[no-any-return]  # written as bare @router
+    if condition is not None:
+        checked(condition)
+    labels = _labels(emit)
+
+    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+        mark = _mark(function, "router")
+        mark.router = True
+        mark.max_firings = _bound(max_firings) or mark.max_firings
+        if condition is not None:
+            mark.triggers.append(condition)
+        if emit is not None:
+            mark.emit, mark.has_emit = labels, True
+        return function  # type: ignore[return-value]  # the function, now marked
+
+    return decorate
+
+
+def _labels(emit: Sequence[str] | None) -> tuple[str, ...]:
+    if emit is None:
+        return ()
+    if isinstance(emit, str):
+        msg = f"emit takes a list of labels, not the text {emit!r}. Write [{emit!r}]."
+        raise ValueError(msg)
+    return tuple(str(getattr(label, "value", label)) for label in emit)

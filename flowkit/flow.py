@@ -1,0 +1,370 @@
+"""``Flow``: a definition, a runner and a state behind ``kickoff``.
+
+The one place where they meet. A subclass is compiled once, at class creation;
+an instance holds the state and the latest run.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args, get_origin
+
+from flowkit.define.compiler import compile_class
+from flowkit.errors import FlowkitWarning, RunError
+from flowkit.runtime import initial
+from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
+from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run
+from flowkit.runtime.loops import in_running_loop, on_trio
+from flowkit.runtime.run import Abort, Run, Stop
+from flowkit.runtime.scope import Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from flowkit.core.definition import Definition
+    from flowkit.core.marking import Firing
+
+__all__ = ["Flow"]
+
+StateT = TypeVar("StateT")
+_OPTIONS = frozenset({"initial_state", "name", "max_method_calls"})
+_IGNORED = frozenset(
+    {
+        "suppress_flow_events",
+        "tracing",
+        "checkpoint",
+        "memory",
+        "defer_trace_finalization",
+    }
+)
+
+
+class Flow(Generic[StateT]):
+    """A flow: subclass it, decorate methods, call :meth:`kickoff`.
+
+    ``Flow[Model]`` types the state with a pydantic model, ``Flow[dict]`` (or plain
+    ``Flow``) leaves it free-form. Options of a class are keywords of the class
+    statement: ``class Order(Flow[State], strict=True)``.
+
+    Class keywords:
+        strict: warnings about the graph and stuck joins are errors.
+        on_conflict: ``"last"`` lets the later of two parallel writes win; by
+            default they are a :class:`~flowkit.errors.StateConflictError`.
+        backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
+        max_firings: most firings of a listener in one run, 100 by default.
+
+    Args:
+        initial_state: a model class, a model instance or a dictionary; overrides
+            the type parameter.
+        name: shown for this flow; None by default.
+        max_method_calls: as ``max_firings``, for this instance.
+
+    Raises:
+        DefinitionError: at class creation, all faults of the class at once.
+        TypeError: an unknown keyword.
+    """
+
+    __slots__ = ("__dict__", "__weakref__", "_flowkit")
+
+    _flowkit: Scope
+
+    initial_state: Any = None
+    name: Any = None
+    max_method_calls: Any = 100
+
+    def __init_subclass__(
+        cls,
+        *,
+        strict: bool | None = None,
+        on_conflict: str | None = None,
+        backend: str | None = None,
+        max_firings: int | None = None,
+        **keywords: Any,
+    ) -> None:
+        super().__init_subclass__(**keywords)
+        parents = [known[base] for base in cls.__mro__[1:] if base in known]
+        parent = parents[0] if parents else None
+        if strict is None:
+            strict = parent is not None and parent.compiled.definition.strict
+        conflict = on_conflict or (parent.on_conflict if parent else "error")
+        loop = backend or (parent.backend if parent else "asyncio")
+        _one_of("on_conflict", conflict, "error", "last")
+        _one_of("backend", loop, "asyncio", "trio")
+        if max_firings is not None:
+            cls.max_method_calls = max_firings
+        most = cls.max_method_calls
+        most = most if isinstance(most, int) else 100
+        compiled = compile_class(cls, max_firings=most, strict=strict)
+        known[cls] = Kind(compiled, conflict, loop)
+
+    def __init__(self, **keywords: Any) -> None:
+        cls = type(self)
+        kind = known.get(cls)
+        if kind is None:
+            msg = "Flow itself has no steps. Subclass it and decorate methods."
+            raise TypeError(msg)
+        if keywords:
+            _check_keywords(cls, keywords)
+            self.__dict__.update(
+                (key, value) for key, value in keywords.items() if key in _OPTIONS
+            )
+        given = initial.declared(
+            keywords.get("initial_state", cls.initial_state), _state_type(cls)
+        )
+        box = initial.box(given, cls.__name__)
+        box.last = kind.on_conflict == "last"
+        self._flowkit = Scope(self, box, _facade)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Flow):
+            return NotImplemented
+        return bool(self._flowkit.origin is other._flowkit.origin)
+
+    def __hash__(self) -> int:
+        return id(self._flowkit.origin)
+
+    def __repr__(self) -> str:
+        run = self._flowkit.run
+        state = "not started" if run is None else run.status
+        return f"<{type(self).__name__}: {state}>"
+
+    @property
+    def state(self) -> StateT:
+        """The state. Assign it as a whole, or its fields."""
+        return cast("StateT", self._flowkit.state)
+
+    @state.setter
+    def state(self, value: Any) -> None:
+        scope = self._flowkit
+        scope.assign(initial.replacement(scope.box, value, type(self).__name__))
+
+    @property
+    def flow_id(self) -> str:
+        """The state's id."""
+        return initial.state_id(self._flowkit.state)
+
+    @property
+    def run(self) -> Run | None:
+        """The handle of the latest run, None before the first kickoff."""
+        return self._flowkit.run
+
+    @property
+    def method_outputs(self) -> list[Any]:
+        """Outputs of the finished steps in the order they ended, as a new list."""
+        run = self._flowkit.run
+        return [] if run is None else run.outputs
+
+    def kickoff(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+    ) -> Any:
+        """Run the flow to its end and give the last completed output; blocks.
+
+        Also inside a running event loop, where a thread runs it meanwhile.
+
+        Args:
+            inputs: merged into the state; ``inputs["id"]`` sets the state's id. A
+                start that waits for an event is given them as its payload.
+            input_files: no step takes files; must be None.
+            from_checkpoint: needs a store; must be None.
+            restore_from_state_id: needs a store; must be None.
+
+        Returns:
+            The output of the step that ended last, what ``stop`` was given, None if
+            nothing ran, or the :class:`~flowkit.Run` if it waits for an event.
+
+        Raises:
+            InputError: inputs that do not fit, all faults named.
+            Exception: whatever a step raised, as it is, with a note of step,
+                attempt and run.
+        """
+        _refuse(input_files, from_checkpoint, restore_from_state_id)
+        cls = type(self)
+        backend = "trio" if on_trio() else known[cls].backend
+        if cls.kickoff_async is not Flow.kickoff_async:
+            return _blocking(self.kickoff_async, inputs, backend=backend)
+        if in_running_loop():
+            return in_thread(lambda: _kickoff(self, inputs, backend))
+        return _kickoff(self, inputs, backend)
+
+    async def kickoff_async(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+    ) -> Any:
+        """As :meth:`kickoff`, awaited, on asyncio or trio.
+
+        Synchronous steps run in worker threads. Cancelling it cancels the run.
+        """
+        from flowkit.runtime.runner import drive  # anyio, once a loop is needed
+
+        _refuse(input_files, from_checkpoint, restore_from_state_id)
+        run = new_run(self, inputs)
+        run.begin(None, kickoff_payloads(self, run))
+        await drive(run)
+        return run.outcome()
+
+    async def akickoff(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+    ) -> Any:
+        """The same as :meth:`kickoff_async`."""
+        return await self.kickoff_async(
+            inputs, input_files, from_checkpoint, restore_from_state_id
+        )
+
+    def send(self, event: str, payload: Any = None, *, key: str | None = None) -> bool:
+        """Hand an outside event to this flow's run.
+
+        A waiting run goes on in the caller's thread until it waits again or is
+        over; a running one takes it when it can.
+
+        Returns:
+            Whether the run takes the event; False if it is over or nothing listens.
+
+        Raises:
+            InputError: the payload does not fit the listener's parameter.
+            Exception: whatever a step raised, as it is.
+        """
+        from flowkit.runtime.inbox import send_to  # only who sends pays
+
+        run = self._flowkit.run
+        if run is None:
+            return False
+        return send_to(run, event, payload, key, known[type(self)].backend)
+
+    def stop(self, result: Any = None) -> None:
+        """Within a step: end the run well, with this result; the rest is cancelled.
+
+        Raises at the call; nothing after it runs.
+        """
+        run, firing = _running(self, "stop")
+        run.stop(firing, result)
+        raise Stop
+
+    def abort(self, reason: str = "") -> None:
+        """Within a step: end the run as ``cancelled``; the rest is cancelled.
+
+        Raises at the call; nothing after it runs.
+        """
+        run, firing = _running(self, "abort")
+        run.abort(firing, reason)
+        raise Abort
+
+    @classmethod
+    def definition(cls) -> Definition:
+        """The graph of this class, as plain data."""
+        return known[cls].compiled.definition
+
+    @classmethod
+    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002 - by position in CrewAI
+        """Draw the graph into exactly this file.
+
+        Args:
+            filename: its suffix chooses the format: ``.html .svg .mmd .dot .json``.
+            show: open the picture in a browser, too.
+
+        Returns:
+            The path as given, as text.
+
+        Raises:
+            ValueError: an unknown suffix.
+            MissingExtraError: ``.svg`` without the extra ``plot``.
+        """
+        from flowkit.picture import plot_class  # pictures load when drawn
+
+        return plot_class(cls, filename, show=show)
+
+    def _repr_svg_(self) -> str:
+        from flowkit.picture import svg_of  # a notebook asks
+
+        return svg_of(type(self))
+
+
+def _facade(origin: Any, scope: Scope) -> Any:
+    """An object of the flow's class that shares its attributes, not its scope."""
+    other = object.__new__(type(origin))
+    other.__dict__ = origin.__dict__
+    other._flowkit = scope
+    return other
+
+
+def _kickoff(flow: Any, inputs: Mapping[str, Any] | None, backend: str) -> Any:
+    run = new_run(flow, inputs)
+    run.begin(None, kickoff_payloads(flow, run))
+    drive_blocking(run, backend)
+    return run.outcome()
+
+
+def _blocking(function: Any, *arguments: Any, backend: str) -> Any:
+    if in_running_loop():
+        return in_thread(lambda: run_async(function, *arguments, backend=backend))
+    return run_async(function, *arguments, backend=backend)
+
+
+def _running(flow: Any, verb: str) -> tuple[Run, Firing]:
+    scope = flow._flowkit
+    if scope.run is None or scope.firing is None:
+        msg = f"{type(flow).__name__}.{verb}() ends a run from within a step of it."
+        raise RunError(msg)
+    return scope.run, scope.firing
+
+
+def _state_type(cls: type) -> Any:
+    """The type parameter of ``Flow[..]``, from the nearest class that gives one."""
+    for base in cls.__mro__:
+        for generic in base.__dict__.get("__orig_bases__", ()):
+            origin = get_origin(generic)
+            if isinstance(origin, type) and issubclass(origin, Flow):
+                for argument in get_args(generic):
+                    if not isinstance(argument, TypeVar):
+                        return argument
+    return None
+
+
+def _check_keywords(cls: type, keywords: dict[str, Any]) -> None:
+    unknown = [key for key in keywords if key not in _OPTIONS | _IGNORED]
+    if unknown:
+        from flowkit.core.validate import closest  # only an error needs it
+
+        guess = closest(unknown[0], _OPTIONS)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        msg = (
+            f"{cls.__name__}() takes no keyword {unknown[0]!r}.{hint} Values for a "
+            f"run go to kickoff(inputs); it takes {', '.join(sorted(_OPTIONS))}."
+        )
+        raise TypeError(msg)
+    for key in keywords:
+        if key in _IGNORED:
+            text = f"{cls.__name__}({key}=..) has no effect in flowkit."
+            warnings.warn(text, FlowkitWarning, stacklevel=3)
+
+
+def _one_of(option: str, value: str, *choices: str) -> None:
+    if value not in choices:
+        msg = f"{option}={value!r}: use {' or '.join(map(repr, choices))}."
+        raise ValueError(msg)
+
+
+def _refuse(files: Any, checkpoint: Any, restore: Any) -> None:
+    given = {
+        "input_files": files,
+        "from_checkpoint": checkpoint,
+        "restore_from_state_id": restore,
+    }
+    for name, value in given.items():
+        if value is not None:
+            msg = (
+                f"kickoff({name}=..) needs a store, and this version keeps runs in "
+                f"memory only. Leave it out."
+            )
+            raise RunError(msg)

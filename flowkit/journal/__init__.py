@@ -1,0 +1,1 @@
+"""Remembers what outlives a moment: the inbox of events, behind a port."""

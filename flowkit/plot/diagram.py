@@ -1,0 +1,327 @@
+"""A definition as a picture's model: nodes, edges and loops, still without places.
+
+Three rules of this file:
+
+1. Every edge that a router's label makes carries that label. Declared labels come
+   first, then labels inferred from source; a router with neither, or with more than
+   the source shows, *possibly* gives each label that nobody else gives.
+2. Nothing is left out: a label that nobody hears leads to an ``end`` node, a name
+   that nobody gives comes from an ``outside`` node.
+3. Edges that close a cycle are ``back`` edges, so that drawings show loops.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.plot.cycles import back_edges, loops
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowkit.core.definition import Condition, Definition, Step
+
+__all__ = [
+    "Diagram",
+    "Edge",
+    "Group",
+    "Inferred",
+    "Node",
+    "Status",
+    "diagram",
+    "with_status",
+]
+
+NodeKind = Literal["start", "listen", "router", "event", "outside", "join", "end"]
+EdgeKind = Literal["step", "label", "event", "failed", "join"]
+State = Literal["ready", "running", "waiting", "done", "failed", "cancelled"]
+
+_MARKS = {
+    "and": "all",
+    "or": "any",
+    "merge": "each",
+    "all_active": "all active",
+}
+
+
+class Inferred(Protocol):
+    """Labels read from a router's source, such as ``flowkit.define.labels.Read``."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels found."""
+        ...
+
+    @property
+    def open(self) -> bool:
+        """Whether there may be more."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a step fared in a run.
+
+    Attributes:
+        state: of its latest firing, in the words of a run's history.
+        note: a few words shown below the name, such as ``1.2 s, 2 attempts``.
+    """
+
+    state: State
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """Something drawn as a box or a small shape.
+
+    Attributes:
+        id: unique in the diagram; of a step, its name.
+        name: the text shown.
+        kind: a step's kind (``router`` wins over ``start``), or what else it is.
+        start: the step begins a run.
+        is_async: the step is a coroutine function.
+        mark: how several inputs are joined, such as ``all`` or ``2 of 3``.
+        doc: first paragraph of the step's docstring.
+        source: the step's source text.
+        place: ``file:line``, or empty.
+        labels: labels of a router, declared or inferred.
+        status: how the step fared, if a run is drawn.
+    """
+
+    id: str
+    name: str
+    kind: NodeKind
+    start: bool = False
+    is_async: bool = False
+    mark: str = ""
+    doc: str = ""
+    source: str = ""
+    place: str = ""
+    labels: tuple[str, ...] = ()
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A way from node to node.
+
+    Attributes:
+        source: id of the node it leaves.
+        target: id of the node it enters.
+        label: a router's label; for other edges a short explanation or empty.
+        kind: what travels: a finished ``step``, a router's ``label``, an ``event``
+            (also a name from outside), a ``failed`` step, or the outcome of an
+            inner ``join``.
+        possible: the router may give this label, but nothing shows that it does.
+        back: closes a cycle.
+    """
+
+    source: str
+    target: str
+    label: str = ""
+    kind: EdgeKind = "step"
+    possible: bool = False
+    back: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Nodes that belong together: those of one loop."""
+
+    name: str
+    nodes: tuple[str, ...]
+    kind: Literal["loop"] = "loop"
+
+
+@dataclass(frozen=True, slots=True)
+class Diagram:
+    """All that a drawing shows of a flow."""
+
+    name: str
+    nodes: tuple[Node, ...] = ()
+    edges: tuple[Edge, ...] = ()
+    groups: tuple[Group, ...] = ()
+
+
+def diagram(
+    definition: Definition,
+    *,
+    sources: Mapping[str, str] | None = None,
+    inferred: Mapping[str, Inferred] | None = None,
+) -> Diagram:
+    """The diagram of a definition, nodes in the order steps were written.
+
+    Args:
+        definition: the flow.
+        sources: source text by step name, to show with the step.
+        inferred: labels read from source by step name, for routers that declare none.
+    """
+    drawing = _Drawing(definition, inferred or {})
+    for step in definition.steps:
+        drawing.step(step, (sources or {}).get(step.name, ""))
+    for step in definition.steps:
+        drawing.unheard(step)
+    return drawing.finished()
+
+
+def with_status(drawn: Diagram, statuses: Mapping[str, Status]) -> Diagram:
+    """The diagram with a run drawn over it, by step name."""
+    nodes = (replace(node, status=statuses.get(node.id)) for node in drawn.nodes)
+    return replace(drawn, nodes=tuple(nodes))
+
+
+class _Drawing:
+    """Nodes and edges of one diagram while they are collected."""
+
+    def __init__(
+        self, definition: Definition, inferred: Mapping[str, Inferred]
+    ) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.edges: dict[Edge, None] = {}
+        self._name_of_flow = definition.name
+        self._names = definition.names
+        routers = [step for step in definition.steps if step.router]
+        self._labels = {step.name: _labels(step, inferred) for step in routers}
+        self._open = [step.name for step in routers if _is_open(step, inferred)]
+        self._givers: dict[str, list[str]] = {}
+        for name, labels in self._labels.items():
+            for label in labels:
+                self._givers.setdefault(label, []).append(name)
+        self._heard = {
+            leaf.name
+            for step in definition.steps
+            for leaf in leaves(step.trigger)
+            if leaf.kind == "name"
+        }
+
+    def step(self, step: Step, source: str) -> None:
+        """Add a step's node and the edges of its trigger."""
+        kind: NodeKind = "start" if step.start else "listen"
+        self.nodes[step.name] = Node(
+            id=step.name,
+            name=step.name,
+            kind="router" if step.router else kind,
+            start=step.start,
+            is_async=step.is_async,
+            mark=_mark(step.trigger) if isinstance(step.trigger, Join) else "",
+            doc=step.doc,
+            source=source,
+            place=step.place if step.file else "",
+            labels=self._labels.get(step.name, ()),
+        )
+        if isinstance(step.trigger, Join):
+            self._inputs(step.trigger, step.name, step.name)
+        elif step.trigger is not None:
+            self._leaf(step.trigger, step.name)
+
+    def unheard(self, step: Step) -> None:
+        """Lead a router's labels that nobody hears to an end."""
+        for label in self._labels.get(step.name, ()):
+            if label not in self._heard:
+                node = Node(f"end:{step.name}", "end", "end")
+                self.nodes[node.id] = node
+                self._edge(Edge(step.name, node.id, label, "label"))
+
+    def finished(self) -> Diagram:
+        """The diagram, its loops found."""
+        nodes = tuple(self.nodes.values())
+        # A loop is entered at its start, wherever in the class that is written.
+        order = [node.id for node in sorted(nodes, key=lambda node: not node.start)]
+        pairs = [(edge.source, edge.target) for edge in self.edges]
+        back = back_edges(order, pairs)
+        edges = (replace(e, back=(e.source, e.target) in back) for e in self.edges)
+        groups = tuple(
+            Group(f"loop {number}", nodes)
+            for number, nodes in enumerate(loops(list(self.nodes), pairs), 1)
+        )
+        return Diagram(self._name_of_flow, nodes, tuple(edges), groups)
+
+    def _edge(self, edge: Edge) -> None:
+        self.edges[edge] = None
+
+    def _inputs(self, join: Join, target: str, path: str) -> None:
+        """Edges of a join's inputs; an inner join becomes a node of its own."""
+        for index, inner in enumerate(join.inputs):
+            if isinstance(inner, Leaf):
+                self._leaf(inner, target)
+                continue
+            node = Node(f"join:{path}.{index}", _mark(inner), "join")
+            self.nodes[node.id] = node
+            self._edge(Edge(node.id, target, kind="join"))
+            self._inputs(inner, node.id, f"{path}.{index}")
+
+    def _leaf(self, leaf: Leaf, target: str) -> None:
+        """Edges from whatever gives a leaf's name."""
+        if leaf.kind == "event":
+            self._event(leaf, target)
+        elif leaf.kind == "failed":
+            self._step(leaf.name, Edge(leaf.name, target, "failed", "failed"))
+        elif leaf.kind == "step":
+            # A router that is heard as a step triggers whatever its label is.
+            label = "always" if leaf.name in self._labels else ""
+            self._step(leaf.name, Edge(leaf.name, target, label))
+        else:
+            self._name(leaf.name, target)
+
+    def _name(self, name: str, target: str) -> None:
+        """Edges from the routers that give a label, else from outside."""
+        givers = self._givers.get(name, [])
+        for router in givers:
+            self._edge(Edge(router, target, name, "label"))
+        if not givers and name in self._names:
+            self._edge(Edge(name, target, "always" if name in self._labels else ""))
+            givers = [name]
+        if not givers:
+            for router in self._open:
+                self._edge(Edge(router, target, name, "label", possible=True))
+        if not givers and not self._open:
+            self._outside(name)
+            self._edge(Edge(f"outside:{name}", target, kind="event"))
+
+    def _outside(self, name: str) -> None:
+        node = Node(f"outside:{name}", name, "outside")
+        self.nodes.setdefault(node.id, node)
+
+    def _step(self, name: str, edge: Edge) -> None:
+        """An edge from a step, or from outside if the flow lacks that step."""
+        if name not in self._names:
+            self._outside(name)
+            edge = replace(edge, source=f"outside:{name}")
+        self._edge(edge)
+
+    def _event(self, leaf: Leaf, target: str) -> None:
+        node = Node(f"event:{leaf.name}", leaf.name, "event")
+        self.nodes.setdefault(node.id, node)
+        said = [f"by {leaf.key}"] if leaf.key else []
+        said += ["transient"] if leaf.transient else []
+        said += ["optional"] if leaf.optional else []
+        self._edge(Edge(node.id, target, ", ".join(said), "event"))
+
+
+def _labels(step: Step, inferred: Mapping[str, Inferred]) -> tuple[str, ...]:
+    """A router's labels: declared, else inferred, else none."""
+    if step.labels is not None:
+        return step.labels
+    read = inferred.get(step.name)
+    return read.labels if read else ()
+
+
+def _is_open(step: Step, inferred: Mapping[str, Inferred]) -> bool:
+    """Whether a router may give labels that are not known."""
+    read = inferred.get(step.name)
+    return step.labels is None and (read is None or read.open)
+
+
+def _mark(condition: Condition) -> str:
+    """How a condition joins its inputs, in a word or two."""
+    if isinstance(condition, Leaf):
+        return ""
+    rest = "" if condition.rest == "ignore" else f", {condition.rest} rest"
+    if condition.kind == "times":
+        return f"x{condition.need}{rest}"
+    if condition.kind == "any_of":
+        return f"{condition.need} of {len(condition.inputs)}{rest}"
+    return _MARKS[condition.kind] + rest

@@ -1,0 +1,105 @@
+"""A diagram as one HTML page that needs no network.
+
+With the layout engine the page holds a finished drawing; without it the page carries
+dagre and places the same shapes in the browser. A strict content security policy
+names the hash of each script and style, so nothing else can run, whatever the texts
+of a flow contain.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from html import escape
+from string import Template
+from typing import TYPE_CHECKING
+
+from flowkit.errors import MissingExtraError
+from flowkit.plot.layout import layout, unplaced
+from flowkit.plot.measure import edge_label_size
+from flowkit.plot.plain import as_dict
+from flowkit.plot.svg import draw
+from flowkit.plot.theme import asset, rules
+
+if TYPE_CHECKING:
+    from flowkit.plot.diagram import Diagram, Edge
+    from flowkit.plot.layout import Placed
+
+__all__ = ["html"]
+
+
+def html(drawn: Diagram, *, engine: bool = True) -> str:
+    """The page.
+
+    Args:
+        drawn: what the page shows.
+        engine: use the layout engine if it is installed; False leaves the layout to
+            the browser in any case.
+    """
+    placed, is_placed = _place(drawn, engine=engine)
+    style = asset("page.css") + _rules()
+    dagre = "" if is_placed else asset("dagre.min.js")
+    script = asset("page.js")
+    return Template(asset("page.html")).substitute(
+        title=escape(drawn.name),
+        policy=_policy(style, [dagre, script]),
+        style=style,
+        drawing=draw(placed, attributes='class="flowkit" role="group"'),
+        data=_data(placed, is_placed=is_placed),
+        dagre=f"<script>{dagre}</script>" if dagre else "",
+        script=script,
+    )
+
+
+def _place(drawn: Diagram, *, engine: bool) -> tuple[Placed, bool]:
+    try:
+        return (layout(drawn), True) if engine else (unplaced(drawn), False)
+    except MissingExtraError:
+        return unplaced(drawn), False
+
+
+def _rules() -> str:
+    """The drawing's colours for the system's theme and for the reader's choice."""
+    by_system = rules("dark", ":root:not([data-theme]) svg.flowkit")
+    return (
+        rules("light")
+        + f"@media (prefers-color-scheme: dark) {{\n{by_system}}}\n"
+        + rules("dark", ':root[data-theme="dark"] svg.flowkit')
+    )
+
+
+def _policy(style: str, scripts: list[str]) -> str:
+    """The content security policy that allows these texts and nothing else."""
+    allowed = " ".join(_hash(each) for each in scripts if each)
+    return (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {allowed}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def _data(placed: Placed, *, is_placed: bool) -> str:
+    """The page's data as JSON that cannot end the element it stands in."""
+    data = as_dict(placed.diagram)
+    data["placed"] = is_placed
+    data["size"] = [placed.width, placed.height]
+    data["boxes"] = [[box.width, box.height] for box in placed.boxes]
+    data["lines"] = [_line_data(line.edge) for line in placed.lines]
+    text = json.dumps(data)
+    for char in "<>&":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def _line_data(edge: Edge) -> dict[str, object]:
+    return {
+        "source": edge.source,
+        "target": edge.target,
+        "size": edge_label_size(edge),
+        "back": edge.back,
+    }

@@ -1,0 +1,190 @@
+"""Places for a diagram's nodes and edges.
+
+:func:`layout` is the only door to the layout engine, so that another can take its
+place. :func:`unplaced` gives the same sizes without an engine, for pages whose
+browser finds the places.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import MissingExtraError
+from flowkit.plot.measure import edge_label_size, lines_of, node_size
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowkit.plot.diagram import Diagram, Edge, Node
+
+__all__ = ["Box", "Line", "Placed", "layout", "unplaced"]
+
+Point = tuple[float, float]
+
+_MARGIN = 24.0
+# Closer than this, two coordinates are the same.
+_SAME = 0.05
+_OPTIONS = {
+    "direction": "topbottom",
+    "spacing": {"layer_gap": 40.0, "node_gap": 26.0, "dummy_gap": 20.0},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A node and where its upper left corner is."""
+
+    node: Node
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """An edge, its corners from source to target, and the middle of its label.
+
+    Attributes:
+        shared: the label is another line's as well, and drawn with that one.
+    """
+
+    edge: Edge
+    points: tuple[Point, ...] = ()
+    at: Point = (0.0, 0.0)
+    shared: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A diagram with places; all coordinates are at least 0."""
+
+    diagram: Diagram
+    boxes: tuple[Box, ...]
+    lines: tuple[Line, ...]
+    width: float
+    height: float
+
+
+def layout(drawn: Diagram) -> Placed:
+    """Where everything goes; the same diagram always gets the same places.
+
+    Raises:
+        MissingExtraError: the layout engine is not installed.
+    """
+    try:
+        # Native code of 4 MB, needed by nothing but this.
+        import graphlay
+    except ImportError as error:
+        raise MissingExtraError("Drawing .svg", "plot") from error
+    request = _Request(drawn)
+    return request.placed(graphlay.layout(request.graph(), options=_OPTIONS))
+
+
+def unplaced(drawn: Diagram) -> Placed:
+    """Everything with its size and at no place yet."""
+    boxes = tuple(Box(node, 0.0, 0.0, *node_size(node)) for node in drawn.nodes)
+    lines = tuple(Line(edge) for edge in lines_of(drawn))
+    return Placed(drawn, boxes, lines, 100.0, 100.0)
+
+
+class _Request:
+    """The diagram as the engine's graph, and its answer read back.
+
+    A label is a small node on its way, so that it has room and sits on its own line
+    and on no other; the ways of a router that carry one label share it until there.
+    """
+
+    def __init__(self, drawn: Diagram) -> None:
+        self.drawn = drawn
+        self.nodes: list[dict[str, Any]] = []
+        self.ways: list[dict[str, Any]] = []
+        self._place: dict[str, int] = {}
+        self._labels: dict[object, tuple[int, int]] = {}
+        self._edges: list[tuple[Edge, list[int], int | None]] = []
+        for node in drawn.nodes:
+            self._place[node.id] = self._node(*node_size(node))
+        for edge in lines_of(drawn):
+            self._edge(edge)
+
+    def graph(self) -> dict[str, Any]:
+        """What the engine is asked to lay out."""
+        return {"nodes": self.nodes, "edges": self.ways}
+
+    def _node(self, width: float, height: float) -> int:
+        self.nodes.append({"size": {"width": width, "height": height}})
+        return len(self.nodes) - 1
+
+    def _way(self, source: int, target: int, edge: Edge) -> int:
+        way = {"source": source, "target": target, "reverse_for_ranking": edge.back}
+        self.ways.append(way)
+        return len(self.ways) - 1
+
+    def _edge(self, edge: Edge) -> None:
+        source, target = self._place[edge.source], self._place[edge.target]
+        size = edge_label_size(edge)
+        if size is None or source == target:
+            way = self._way(source, target, edge)
+            if size:
+                width, height = size
+                self.ways[way]["label_size"] = {"width": width, "height": height}
+            self._edges.append((edge, [way], None))
+            return
+        key = (source, edge.label, edge.kind, edge.possible, edge.back)
+        if key not in self._labels:
+            label = self._node(*size)
+            self._labels[key] = (label, self._way(source, label, edge))
+        label, way = self._labels[key]
+        self._edges.append((edge, [way, self._way(label, target, edge)], label))
+
+    def placed(self, found: Any) -> Placed:
+        """The engine's answer as a placed diagram."""
+        low, high = found.bounds["min"], found.bounds["max"]
+        left, top = _MARGIN - low["x"], _MARGIN - low["y"]
+        width = high["x"] - low["x"] + 2 * _MARGIN
+        height = high["y"] - low["y"] + 2 * _MARGIN
+        boxes = []
+        # Labels are the nodes after those of the diagram.
+        for node, at in zip(self.drawn.nodes, found.nodes, strict=False):
+            wide, high_ = at["size"]["width"], at["size"]["height"]
+            x, y = at["center"]["x"] - wide / 2, at["center"]["y"] - high_ / 2
+            boxes.append(Box(node, x + left, y + top, wide, high_))
+        lines = tuple(self._line(found, left, top))
+        return Placed(self.drawn, tuple(boxes), lines, width, height)
+
+    def _line(self, found: Any, left: float, top: float) -> Iterator[Line]:
+        seen: set[int] = set()
+        for edge, ways, label in self._edges:
+            parts = [found.edges[way]["points"] for way in ways]
+            anchor = found.edges[ways[0]].get("label_anchor") or parts[0][0]
+            if label is not None:
+                anchor = found.nodes[label]["center"]
+                # Both halves end at the label's border; it hides the step between.
+                ends = (parts[0][-1], parts[1][0])
+                parts.insert(1, [{"x": p["x"], "y": anchor["y"]} for p in ends])
+            points = [(p["x"] + left, p["y"] + top) for part in parts for p in part]
+            at = (anchor["x"] + left, anchor["y"] + top)
+            shared = label is not None and label in seen
+            seen.add(-1 if label is None else label)
+            yield Line(edge, _straightened(points), at, shared=shared)
+
+
+def _straightened(points: list[Point]) -> tuple[Point, ...]:
+    """The points without repetitions and without those on a straight line."""
+    kept: list[Point] = []
+    for point in points:
+        while kept and _near(kept[-1], point):
+            kept.pop()
+        if len(kept) > 1 and _in_line(kept[-2], kept[-1], point):
+            kept.pop()
+        kept.append(point)
+    return tuple(kept)
+
+
+def _near(a: Point, b: Point) -> bool:
+    return abs(a[0] - b[0]) + abs(a[1] - b[1]) < _SAME
+
+
+def _in_line(a: Point, b: Point, c: Point) -> bool:
+    return any(abs(a[i] - b[i]) < _SAME > abs(b[i] - c[i]) for i in (0, 1))

@@ -1,0 +1,89 @@
+"""Colours of drawings, light and dark, and the style sheet made of them.
+
+Colours are written out in each rule rather than kept in CSS variables, because
+renderers outside browsers know neither variables nor media queries.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from string import Template
+from typing import Literal
+
+__all__ = ["Theme", "asset", "rules", "style_sheet"]
+
+Theme = Literal["auto", "light", "dark"]
+
+_LIGHT = {
+    "paper": "#ffffff",
+    "ink": "#1c2129",
+    "soft": "#56606e",
+    "line": "#6f7a89",
+    "box": "#f6f7f9",
+    "band": "#e4e8ee",
+    "border": "#b4bcc8",
+    "start": "#1f8a4c",
+    "startfill": "#e6f5ec",
+    "router": "#b07608",
+    "routerfill": "#fff5df",
+    "event": "#3566c8",
+    "eventfill": "#e8f0fe",
+    "outside": "#7a55c4",
+    "outsidefill": "#f3effc",
+    "bad": "#c0303c",
+    "badfill": "#fdeaec",
+    "back": "#0b7a75",
+    "labelink": "#7d5200",
+}
+_DARK = {
+    "paper": "#15181d",
+    "ink": "#e9ecf1",
+    "soft": "#a9b2bf",
+    "line": "#8b96a5",
+    "box": "#22272f",
+    "band": "#343b46",
+    "border": "#525c6a",
+    "start": "#4cc07c",
+    "startfill": "#16301f",
+    "router": "#dca23a",
+    "routerfill": "#362a10",
+    "event": "#75a3f5",
+    "eventfill": "#182841",
+    "outside": "#ab90e8",
+    "outsidefill": "#281f3d",
+    "bad": "#f2747f",
+    "badfill": "#41191e",
+    "back": "#43cbc1",
+    "labelink": "#f0c674",
+}
+
+
+def asset(name: str) -> str:
+    """The text of a file that ships with flowkit's drawings."""
+    return (files("flowkit.plot") / "assets" / name).read_text("utf-8")
+
+
+def rules(theme: Literal["light", "dark"], scope: str = "svg.flowkit") -> str:
+    """The drawing's CSS rules in one theme.
+
+    Args:
+        theme: whose colours to use.
+        scope: a selector before every rule, which keeps them off other elements.
+    """
+    colours = _LIGHT if theme == "light" else _DARK
+    return Template(asset("diagram.css")).substitute(colours, scope=scope)
+
+
+def style_sheet(theme: Theme) -> str:
+    """CSS for a drawing that stands alone; ``auto`` follows the reader's system.
+
+    Raises:
+        ValueError: no such theme.
+    """
+    if theme not in ("auto", "light", "dark"):
+        raise ValueError(f"theme is {theme!r}; possible are 'auto', 'light' and 'dark'")
+    if theme != "auto":
+        return rules(theme, f"svg.flowkit.{theme}")
+    dark = rules("dark", "svg.flowkit.auto")
+    light = rules("light", "svg.flowkit.auto")
+    return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"

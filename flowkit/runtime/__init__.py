@@ -1,0 +1,1 @@
+"""The part that acts: it carries the core's commands out in this process."""

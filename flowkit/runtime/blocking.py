@@ -1,0 +1,140 @@
+"""Runs from blocking code: a plain loop while it suffices, an event loop after.
+
+Synchronous steps that follow each other alone run in the caller's thread, where
+no event loop runs. The first async step, fork or coroutine moves the run to an
+event loop, which a thread keeps for its next kickoffs. Called within a running
+loop (a notebook, a web handler), the run goes to a thread of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from flowkit.runtime.loops import forget_loop
+from flowkit.runtime.run import Run, Stop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["drive_blocking", "in_thread", "run_async"]
+
+_kept = threading.local()
+
+
+def drive_blocking(run: Run, backend: str) -> None:
+    """Move a run on until it is over or waits; blocks."""
+    if _inline(run):
+        return
+    from flowkit.runtime.runner import drive  # anyio, once a loop is needed
+
+    run_async(drive, run, backend=backend)
+
+
+def _inline(run: Run) -> bool:
+    """Run lone synchronous steps here; False if a loop has to take over."""
+    ready, calls = run.ready, run.calls
+    run.active = True
+    try:
+        while True:
+            if run.pending:
+                run.take_pending()
+            if not ready:
+                break
+            if len(ready) > 1 or calls[ready[0].node.index].is_async:
+                return False
+            firing = ready.popleft()
+            if firing.id not in run.marking.live:
+                continue
+            try:
+                target, arguments, keywords = run.open(firing)
+                function = calls[firing.node.index].function
+                context = run.context.copy()
+                output = context.run(function, target, *arguments, **keywords)
+            except Stop:
+                continue
+            except Exception as error:  # noqa: BLE001 - recorded, raised at the end
+                run.fail(firing, error)
+                continue
+            except BaseException as error:
+                run.interrupted(error)
+                break
+            if hasattr(output, "__await__"):
+                run_async(_awaited, run, firing, output)
+            else:
+                run.finish(firing, output)
+    finally:
+        run.active = False
+    run.settle_end()
+    return True
+
+
+async def _awaited(run: Run, firing: Any, body: Any) -> None:
+    """The coroutine that a plain function returned."""
+    try:
+        output = await body
+    except Exception as error:  # noqa: BLE001 - recorded, raised at the end
+        run.fail(firing, error)
+    else:
+        run.finish(firing, output)
+
+
+def run_async(
+    function: Callable[..., Awaitable[Any]], *arguments: Any, backend: str = "asyncio"
+) -> Any:
+    """Run an async function to its end on an event loop of this thread."""
+    if backend == "trio":
+        import anyio  # the trio way in
+
+        return anyio.run(function, *arguments, backend="trio")
+    import asyncio  # only where asyncio runs
+
+    runner = getattr(_kept, "runner", None)
+    if runner is None:
+        runner = _kept.runner = asyncio.Runner()
+        if threading.current_thread() is threading.main_thread():
+            atexit.register(runner.close)
+        else:
+            _kept.guard = _Guard(runner)
+    try:
+        return runner.run(function(*arguments))  # type: ignore[arg-type]  # a coroutine
+    finally:
+        loop = runner.get_loop()
+        left = asyncio.all_tasks(loop)
+        if left:
+            for task in left:
+                task.cancel()
+            loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+
+
+class _Guard:
+    """Closes a thread's loop when the thread is gone."""
+
+    def __init__(self, runner: Any) -> None:
+        self.runner = runner
+
+    def __del__(self) -> None:
+        self.runner.close()
+
+
+def in_thread(function: Callable[[], Any]) -> Any:
+    """The result of ``function`` called in a thread of its own; blocks."""
+    outcome: list[Any] = []
+    context = copy_context()
+    context.run(forget_loop)
+
+    def work() -> None:
+        try:
+            outcome.append((context.run(function), None))
+        except BaseException as error:  # noqa: BLE001 - raised again by the caller
+            outcome.append((None, error))
+
+    thread = threading.Thread(target=work, name="flowkit-kickoff", daemon=True)
+    thread.start()
+    thread.join()
+    value, error = outcome[0]
+    if error is not None:
+        raise error
+    return value

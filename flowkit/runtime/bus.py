@@ -1,0 +1,418 @@
+"""``EventBus``: outside events to flows and handlers.
+
+An event goes to every subscriber once: each registered flow class, each handler.
+Within a class, an open run of the same key takes it before a new run is begun;
+what no run takes yet is kept for a later one. Whatever is wrong with an event, or
+with one subscriber, is reported by name and stops nothing else.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flowkit.errors import FlowkitError, InputError
+from flowkit.journal.base import KeptEvent
+from flowkit.journal.memory import MemoryInbox
+from flowkit.runtime import signals
+from flowkit.runtime.calls import validated
+from flowkit.runtime.clock import now
+from flowkit.runtime.correlation import OpenRuns, event_leaves, key_in
+from flowkit.runtime.handlers import Handler
+from flowkit.runtime.inbox import accepted, listeners
+from flowkit.runtime.launch import known, new_run, payload_for
+from flowkit.runtime.loops import in_running_loop
+from flowkit.runtime.receipt import Receipt, Rejection
+from flowkit.runtime.work import Workshop
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from flowkit.core.net import Node
+    from flowkit.journal.base import Inbox
+    from flowkit.runtime.run import Run
+
+__all__ = ["EventBus"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+class EventBus:
+    """Takes events from outside and hands them to flows and handlers.
+
+    Used as it is, it works in a background thread. ``async with bus:`` works in the
+    running event loop instead and finishes what is open at the end of the block.
+
+    Args:
+        backend: event loop of the background thread, ``"asyncio"`` or ``"trio"``.
+        limit: runs and handlers at work at a time.
+        keep: most events kept for a later wait; the oldest makes room.
+        keep_for: seconds an event is kept.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: str = "asyncio",
+        limit: int = 256,
+        keep: int = 10_000,
+        keep_for: float = 7 * 86_400,
+    ) -> None:
+        self.keep_for = keep_for
+        self.rejected: deque[Rejection] = deque(maxlen=1_000)
+        self._inbox: Inbox = MemoryInbox(keep)
+        self._shop = Workshop(backend, limit)
+        self._flows: list[type] = []
+        self._handlers: dict[str, list[Handler]] = {}
+        self._models: dict[str, Any] = {}
+        self._open = OpenRuns()
+        self._busy: set[Run] = set()
+        self._lock = threading.RLock()
+
+    def register(self, *flows: type) -> None:
+        """Let these flow classes begin runs and take events.
+
+        Raises:
+            TypeError: what is given is no flow class.
+        """
+        for flow in flows:
+            if not isinstance(flow, type) or flow not in known:
+                msg = f"EventBus.register takes Flow classes, not {flow!r}."
+                raise TypeError(msg)
+            if flow not in self._flows:
+                self._flows.append(flow)
+                known[flow].buses.append(self)
+
+    def declare(self, name: str, model: Any) -> None:
+        """Validate the payload of every event of this name against a type."""
+        self._models[name] = model
+
+    def on(self, name: str, handler: F | None = None) -> Any:
+        """Call a function, plain or async, for every event of this name.
+
+        As a decorator or with the function given. Its first parameter gets the
+        payload, validated against the parameter's type; it may have none.
+        """
+
+        def add(function: F) -> F:
+            self._handlers.setdefault(name, []).append(Handler(name, function))
+            return function
+
+        return add if handler is None else add(handler)
+
+    def off(self, name: str, handler: Callable[..., Any] | None = None) -> bool:
+        """Take a handler away, or all of that name; whether there was one."""
+        before = self._handlers.get(name, [])
+        left = [
+            each
+            for each in before
+            if handler is not None and each.function is not handler
+        ]
+        self._handlers[name] = left
+        return len(left) < len(before)
+
+    def send(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the word of every event envelope
+    ) -> Receipt:
+        """Hand in an event; returns once it is accepted, or refused with a reason.
+
+        Never raises for what is wrong with the event: the receipt says it, is false,
+        and the signal ``event_rejected`` and a log line tell it. The work itself
+        goes on behind; :meth:`drain` waits for it.
+
+        Args:
+            name: of the event.
+            payload: anything; models are validated where a subscriber declares one.
+            key: correlates the event with a run; the oldest open run wins.
+            id: counted once, however often it is sent.
+        """
+        text = None if key is None else str(key)
+        with self._lock:
+            receipt = self._accept(name, payload, text, id)
+        if receipt.status == "accepted":
+            if signals.event_accepted.receivers:
+                self._tell(signals.event_accepted, name, payload, text, id)
+        elif receipt.status != "duplicate":
+            self._reject(receipt, payload)
+        return receipt
+
+    async def send_async(
+        self,
+        name: str,
+        payload: Any = None,
+        *,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - as for send
+    ) -> Receipt:
+        """As :meth:`send`, and lets other tasks run before it returns."""
+        from anyio.lowlevel import checkpoint
+
+        receipt = self.send(name, payload, key=key, id=id)
+        await checkpoint()
+        return receipt
+
+    def drain(self) -> Awaitable[None] | None:
+        """Wait for all work at hand: ``await bus.drain()``, or blocking elsewhere."""
+        if in_running_loop():
+            return self._shop.wait_async()
+        self._shop.wait()
+        return None
+
+    @property
+    def open_runs(self) -> list[Run]:
+        """Runs that are not over, oldest first."""
+        return self._open.runs()
+
+    @property
+    def kept(self) -> int:
+        """Events kept for a later wait."""
+        return self._inbox.kept()
+
+    def close(self) -> None:
+        """Finish what is open and end the background thread; blocks."""
+        self._shop.close()
+        for flow in self._flows:
+            known[flow].buses.remove(self)
+        self._flows.clear()
+
+    def __enter__(self) -> EventBus:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> EventBus:
+        await self._shop.enter()
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        await self._shop.leave(*error)
+
+    def _accept(
+        self,
+        name: str,
+        payload: Any,
+        key: str | None,
+        id: str | None,  # noqa: A002 - as for send
+    ) -> Receipt:
+        receipt = Receipt(name, key, id)
+        if id is not None and not self._inbox.is_new(id):
+            receipt.status = "duplicate"
+            return receipt
+        try:
+            payload = validated(payload, self._models.get(name), f"Event {name!r}")
+        except InputError as error:
+            return receipt.refuse("invalid", str(error))
+        handlers = self._handlers.get(name, [])
+        flows = [flow for flow in self._flows if _takes(flow, name)]
+        if not handlers and not flows:
+            return receipt.refuse("unknown", self._unknown(name))
+        for flow in flows:
+            self._to_flow(flow, receipt, payload)
+        for handler in handlers:
+            self._to_handler(handler, receipt, payload)
+        if receipt.refusals and not receipt.taken:
+            return receipt.refuse("invalid", "; ".join(receipt.refusals))
+        for reason in receipt.refusals:
+            self._report(Rejection(name, id, "invalid", reason), payload, key)
+        if id is not None:
+            self._inbox.remember(id)
+        return receipt
+
+    def _unknown(self, name: str) -> str:
+        from flowkit.core.validate import closest
+
+        names = set(self._handlers)
+        for flow in self._flows:
+            for begins in (True, False):
+                leaves = event_leaves(known[flow], begins=begins)
+                names.update(leaf.name for leaf in leaves)
+        guess = closest(name, frozenset(names))
+        hint = f"Did you mean {guess!r}?" if guess else "Register a flow or a handler."
+        return f"No flow and no handler takes the event {name!r}. {hint}"
+
+    def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
+        kind = known[flow]
+        name = receipt.name
+        key = receipt.key
+        if key is None:
+            for begins in (True, False):
+                for leaf in event_leaves(kind, begins=begins):
+                    if leaf.name == name and key is None:
+                        key = key_in(kind, leaf, payload)
+        try:
+            for run in self._open.find(flow, name, key):
+                if listeners(run, name) and not _lost(run, name):
+                    taken = accepted(run, name, payload)
+                    run.event(name, taken, key, receipt.id)
+                    receipt.runs.append(run)
+                    self._schedule(run)
+                    return
+            starts = kind.compiled.net.event_starts(name)
+            if starts:
+                self._begin(flow, starts, receipt, payload, key)
+            elif any(
+                leaf.name == name and not leaf.transient
+                for leaf in event_leaves(kind, begins=False)
+            ):
+                self._keep(flow, receipt, payload, key)
+        except InputError as error:
+            receipt.refusals.append(str(error))
+        except Exception as error:  # noqa: BLE001 - one class must not stop the bus
+            receipt.refusals.append(f"{flow.__name__} could not begin: {error!r}")
+
+    def _begin(
+        self,
+        flow: type,
+        starts: list[Node],
+        receipt: Receipt,
+        payload: Any,
+        key: str | None,
+    ) -> None:
+        payloads = {node.name: payload_for(flow, node, payload) for node in starts}
+        made = flow()
+        run = new_run(made, _required(made, payload))
+        run.key = key
+        receipt.runs.append(run)
+        self._schedule(run, lambda: run.begin(receipt.name, payloads))
+
+    def _keep(
+        self, flow: type, receipt: Receipt, payload: Any, key: str | None
+    ) -> None:
+        event = KeptEvent(receipt.name, payload, key, receipt.id, now())
+        dropped = self._inbox.keep(flow.__qualname__, event)
+        receipt.kept = True
+        if dropped is not None:
+            reason = "kept for a later wait, but newer events needed the room"
+            gone = Rejection(dropped.name, dropped.id, "dropped", reason)
+            self._report(gone, dropped.payload, dropped.key)
+
+    def _to_handler(self, handler: Handler, receipt: Receipt, payload: Any) -> None:
+        try:
+            taken = validated(payload, handler.type, f"The payload for {handler}")
+        except InputError as error:
+            receipt.refusals.append(str(error))
+            return
+        receipt.handlers.append(handler.title)
+        self._shop.put(lambda: handler.call(self, taken))
+
+    def _schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
+        self._index(run)
+        if run in self._busy:
+            if run.hurry is not None:
+                run.hurry()
+            return
+        self._busy.add(run)
+        self._shop.put(lambda: self._drive(run, begin))
+
+    async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:
+        from flowkit.runtime.runner import drive
+
+        try:
+            if begin is not None:
+                begin()
+            while True:
+                await drive(run)
+                with self._lock:
+                    if not run.pending or run.over:
+                        self._busy.discard(run)
+                        return
+        except FlowkitError as error:
+            signals.log.error("%r stopped: %s", run, error, exc_info=error)
+        finally:
+            with self._lock:
+                self._busy.discard(run)
+
+    def watch(self, run: Run) -> None:
+        """A run waits or is over: what was kept for it is handed to it."""
+        with self._lock:
+            if run.over:
+                self._open.drop(run)
+                if run.failures:
+                    error = run.failures[0]
+                    signals.log.error("%r failed", run, exc_info=error)
+                return
+            self._index(run)
+
+    def _index(self, run: Run) -> None:
+        cls = type(run.flow)
+        kind = known[cls]
+        found = False
+        for _, name, key in self._open.put(run, kind):
+            since = now() - self.keep_for
+            while event := self._inbox.take(cls.__qualname__, name, key, since):
+                run.event(name, accepted(run, name, event.payload), key, event.id)
+                found = True
+        if found and run not in self._busy:
+            self._busy.add(run)
+            self._shop.put(lambda: self._drive(run, None))
+
+    def _reject(self, receipt: Receipt, payload: Any) -> None:
+        name, id_ = receipt.name, receipt.id
+        gone = Rejection(name, id_, receipt.status, receipt.reason)
+        self._report(gone, payload, receipt.key)
+
+    def _report(self, gone: Rejection, payload: Any, key: str | None) -> None:
+        self.rejected.append(gone)
+        signals.log.warning("event %r refused: %s", gone.name, gone.reason)
+        if signals.event_rejected.receivers:
+            self._tell(
+                signals.event_rejected,
+                gone.name,
+                payload,
+                key,
+                gone.id,
+                reason=gone.reason,
+            )
+
+    def _tell(
+        self,
+        signal: Any,
+        name: str,
+        payload: Any,
+        key: str | None,
+        id: str | None,  # noqa: A002 - as for send
+        **more: Any,
+    ) -> None:
+        signals.tell(signal, self, name=name, payload=payload, key=key, id=id, **more)
+
+
+def _takes(flow: type, name: str) -> bool:
+    kind = known[flow]
+    return any(
+        leaf.name == name
+        for begins in (True, False)
+        for leaf in event_leaves(kind, begins=begins)
+    )
+
+
+def _lost(run: Run, name: str) -> bool:
+    """Whether every listener of a transient event is busy in this run."""
+    kind = known[type(run.flow)]
+    if not any(
+        leaf.name == name and leaf.transient
+        for leaf in event_leaves(kind, begins=False)
+    ):
+        return False
+    busy = {firing.node for firing in list(run.marking.live.values())}
+    return all(node in busy for node in listeners(run, name))
+
+
+def _required(flow: Any, payload: Any) -> dict[str, Any] | None:
+    """What a state with required fields takes from the payload that begins a run."""
+    box = flow._flowkit.box
+    if not box.incomplete:
+        return None
+    fields = type(box.live).model_fields
+    carried = payload if isinstance(payload, dict) else vars(payload)
+    return {
+        field: carried[field]
+        for field, info in fields.items()
+        if info.is_required() and field in carried
+    }

@@ -1,0 +1,241 @@
+"""User code: what its parameters get, and labels out of a router's result."""
+
+from __future__ import annotations
+
+import enum
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import ArgumentError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.core.marking import Firing
+    from flowkit.core.net import Net, Node
+
+__all__ = ["Call", "calls_for", "labels_of", "payload_type", "undeclared", "validated"]
+
+TRIGGER_PAYLOAD = "crewai_trigger_payload"
+_VAR_POSITIONAL, _VAR_KEYWORD = 0x04, 0x08
+
+
+class Call:
+    """How one step's function is called.
+
+    Attributes:
+        single: it has one parameter, which gets the last arrival's payload.
+        none: it has no parameter but ``self``.
+        wants_trigger: a start that asks for ``crewai_trigger_payload``.
+    """
+
+    __slots__ = (
+        "function",
+        "is_async",
+        "keywords",
+        "names",
+        "none",
+        "required",
+        "single",
+        "wants_trigger",
+    )
+
+    def __init__(self, node: Node, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.is_async = node.step.is_async
+        names, required, self.keywords = _parameters(function)
+        self.wants_trigger = node.step.start and TRIGGER_PAYLOAD in names
+        if self.wants_trigger:
+            names = [name for name in names if name != TRIGGER_PAYLOAD]
+            required = [name for name in required if name != TRIGGER_PAYLOAD]
+        self.names = tuple(names)
+        self.required = tuple(required)
+        self.single = len(names) == 1 and not self.keywords
+        self.none = not names and not self.keywords
+
+    def arguments(
+        self, firing: Firing, inputs: dict[str, Any] | None
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """Positional and keyword arguments for one firing.
+
+        Raises:
+            ArgumentError: a required parameter is the name of none of the inputs.
+        """
+        keywords: dict[str, Any] = {}
+        if self.wants_trigger and inputs and TRIGGER_PAYLOAD in inputs:
+            keywords[TRIGGER_PAYLOAD] = inputs[TRIGGER_PAYLOAD]
+        if self.none or (firing.node.step.start and firing.name == ""):
+            if not (self.single and firing.payload is not None):
+                return (), keywords
+        if self.single:
+            return (_last(firing),), keywords
+        payloads = _by_name(firing)
+        for name in self.names:
+            if name in payloads:
+                keywords[name] = payloads[name]
+        if self.keywords:
+            keywords.update(payloads)
+        lacking = [name for name in self.required if name not in keywords]
+        if len(lacking) == 1 and firing.tokens is None and not keywords:
+            keywords[lacking.pop()] = firing.payload
+        if lacking:
+            raise ArgumentError(_cannot_bind(firing, lacking, payloads))
+        return (), keywords
+
+
+def _parameters(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+    """Parameters after ``self``, those without a default, and whether ``**`` ends."""
+    code = getattr(function, "__code__", None)
+    if code is None or hasattr(function, "__wrapped__"):
+        return _by_signature(function)
+    count = code.co_argcount + code.co_kwonlyargcount
+    names = list(code.co_varnames[1:count])
+    defaults = len(function.__defaults__ or ())  # type: ignore[attr-defined]
+    positional = code.co_varnames[1 : code.co_argcount]
+    required = list(positional[: len(positional) - defaults])
+    only = code.co_varnames[code.co_argcount : count]
+    given = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    required += [name for name in only if name not in given]
+    if code.co_flags & _VAR_POSITIONAL and not names:
+        names = ["*"]
+    return names, required, bool(code.co_flags & _VAR_KEYWORD)
+
+
+def _by_signature(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+    import inspect  # only for callables that are no plain function
+
+    names, required, keywords = [], [], False
+    for name, each in list(inspect.signature(function).parameters.items())[1:]:
+        if each.kind is each.VAR_KEYWORD:
+            keywords = True
+        elif each.kind is not each.VAR_POSITIONAL:
+            names.append(name)
+            if each.default is each.empty:
+                required.append(name)
+    return names, required, keywords
+
+
+def _last(firing: Firing) -> Any:
+    """The payload of the last arrival; for ``times`` the list of all of them."""
+    tokens = firing.tokens
+    if tokens is not None and len(tokens) > 1 and _counts(firing):
+        return [token.payload for token in tokens]
+    return firing.payload
+
+
+def _counts(firing: Firing) -> bool:
+    trigger = firing.node.step.trigger
+    return getattr(trigger, "kind", "") == "times"
+
+
+def _by_name(firing: Firing) -> dict[str, Any]:
+    if firing.tokens is None:
+        return {firing.name.removesuffix(".failed"): firing.payload} if (
+            firing.name
+        ) else {}
+    several: dict[str, list[Any]] = {}
+    for token in firing.tokens:
+        several.setdefault(token.name.removesuffix(".failed"), []).append(token.payload)
+    return {
+        name: payloads[0] if len(payloads) == 1 else payloads
+        for name, payloads in several.items()
+    }
+
+
+def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -> str:
+    step = firing.node.step
+    came = ", ".join(payloads) or "nothing"
+    return (
+        f"{step.name}() needs {', '.join(map(repr, lacking))}, but was triggered with "
+        f"{came}. Name each parameter after an input of {step.trigger}, or give it a "
+        f"default. ({step.place})"
+    )
+
+
+def calls_for(net: Net, functions: dict[str, Callable[..., Any]]) -> tuple[Call, ...]:
+    """The calls of all steps, by the index of their node."""
+    return tuple(Call(node, functions[node.name]) for node in net.nodes)
+
+
+def labels_of(result: Any) -> tuple[str, ...]:
+    """The labels a router's result chooses: one, any subset, or none."""
+    if result is None or result == "":
+        return ()
+    if type(result) is str:
+        return (result,)
+    if isinstance(result, list | tuple | set | frozenset):
+        chosen = [label for each in result for label in labels_of(each)]
+        return tuple(dict.fromkeys(chosen))
+    if isinstance(result, enum.Enum):
+        return labels_of(result.value)
+    return (str(result),)
+
+
+def undeclared(net: Net, node: Node, labels: tuple[str, ...]) -> str:
+    """One sentence if a router chose a label nobody declares, else ""."""
+    if node.labels is None or node.labels.issuperset(labels):
+        return ""
+    unknown = [each for each in labels if each not in node.labels | net.known]
+    if not unknown:
+        return ""
+    from flowkit.core.validate import closest  # only an error needs it
+
+    guess = closest(unknown[0], node.labels)
+    hint = f"Did you mean {guess!r}?" if guess else "Add it to emit= or the annotation."
+    declared = ", ".join(map(repr, sorted(node.labels)))
+    return (
+        f"{net.definition.name}.{node.name} returned the label {unknown[0]!r}, but "
+        f"declares only {declared}. {hint} ({node.step.place})"
+    )
+
+
+def payload_type(function: Callable[..., Any], *, method: bool = True) -> Any:
+    """The annotation of the parameter an event's payload goes to, or None.
+
+    Annotations that cannot be resolved count as none.
+    """
+    import inspect  # once per subscription
+    from typing import get_type_hints
+
+    plain = inspect.unwrap(function)
+    parameters = list(inspect.signature(plain).parameters)
+    if method:
+        parameters = parameters[1:]
+    if not parameters:
+        return None
+    try:
+        hints = get_type_hints(plain, include_extras=True)
+    except Exception:  # noqa: BLE001 - an annotation may be anything
+        return _own_hint(plain, parameters[0])
+    return hints.get(parameters[0])
+
+
+def _own_hint(function: Callable[..., Any], name: str) -> Any:
+    hint = function.__annotations__.get(name)
+    if not isinstance(hint, str):
+        return hint
+    scope = getattr(function, "__globals__", {})
+    return scope.get(hint)
+
+
+def validated(payload: Any, kind: Any, what: str) -> Any:
+    """The payload as its type takes it.
+
+    Raises:
+        InputError: all its faults, after ``what``.
+    """
+    if kind is None or kind is Any:
+        return payload
+    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+
+    from flowkit.runtime.models import faults_in
+
+    try:
+        adapter = TypeAdapter(kind)
+    except PydanticUserError:
+        return payload
+    try:
+        return adapter.validate_python(payload)
+    except ValidationError as error:
+        name = getattr(kind, "__name__", str(kind))
+        text = f"{what} does not fit {name}: {faults_in(error)}"
+        raise InputError(text) from None

@@ -1,0 +1,54 @@
+"""Handlers of outside events: plain or async functions, reported when they raise."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from flowkit.runtime import signals
+from flowkit.runtime.calls import payload_type
+from flowkit.runtime.threads import pool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Handler"]
+
+
+class Handler:
+    """A function that is called for each event of a name."""
+
+    __slots__ = ("bare", "function", "name", "title", "type")
+
+    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+        self.name = name
+        self.function = function
+        self.title = getattr(function, "__qualname__", repr(function))
+        self.bare = not inspect.signature(function).parameters
+        self.type = None if self.bare else payload_type(function, method=False)
+
+    def __str__(self) -> str:
+        return f"the handler {self.title} of {self.name!r}"
+
+    async def call(self, bus: Any, payload: Any) -> None:
+        """Call it; what it raises is reported and goes no further."""
+        arguments = () if self.bare else (payload,)
+        try:
+            if inspect.iscoroutinefunction(self.function):
+                await self.function(*arguments)
+            else:
+                await pool.run(lambda: self.function(*arguments), _ignored)
+        except Exception as error:  # noqa: BLE001 - one handler must not stop the bus
+            signals.log.error("%s raised %r", self, error, exc_info=error)
+            if signals.handler_failed.receivers:
+                signals.tell(
+                    signals.handler_failed,
+                    bus,
+                    name=self.name,
+                    handler=self.title,
+                    error=error,
+                )
+
+
+def _ignored(value: Any, error: BaseException | None) -> None:
+    """The bus was closed while the handler ran; nobody waits for its result."""

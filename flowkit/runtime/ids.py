@@ -1,0 +1,21 @@
+"""Identifiers of runs: UUIDs in version 7, which sort by time."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["run_id"]
+
+
+def run_id(at: float) -> str:
+    """A new id for a run begun at ``at`` seconds since the epoch.
+
+    Source: RFC 9562, section 5.7.
+    """
+    milliseconds = int(at * 1000) & ((1 << 48) - 1)
+    noise = int.from_bytes(os.urandom(10), "big")
+    high = noise >> 68 & 0xFFF
+    low = noise & ((1 << 62) - 1)
+    value = milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low
+    text = f"{value:032x}"
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

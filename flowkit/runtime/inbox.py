@@ -1,0 +1,58 @@
+"""Outside events into one run: does it take them, and who drives it then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.definition import leaves
+from flowkit.runtime.blocking import drive_blocking, in_thread
+from flowkit.runtime.launch import payload_for
+from flowkit.runtime.loops import in_running_loop, on_trio
+
+if TYPE_CHECKING:
+    from flowkit.core.net import Node
+    from flowkit.runtime.run import Run
+
+__all__ = ["accepted", "listeners", "send_to"]
+
+
+def listeners(run: Run, name: str) -> list[Node]:
+    """The steps of a run that an event of this name reaches, before any join."""
+    if run.over:
+        return []
+    edges = list(run.net.by_event.get(name, ()))
+    if name not in run.net.definition.names:
+        edges += run.net.by_name.get(name, ())
+    return [edge.node for edge in edges if not edge.node.step.begins_on_event]
+
+
+def accepted(run: Run, name: str, payload: Any) -> Any:
+    """The payload as the run's listeners take it.
+
+    Raises:
+        InputError: it fits none of their types.
+    """
+    for node in listeners(run, name):
+        if any(leaf.name == name for leaf in leaves(node.step.trigger)):
+            payload = payload_for(type(run.flow), node, payload)
+    return payload
+
+
+def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) -> bool:
+    """Hand an event to a run and, if it waits, drive it on; blocks meanwhile."""
+    if not listeners(run, name):
+        return False
+    taken = accepted(run, name, payload)
+    run.event(name, taken, key, None)
+    if run.active:
+        if run.hurry is not None:
+            run.hurry()
+        return True
+    if on_trio():
+        backend = "trio"
+    if in_running_loop():
+        in_thread(lambda: drive_blocking(run, backend))
+    else:
+        drive_blocking(run, backend)
+    run.outcome()
+    return True

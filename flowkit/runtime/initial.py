@@ -1,0 +1,189 @@
+"""Where a run's state comes from: type, initial value, inputs, assignment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar, get_origin
+from uuid import uuid4
+
+from flowkit.errors import InputError, StateError
+from flowkit.runtime.state import StateBox, StateDict, raw_fields
+
+__all__ = ["box", "declared", "merge_inputs", "replacement", "state_id"]
+
+
+def declared(value: Any, parameter: Any) -> Any:
+    """What a class says of its state: a model class, an instance, a dict, or None."""
+    if is_model(value) or isinstance(value, dict) or is_model(type(value)):
+        return value
+    if value is dict or get_origin(value) is dict:
+        return None
+    return parameter if is_model(parameter) else None
+
+
+def is_model(kind: Any) -> bool:
+    """Whether this is a pydantic model class, without importing pydantic."""
+    return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__") and (
+        hasattr(kind, "model_fields")
+    )
+
+
+def is_free(parameter: Any) -> bool:
+    """Whether a type parameter means free-form state."""
+    return (
+        parameter is None
+        or parameter is Any
+        or parameter is dict
+        or get_origin(parameter) is dict
+        or isinstance(parameter, TypeVar)
+    )
+
+
+def box(kind: Any, name: str) -> StateBox:
+    """A fresh state for one flow object; what is given is copied, not shared."""
+    if kind is None or isinstance(kind, dict):
+        state = StateDict(_copy(kind) if kind else {})
+        if not dict.get(state, "id"):
+            state["id"] = str(uuid4())
+        return StateBox(state, None, name)
+    if not isinstance(kind, type):
+        return StateBox(_instance(kind), type(kind), name)
+    from flowkit.runtime.models import with_id
+
+    model = with_id(kind)
+    required = any(info.is_required() for info in model.model_fields.values())
+    if not required:
+        return StateBox(model(), kind, name)
+    made = StateBox(model.model_construct(), kind, name)
+    made.incomplete = True
+    return made
+
+
+def _copy(value: Any) -> Any:
+    from copy import deepcopy  # only where an initial value is given
+
+    from flowkit.runtime.values import snapshot
+
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 - a lock, a client: share what can't be copied
+        return snapshot(value)
+
+
+def _instance(given: Any) -> Any:
+    from flowkit.runtime.models import with_id
+
+    state = _copy(given)
+    model = with_id(type(state))
+    if model is type(state):
+        return state
+    made = model.model_construct(_fields_set=set(state.model_fields_set))
+    made.__dict__.update(state.__dict__)
+    return made
+
+
+def state_id(state: Any) -> str:
+    """The id of a state, as text."""
+    return str(dict.get(raw_fields(state), "id", ""))
+
+
+def merge_inputs(
+    holder: StateBox, inputs: Mapping[str, Any] | None, name: str
+) -> dict[str, Any] | None:
+    """Lay a kickoff's inputs over the state.
+
+    Keys a model does not have are dropped.
+
+    Raises:
+        InputError: all values a model refuses and all required fields that lack.
+    """
+    if inputs is not None and not isinstance(inputs, Mapping):
+        if not is_model(type(inputs)):
+            given = type(inputs).__name__
+            msg = f"{name}.kickoff(inputs) takes a dictionary, not {given}."
+            raise InputError(msg)
+        inputs = dict(inputs)
+    state = holder.live
+    if isinstance(state, dict):
+        if inputs:
+            state.update(inputs)
+    elif inputs or holder.incomplete:
+        _merge_model(holder, inputs or {}, name)
+    return dict(inputs) if inputs else None
+
+
+def _merge_model(holder: StateBox, inputs: Mapping[str, Any], name: str) -> None:
+    from pydantic import ValidationError
+
+    from flowkit.runtime.models import faults_in
+
+    state = holder.live
+    model = type(state)
+    by_alias = {
+        field: info.validation_alias or info.alias
+        for field, info in model.model_fields.items()
+    }
+    values = {
+        alias if isinstance(alias := by_alias.get(field), str) else field: value
+        for field, value in state.__dict__.items()
+    }
+    for key, value in inputs.items():
+        alias = by_alias.get(key)
+        values[alias if isinstance(alias, str) else key] = value
+    try:
+        checked = model.model_validate(values)
+    except ValidationError as error:
+        text = (
+            f"Invalid inputs for structured state: {name} does not take them as "
+            f"{model.__name__}: {faults_in(error)}"
+        )
+        raise InputError(text) from None
+    for field, alias in by_alias.items():
+        if field in inputs or alias in inputs or holder.incomplete:
+            state.__dict__[field] = checked.__dict__[field]
+            state.__pydantic_fields_set__.add(field)
+    if checked.__pydantic_extra__:
+        state.__pydantic_extra__.update(checked.__pydantic_extra__)
+    holder.incomplete = False
+
+
+def replacement(holder: StateBox, value: Any, name: str) -> Any:
+    """What ``self.state = value`` stands for.
+
+    Raises:
+        StateError: the value is no state of the declared type.
+    """
+    kind = holder.kind
+    if kind is None:
+        if isinstance(value, dict):
+            value.setdefault("id", state_id(holder.live) or str(uuid4()))
+            return value
+        if is_model(type(value)):
+            return _instance(value) if "id" not in type(value).model_fields else value
+    elif isinstance(value, kind):
+        if hasattr(type(value), "model_fields") and "id" in type(value).model_fields:
+            return value
+        made = _instance(value)
+        made.__dict__["id"] = state_id(holder.live) or made.__dict__["id"]
+        return made
+    elif isinstance(value, dict):
+        return _validated(holder, value, name)
+    wanted = "a dictionary or a pydantic model" if kind is None else kind.__name__
+    msg = (
+        f"{name}.state was assigned {type(value).__name__}: {value!r:.60}. Its type is "
+        f"{wanted}; assign one, or change single fields."
+    )
+    raise StateError(msg)
+
+
+def _validated(holder: StateBox, value: dict[str, Any], name: str) -> Any:
+    from pydantic import ValidationError
+
+    from flowkit.runtime.models import faults_in, with_id
+
+    model = with_id(holder.kind)  # type: ignore[arg-type]  # a model: kind is not None
+    try:
+        return model.model_validate({"id": state_id(holder.live), **value})
+    except ValidationError as error:
+        msg = f"{name}.state was assigned a dictionary that does not fit: "
+        raise StateError(msg + faults_in(error)) from None

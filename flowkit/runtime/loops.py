@@ -1,0 +1,57 @@
+"""Which event loop runs here, without importing either of them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["forget_loop", "in_running_loop", "loop_caller", "on_trio", "task_is_cancelled"]
+
+
+def on_trio() -> bool:
+    """Whether this thread runs trio."""
+    trio: Any = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
+def in_running_loop() -> bool:
+    """Whether an event loop, asyncio or trio, runs in this thread."""
+    asyncio: Any = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return on_trio()
+
+
+def loop_caller() -> Callable[[Callable[[], Any]], Any]:
+    """A function that calls another soon in the running event loop, from any thread.
+
+    Raises:
+        RuntimeError: from the returned function, when the loop is closed.
+    """
+    if on_trio():
+        import trio  # runs already
+
+        return trio.lowlevel.current_trio_token().run_sync_soon
+    import asyncio  # runs already
+
+    return asyncio.get_running_loop().call_soon_threadsafe
+
+
+def task_is_cancelled() -> bool:
+    """Whether a cancellation is under way, rather than raised by user code."""
+    if on_trio():
+        return True
+    import asyncio  # runs already
+
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def forget_loop() -> None:
+    """In a context copied from a running loop: no loop runs here."""
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        sniffio.current_async_library_cvar.set(None)

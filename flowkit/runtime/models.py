@@ -1,0 +1,309 @@
+"""Pydantic state: tracking without a copy, identifiers, validation of fields.
+
+While a run goes on, the user's own object is an instance of a generated subclass:
+its values stay in ``__dict__``, reads of scalar fields stay native, assignments
+and reads of mutable fields are noted. The link to the notes sits in the private
+slot that pydantic gives every model. Afterwards the object has its own class back.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import lru_cache
+from types import UnionType
+from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
+from uuid import UUID, uuid4
+
+from pydantic import BaseModel, Field, ValidationError
+
+from flowkit.runtime.values import ATOMS, MISSING, same
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from flowkit.runtime.state import Changes
+
+__all__ = [
+    "FlowState",
+    "faults_in",
+    "invalid_fields",
+    "link",
+    "reducers_of",
+    "twin",
+    "unlink",
+    "with_id",
+]
+
+_put = object.__setattr__
+
+
+class FlowState(BaseModel):
+    """A state model with an ``id``, to subclass.
+
+    Attributes:
+        id: 36 characters, a random UUID unless given.
+    """
+
+    id: str = Field(default_factory=lambda: str(uuid4()))
+
+
+class _Link(dict[str, Any]):
+    """A model's private values, and the changes of the step that uses it."""
+
+    __slots__ = ("changes",)
+    changes: Changes
+
+
+@lru_cache(maxsize=None)
+def with_id(model: type[BaseModel]) -> type[BaseModel]:
+    """The model itself if it has an ``id`` field, else a subclass with one."""
+    if "id" in model.model_fields:
+        return model
+    body = {
+        "__module__": model.__module__,
+        "__qualname__": model.__qualname__,
+        "__doc__": model.__doc__,
+        "__annotations__": {"id": str},
+        "id": Field(default_factory=lambda: str(uuid4())),
+    }
+    return type(model)(model.__name__, (model,), body)
+
+
+def link(state: Any, changes: Changes) -> None:
+    """Note what a step does to this object in ``changes``."""
+    private = _Link(state.__pydantic_private__ or ())
+    private.changes = changes
+    _put(state, "__pydantic_private__", private)
+    kind = type(state)
+    if _MARK not in kind.__dict__:
+        _put(state, "__class__", _tracked(kind))
+
+
+def unlink(state: Any) -> None:
+    """Give the object its own class back."""
+    kind = type(state)
+    if _MARK in kind.__dict__:
+        _put(state, "__class__", kind.__base__)
+        private = dict(state.__pydantic_private__ or ())
+        _put(state, "__pydantic_private__", private or _empty(kind))
+
+
+def _empty(kind: Any) -> dict[str, Any] | None:
+    return {} if kind.__private_attributes__ else None
+
+
+def twin(state: Any, fields: dict[str, Any]) -> Any:
+    """An object of the same class with these fields."""
+    kind = type(state)
+    new = kind.__new__(kind)
+    _put(new, "__dict__", fields)
+    extra = state.__pydantic_extra__
+    _put(new, "__pydantic_extra__", None if extra is None else dict(extra))
+    _put(new, "__pydantic_fields_set__", set(state.__pydantic_fields_set__))
+    _put(new, "__pydantic_private__", dict(state.__pydantic_private__ or ()))
+    return new
+
+
+def _own(state: Any) -> Any:
+    """A shallow copy of a tracked object with the user's own class."""
+    if _MARK not in type(state).__dict__:
+        return state
+    new = twin(state, dict(state.__dict__))
+    unlink(new)
+    return new
+
+
+def _equal(self: Any, other: object) -> Any:
+    if not isinstance(other, BaseModel):
+        return NotImplemented
+    return _own(self) == _own(other)
+
+
+def _reduced(self: Any, protocol: Any) -> Any:
+    return _own(self).__reduce_ex__(protocol)
+
+
+def _copied(self: Any) -> Any:
+    return _own(self)
+
+
+def _deep_copied(self: Any, memo: dict[int, Any] | None = None) -> Any:
+    from copy import deepcopy  # loaded when used
+
+    return deepcopy(_own(self), memo)
+
+
+def _model_copied(self: Any, **options: Any) -> Any:
+    return _own(self).model_copy(**options)
+
+
+class _Touch:
+    """A mutable field: what a step is about to hold is noted first."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, state: Any, owner: Any = None) -> Any:
+        if state is None:
+            raise AttributeError(self.name)
+        try:
+            value = state.__dict__[self.name]
+        except KeyError:
+            text = f"{type(state).__name__!r} object has no attribute {self.name!r}"
+            raise AttributeError(text) from None
+        if type(value) in ATOMS:
+            return value
+        return state.__pydantic_private__.changes.touch(self.name, value)
+
+    def __set__(self, state: Any, value: Any) -> None:
+        type(state).__setattr__(state, self.name, value)
+
+
+_MARK = "__flowkit_tracked__"
+
+
+@lru_cache(maxsize=None)
+def _tracked(model: type[BaseModel]) -> type:
+    """The subclass an object of this model is lent while a run goes on.
+
+    Built past pydantic's metaclass: fields, validator and serializer stay the
+    model's own.
+    """
+    body: dict[str, Any] = {
+        _MARK: True,
+        "__slots__": (),
+        "__module__": model.__module__,
+        "__qualname__": model.__qualname__,
+        "__doc__": model.__doc__,
+        "__setattr__": _setter(model),
+        "__eq__": _equal,
+        "__hash__": model.__hash__,
+        "__reduce_ex__": _reduced,
+        "__copy__": _copied,
+        "__deepcopy__": _deep_copied,
+        "model_copy": _model_copied,
+    }
+    for name, info in model.model_fields.items():
+        if not _is_atomic(info.annotation):
+            body[name] = _Touch(name)
+    kind: type = type.__new__(type(model), model.__name__, (model,), body)
+    return kind
+
+
+def _setter(model: type[BaseModel]) -> Callable[[Any, str, Any], None]:
+    """``__setattr__`` that notes the field first; plain fields past pydantic."""
+    native = model.__setattr__
+    config = model.model_config
+    fields = frozenset(model.model_fields)
+    simple = not config.get("validate_assignment") and not config.get("frozen")
+    own = native is BaseModel.__setattr__
+    frozen = {name for name, info in model.model_fields.items() if info.frozen}
+    plain = fields - frozen if simple and own else frozenset()
+
+    def assign(self: Any, name: str, value: Any) -> None:
+        if name in plain:
+            changes = self.__pydantic_private__.changes
+            raw = changes.raw
+            if name not in changes.before:
+                changes.before[name] = raw.get(name, MISSING)
+            raw[name] = value
+            self.__pydantic_fields_set__.add(name)
+            return
+        if name in fields:
+            self.__pydantic_private__.changes.write(name)
+        native(self, name, value)
+
+    return assign
+
+
+def _is_atomic(annotation: Any) -> bool:
+    """Whether values of this annotation can't be changed in place."""
+    if isinstance(annotation, type) and not get_args(annotation):
+        return annotation in ATOMS or issubclass(annotation, Enum | UUID)
+    origin = get_origin(annotation)
+    if origin is Literal:
+        return True
+    if origin is Union or isinstance(annotation, UnionType):
+        return all(_is_atomic(each) for each in get_args(annotation))
+    return annotation is None
+
+
+@lru_cache(maxsize=None)
+def reducers_of(model: type[BaseModel]) -> Mapping[str, Callable[..., Any]]:
+    """The reducer of each field that declares one by ``Annotated``."""
+    found = {}
+    for name, info in model.model_fields.items():
+        for extra in info.metadata:
+            if callable(extra) and not isinstance(extra, type):
+                found[name] = extra
+                break
+    return found
+
+
+@lru_cache(maxsize=None)
+def _native_types(model: type[BaseModel]) -> dict[str, type]:
+    """Fields whose whole check is the type of their value."""
+    decorators = model.__pydantic_decorators__
+    if decorators.field_validators or decorators.model_validators:
+        return {}
+    if decorators.validators or decorators.root_validators:
+        return {}
+    return {
+        name: info.annotation
+        for name, info in model.model_fields.items()
+        if info.annotation in _NATIVE
+        and all(callable(extra) for extra in info.metadata)
+    }
+
+
+_NATIVE = {int, str, bool, bytes}
+
+
+def invalid_fields(state: Any, changed: list[str]) -> list[tuple[str, Any, str]]:
+    """For each changed field its value as its type takes it, and a fault or "".
+
+    Field by field and on a copy: the state itself is not touched. Validators of
+    the field and of the model run, as for pydantic's ``validate_assignment``.
+    """
+    kind = type(state)
+    model = kind.__base__ if _MARK in kind.__dict__ else kind
+    native = _native_types(model)
+    found: list[tuple[str, Any, str]] = []
+    copy: Any = None
+    for field in changed:
+        value = state.__dict__.get(field, MISSING)
+        if type(value) is native.get(field, MISSING):
+            found.append((field, value, ""))
+            continue
+        if field not in model.model_fields:
+            continue
+        if value is MISSING:
+            found.append((field, value, "the field was deleted"))
+            continue
+        copy = copy or _own(state)
+        found.append(_checked(model, copy, field, value))
+    return found
+
+
+def _checked(
+    model: type[BaseModel], copy: Any, field: str, value: Any
+) -> tuple[str, Any, str]:
+    try:
+        model.__pydantic_validator__.validate_assignment(copy, field, value)
+    except ValidationError as error:
+        frozen = all(each["type"].startswith("frozen") for each in error.errors())
+        return field, value, "" if frozen else faults_in(error)
+    checked = copy.__dict__[field]
+    return field, value if same(value, checked) else checked, ""
+
+
+def faults_in(error: ValidationError) -> str:
+    """All faults of a validation, each with its place and what was given."""
+    parts = []
+    for each in error.errors(include_url=False, include_context=False):
+        place = ".".join(map(str, each["loc"]))
+        given = "" if each["type"] == "missing" else f", got {each['input']!r:.60}"
+        parts.append(f"{place or 'the value'}: {each['msg']}{given}")
+    return "; ".join(parts)

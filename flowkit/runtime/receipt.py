@@ -1,0 +1,77 @@
+"""What became of an event that was sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from flowkit.runtime.run import Run
+
+__all__ = ["Receipt", "Rejection"]
+
+Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped"]
+
+
+class Rejection(NamedTuple):
+    """An event that was refused, and why."""
+
+    name: str
+    id: str | None
+    status: Fate
+    reason: str
+
+
+class Receipt:
+    """Who took an event. True if somebody did, or it was taken before.
+
+    Attributes:
+        status: ``accepted``, ``duplicate``, ``unknown`` or ``invalid``.
+        runs: the runs that took it or were begun by it.
+        handlers: names of the handlers it goes to.
+        kept: it waits for a run that is not there yet.
+        reason: one sentence, if it was refused.
+        refusals: subscribers that refused it while others took it.
+    """
+
+    __slots__ = (
+        "handlers",
+        "id",
+        "kept",
+        "key",
+        "name",
+        "reason",
+        "refusals",
+        "runs",
+        "status",
+    )
+
+    def __init__(self, name: str, key: str | None, id: str | None) -> None:  # noqa: A002
+        self.name = name
+        self.key = key
+        self.id = id
+        self.status: Fate = "accepted"
+        self.reason = ""
+        self.runs: list[Run] = []
+        self.handlers: list[str] = []
+        self.refusals: list[str] = []
+        self.kept = False
+
+    @property
+    def taken(self) -> bool:
+        """Whether a run or a handler has it, or it is kept."""
+        return bool(self.runs or self.handlers or self.kept)
+
+    def refuse(self, status: Fate, reason: str) -> Receipt:
+        """The same receipt, refused."""
+        self.status = status
+        self.reason = reason
+        return self
+
+    def __bool__(self) -> bool:
+        return self.status == "duplicate" or (
+            self.status == "accepted" and self.taken
+        )
+
+    def __repr__(self) -> str:
+        said = f": {self.reason}" if self.reason else ""
+        return f"<Receipt of {self.name!r}: {self.status}{said}>"

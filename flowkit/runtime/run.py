@@ -1,0 +1,444 @@
+"""One run in this process: its records, its commits, and the handle users hold.
+
+The order of every move is fixed: decide, append, act, signal. What moves the run,
+a worker on an event loop or a plain loop in the caller's thread, is in
+:mod:`flowkit.runtime.runner` and :mod:`flowkit.runtime.blocking`; both use the
+verbs here and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import ContextVar, copy_context
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
+from flowkit.core.machine import decide
+from flowkit.core.marking import Marking
+from flowkit.core.records import (
+    EventReceived,
+    RunAborted,
+    RunCancelled,
+    RunStarted,
+    RunStopped,
+    StepFailed,
+    StepFinished,
+)
+from flowkit.errors import RouteError, RunawayError
+from flowkit.runtime import signals
+from flowkit.runtime.calls import labels_of, undeclared
+from flowkit.runtime.clock import now
+from flowkit.runtime.ids import run_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from flowkit.core.records import Record
+    from flowkit.define.compiler import Compiled
+    from flowkit.runtime.calls import Call
+    from flowkit.runtime.scope import Scope
+    from flowkit.runtime.state import StateBox
+
+__all__ = ["Abort", "Run", "Stop"]
+
+MOST_NESTED = 50
+_depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+
+
+class Stop(BaseException):  # noqa: N818 - control flow, not an error
+    """Raised by ``self.stop()``: nothing after it runs. Never caught by accident."""
+
+
+class Abort(Stop):
+    """Raised by ``self.abort()``."""
+
+
+class Run:
+    """One execution of a flow.
+
+    Attributes:
+        flow: the flow object it runs on.
+        key: correlation key, if an event began it with one.
+        inputs: what it was kicked off with.
+        failures: exceptions of failed steps that ended the run, first one first.
+        stuck: one sentence for each join that could not fire.
+        records: what happened, in order.
+    """
+
+    def __init__(
+        self,
+        flow: Any,
+        root: Scope,
+        compiled: Compiled,
+        calls: Sequence[Call],
+        inputs: dict[str, Any] | None = None,
+    ) -> None:
+        self.flow = flow
+        self.root = root
+        self.box: StateBox = root.box
+        self.compiled = compiled
+        self.net = compiled.net
+        self.calls = calls
+        self.inputs = inputs
+        self.key: str | None = None
+        self.marking = Marking(len(self.net.nodes))
+        self.records: list[Record] = []
+        self.failures: list[BaseException] = []
+        self.stuck: list[str] = []
+        self.ready: deque[Firing] = deque()
+        self.pending: deque[Record] = deque()
+        self.over = False
+        self.active = False
+        self.told = False
+        self.last: Any = None
+        self.reason = ""
+        self.interrupt: BaseException | None = None
+        self.scopes: dict[int, Any] = {}
+        self.hurry: Callable[[], None] | None = None
+        self.watchers: list[Callable[[Run], None]] = []
+        self._id: str | None = None
+        depth = _depth.get()
+        if depth >= MOST_NESTED:
+            raise RunawayError(_too_deep(self.net.definition.name))
+        self.context = copy_context()
+        self.context.run(_depth.set, depth + 1)
+
+    def __repr__(self) -> str:
+        name = self.net.definition.name
+        return f"<Run of {name}: {self.status}, {len(self.records)} records>"
+
+    @property
+    def id(self) -> str:
+        """36 characters, a UUID in version 7; made when first asked for."""
+        if self._id is None:
+            self._id = run_id(now())
+        return self._id
+
+    @property
+    def status(self) -> str:
+        """``running waiting completed failed cancelled``, as of now."""
+        return self.marking.status
+
+    @property
+    def result(self) -> Any:
+        """The last completed output, or what ``stop`` was given."""
+        return self.last
+
+    @property
+    def state(self) -> Any:
+        """The flow's state."""
+        return self.box.live
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Outputs of the finished steps in the order they ended, as a new list."""
+        return [
+            record.output for record in self.records if type(record) is StepFinished
+        ]
+
+    @property
+    def history(self) -> list[tuple[str, str, float]]:
+        """``(step, outcome, time)`` of every step that ended, in order."""
+        return [
+            (self._names[record.firing], _OUTCOMES[type(record)], record.at)
+            for record in self.records
+            if isinstance(record, StepFinished | StepFailed)
+        ]
+
+    @property
+    def _names(self) -> dict[int, str]:
+        names: dict[int, str] = {}
+        replay = Marking(len(self.net.nodes))
+        for record in self.records:
+            commands = decide(self.net, replay, record)
+            for command in commands:
+                if type(command) is Firing:
+                    names[command.id] = command.node.name
+            for firing in replay.live.values():
+                names[firing.id] = firing.node.name
+        return names
+
+    @property
+    def awaits(self) -> tuple[str, ...]:
+        """Names of the events a waiting run waits for."""
+        from flowkit.core.ending import awaited  # asked rarely
+
+        return awaited(self.net, self.marking) if self.status == "waiting" else ()
+
+    def begin(self, event: str | None, payloads: dict[str, Any] | None) -> None:
+        """Record the start and make the first steps ready."""
+        if signals.run_started.receivers:
+            self.tell(signals.run_started, inputs=self.inputs)
+        self.apply(RunStarted(now(), event, payloads))
+
+    def apply(self, record: Record) -> None:
+        """Decide on a record, keep it, and carry out what follows."""
+        self.records.append(record)
+        for command in decide(self.net, self.marking, record):
+            if type(command) is Firing:
+                self._make_ready(command)
+            else:
+                _ACTS[type(command)](self, command)
+
+    def _make_ready(self, firing: Firing) -> None:
+        if len(self.marking.live) > 1:
+            firing.driver = self.box.beside()
+        self.ready.append(firing)
+
+    def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
+        """The object a step is called on, and its arguments."""
+        changes = firing.driver
+        if changes is None:
+            root = self.root
+            root.firing = firing
+            firing.driver = self.box.alone()
+            target = self.flow
+        else:
+            target = self.root.beside(firing, changes)
+        if signals.step_started.receivers:
+            self._tell_step(signals.step_started, firing)
+        call = self.calls[firing.node.index]
+        if call.none and not call.wants_trigger:
+            return target, (), {}
+        arguments, keywords = call.arguments(firing, self.inputs)
+        return target, arguments, keywords
+
+    def finish(self, firing: Firing, output: Any) -> None:
+        """Commit a firing that ended well; its result counts from here on."""
+        node = firing.node
+        if firing.id not in self.marking.live:
+            self._late(firing, output, None)
+            return
+        labels: tuple[str, ...] = ()
+        if node.router:
+            labels = labels_of(output)
+            fault = undeclared(self.net, node, labels)
+            if fault:
+                self.fail(firing, RouteError(fault))
+                return
+        changes = firing.driver
+        changed: tuple[str, ...] = ()
+        if changes.before or changes.view:
+            try:
+                changed = self.box.commit(changes, node.name)
+            except Exception as error:  # noqa: BLE001 - conflict or lost type
+                self.fail(firing, error)
+                return
+        if not changes.view:
+            changes.since = -1
+        self.last = output
+        self.apply(StepFinished(now(), firing.id, output, labels, changed))
+        if _watched():
+            self._tell_finished(firing, output, labels, changed)
+
+    def _tell_finished(
+        self,
+        firing: Firing,
+        output: Any,
+        labels: tuple[str, ...],
+        changed: tuple[str, ...],
+    ) -> None:
+        if changed and signals.state_changed.receivers:
+            state = self.box.live
+            self._tell_step(
+                signals.state_changed, firing, changed=changed, state=state
+            )
+        if signals.step_finished.receivers:
+            self._tell_step(signals.step_finished, firing, output=output)
+        if labels and signals.routed.receivers:
+            self._tell_step(signals.routed, firing, labels=labels)
+
+    def fail(self, firing: Firing, error: BaseException) -> None:
+        """Record a firing that raised; the state is as before it."""
+        self._note(firing, error)
+        if firing.id not in self.marking.live:
+            self._late(firing, None, error)
+            return
+        if firing.driver is not None:
+            self.box.discard(firing.driver)
+            if not firing.driver.view:
+                firing.driver.since = -1
+        if not firing.node.failed:
+            self.failures.append(error)
+        self.apply(StepFailed(now(), firing.id, error))
+        if signals.step_failed.receivers:
+            self._tell_step(signals.step_failed, firing, error=error)
+
+    def _note(self, firing: Firing, error: BaseException) -> None:
+        name = f"{self.net.definition.name}.{firing.node.name}"
+        note = f"flowkit: step {name}, attempt {firing.attempt}, run {self.id}"
+        if note not in getattr(error, "__notes__", ()):
+            error.add_note(note)
+
+    def _late(self, firing: Firing, output: Any, error: BaseException | None) -> None:
+        """A result after its firing was cancelled: reported, never counted."""
+        name = f"{self.net.definition.name}.{firing.node.name}"
+        if error is None:
+            text = "%s ended after it was cancelled; its result %.60r does not count"
+            signals.log.info(text, name, output)
+            return
+        signals.log.error("%s failed after it was cancelled", name, exc_info=error)
+        if self.failures and not isinstance(error, Stop):
+            self.failures.append(error)
+
+    def abandoned(self, firing: Firing, value: Any, error: BaseException | None) -> None:
+        """A thread that was given up has ended after all."""
+        self._late(firing, value, error)
+
+    def stop(self, firing: Firing | None, result: Any) -> None:
+        """End the run well; what the asking step changed is committed."""
+        if firing is None or firing.id not in self.marking.live:
+            return
+        changed = self.box.commit(firing.driver, firing.node.name)
+        self.last = result
+        self.apply(RunStopped(now(), firing.id, result, changed))
+
+    def abort(self, firing: Firing | None, reason: str) -> None:
+        """End the run as unsuccessful."""
+        if firing is not None and firing.driver is not None:
+            self.box.discard(firing.driver)
+        self.reason = reason
+        number = None if firing is None else firing.id
+        self.apply(RunAborted(now(), number, reason))
+
+    def interrupted(self, error: BaseException) -> None:
+        """Ctrl-C or an exit: the run ends as cancelled, the error goes on."""
+        self.interrupt = error
+        self.reason = type(error).__name__
+        self.apply(RunCancelled(now(), self.reason))
+
+    def take_pending(self) -> None:
+        """Apply what came from outside while a step ran."""
+        while self.pending:
+            self.apply(self.pending.popleft())
+
+    def cancel(self, reason: str = "cancelled from outside") -> None:
+        """Cancel the run: running steps are cancelled and joined, nothing more runs.
+
+        From any thread. A run that is over stays as it is.
+        """
+        self.reason = reason
+        self._post(RunCancelled(now(), reason))
+
+    def _post(self, record: Record) -> None:
+        self.pending.append(record)
+        hurry = self.hurry
+        if hurry is not None:
+            hurry()
+        elif not self.active:
+            self.take_pending()
+            self.settle_end()
+
+    def event(self, name: str, payload: Any, key: str | None, id: str | None) -> None:  # noqa: A002
+        """Queue an outside event; whoever drives the run takes it in order."""
+        self.pending.append(EventReceived(now(), name, payload, key, id))
+
+    def settle_end(self) -> None:
+        """When nothing runs any more: give the state back and tell the outcome."""
+        if self.over:
+            self._finished()
+            return
+        if self.status == "waiting":
+            for watcher in self.watchers:
+                watcher(self)
+            if signals.run_waiting.receivers:
+                self.tell(signals.run_waiting, events=self.awaits)
+
+    def _finished(self) -> None:
+        if self.told:
+            return
+        self.told = True
+        if self.root.run is self:
+            self.box.release()
+            self.root.state = self.box.live
+            self.root.firing = None
+        for watcher in self.watchers:
+            watcher(self)
+        self.watchers.clear()
+        if self.failures:
+            self._gather_failures()
+            if signals.run_failed.receivers:
+                self.tell(signals.run_failed, error=self.failures[0])
+        elif signals.run_finished.receivers:
+            self.tell(signals.run_finished, status=self.status, result=self.last)
+
+    def _gather_failures(self) -> None:
+        first, *others = self.failures
+        for other in others:
+            first.add_note(
+                f"flowkit: meanwhile another branch failed: "
+                f"{type(other).__name__}: {other}"
+            )
+
+    def outcome(self) -> Any:
+        """The result; raises what ended the run. A waiting run gives itself."""
+        if self.interrupt is not None:
+            raise self.interrupt
+        if self.failures:
+            raise self.failures[0]
+        if self.status == "waiting":
+            return self
+        return self.last if self.status == "completed" else None
+
+    def _cancel(self, command: Cancel) -> None:
+        for firing in command.firings:
+            scope = self.scopes.get(firing.id)
+            if firing.driver is not None and scope is None:
+                self.box.discard(firing.driver)
+            if scope is not None:
+                scope.cancel()
+            if signals.step_cancelled.receivers:
+                self._tell_step(signals.step_cancelled, firing)
+
+    def _fault(self, command: Fault) -> None:
+        self.failures.append(command.error)
+
+    def _report(self, command: Report) -> None:
+        if command.kind == "stuck":
+            self.stuck.append(command.text)
+            signals.log.warning("%s", command.text)
+            if signals.stuck.receivers:
+                self.tell(signals.stuck, step=command.step, reason=command.text)
+        else:
+            signals.log.info("%s", command.text)
+
+    def _wait(self, command: Wait) -> None:
+        pass
+
+    def _end(self, command: End) -> None:
+        self.over = True
+
+    def tell(self, signal: Any, **arguments: Any) -> None:
+        """Send a signal about this run."""
+        signals.tell(signal, type(self.flow), run=self, **arguments)
+
+    def _tell_step(self, signal: Any, firing: Firing, **arguments: Any) -> None:
+        step, attempt = firing.node.name, firing.attempt
+        self.tell(signal, step=step, firing=firing.id, attempt=attempt, **arguments)
+
+
+_ACTS: dict[type, Callable[[Run, Any], None]] = {
+    Cancel: Run._cancel,
+    Fault: Run._fault,
+    Report: Run._report,
+    Wait: Run._wait,
+    End: Run._end,
+}
+_OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
+
+
+def _watched() -> bool:
+    return bool(
+        signals.step_finished.receivers
+        or signals.state_changed.receivers
+        or signals.routed.receivers
+    )
+
+
+def _too_deep(name: str) -> str:
+    return (
+        f"{name} was kicked off inside itself or other flows more than {MOST_NESTED} "
+        f"levels deep. Give the recursion an end: a step that does not kick off again."
+    )
+
+

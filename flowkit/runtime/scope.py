@@ -1,0 +1,79 @@
+"""What a flow object shows of its run: the live state, or a step's own view.
+
+A flow object carries one scope. A step that runs beside others is called on a
+facade: an object of the same class that shares the flow's attributes and has a
+scope of its own, so threads and tasks the step starts see the step's state.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.core.marking import Firing
+    from flowkit.runtime.run import Run
+    from flowkit.runtime.state import Changes, StateBox
+
+__all__ = ["Scope"]
+
+
+class Scope:
+    """The state and the firing that belong to one flow object or facade.
+
+    Attributes:
+        state: what ``self.state`` gives.
+        changes: the view's, None for the flow object itself.
+        firing: the step that runs on this object now.
+        run: the latest run.
+        origin: the flow object users made.
+    """
+
+    __slots__ = (
+        "box",
+        "changes",
+        "facade",
+        "firing",
+        "options",
+        "origin",
+        "run",
+        "state",
+    )
+
+    def __init__(
+        self, origin: Any, box: StateBox, facade: Callable[[Any, Scope], Any]
+    ) -> None:
+        self.origin = origin
+        self.box = box
+        self.facade = facade
+        self.state = box.live
+        self.changes: Changes | None = None
+        self.firing: Firing | None = None
+        self.run: Run | None = None
+        self.options: dict[str, Any] = {}
+
+    def beside(self, firing: Firing, changes: Changes) -> Any:
+        """A facade for a step that runs beside others."""
+        scope = Scope.__new__(Scope)
+        scope.origin = self.origin
+        scope.box = self.box
+        scope.facade = self.facade
+        scope.state = changes.state
+        scope.changes = changes
+        scope.firing = firing
+        scope.run = self.run
+        scope.options = self.options
+        return self.facade(self.origin, scope)
+
+    def assign(self, state: Any) -> None:
+        """``self.state = ..``: within a step a change, outside the new state."""
+        changes = self.changes
+        if changes is None and self.firing is not None:
+            changes = self.firing.driver
+        if changes is None:
+            self.box.adopt(state)
+            self.state = self.box.live
+            return
+        self.box.replace(changes, state)
+        self.state = changes.state

@@ -1,0 +1,95 @@
+"""Blinker signals: what happens in runs, told to whoever listens.
+
+The sender is the flow class, so ``step_failed.connect(page, sender=Purchase)``
+hears that class only. A receiver gets ``(sender, **arguments)``; it cannot change
+a run, and one that raises is reported by a log line and a warning. A signal
+without receivers costs one test of a dictionary.
+
+========================= =====================================================
+signal                    arguments beside ``run``
+========================= =====================================================
+``run_started``           ``inputs``
+``run_finished``          ``status``, ``result``
+``run_failed``            ``error``
+``run_waiting``           ``events``: the names it waits for
+``step_started``          ``step``, ``firing``, ``attempt``
+``step_finished``         ``step``, ``firing``, ``attempt``, ``output``
+``step_failed``           ``step``, ``firing``, ``attempt``, ``error``
+``step_cancelled``        ``step``, ``firing``, ``attempt``
+``routed``                ``step``, ``firing``, ``labels``
+``stuck``                 ``step``, ``reason``
+``state_changed``         ``step``, ``firing``, ``changed``: field names, ``state``
+``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
+``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
+``handler_failed``        ``name``, ``handler``, ``error`` (sender: the bus)
+========================= =====================================================
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any
+
+from blinker import Namespace, Signal
+
+from flowkit.errors import FlowkitWarning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_all = Namespace()
+log = logging.getLogger("flowkit")
+log.addHandler(logging.NullHandler())
+
+
+def _signal(name: str, doc: str) -> Signal:
+    return _all.signal(name, doc)
+
+
+run_started = _signal("run_started", "A run began.")
+run_finished = _signal("run_finished", "A run is over and did not fail.")
+run_failed = _signal("run_failed", "A run failed.")
+run_waiting = _signal("run_waiting", "A run waits for something outside.")
+step_started = _signal("step_started", "An attempt of a step began.")
+step_finished = _signal("step_finished", "A firing of a step was committed.")
+step_failed = _signal("step_failed", "A firing of a step raised.")
+step_cancelled = _signal("step_cancelled", "A firing of a step was cancelled.")
+routed = _signal("routed", "A router chose labels.")
+stuck = _signal("stuck", "A join can never fire any more.")
+state_changed = _signal("state_changed", "A step's commit changed the state.")
+event_accepted = _signal("event_accepted", "The bus took an event.")
+event_rejected = _signal("event_rejected", "The bus refused an event.")
+handler_failed = _signal("handler_failed", "An event handler raised.")
+
+__all__ = [*sorted(_all), "tell"]
+
+
+def tell(signal: Signal, sender: Any, **arguments: Any) -> None:
+    """Send a signal; a receiver that raises is reported and changes nothing."""
+    for receiver in _receivers(signal, sender):
+        try:
+            answer = receiver(sender, **arguments)
+            if iscoroutine(answer):
+                answer.close()
+                msg = "it is a coroutine function; observers are plain functions"
+                raise TypeError(msg)  # noqa: TRY301 - reported like any fault of it
+        except Exception as error:  # noqa: BLE001 - an observer must not harm a run
+            _report(signal, receiver, error)
+
+
+def _receivers(signal: Signal, sender: Any) -> Iterator[Any]:
+    return iter(list(signal.receivers_for(sender)))
+
+
+def _report(signal: Signal, receiver: Any, error: Exception) -> None:
+    name = getattr(receiver, "__qualname__", repr(receiver))
+    text = (
+        f"The observer {name} of signal {signal.name!r} raised "
+        f"{type(error).__name__}: {error}. The run goes on without it."
+    )
+    log.error(text, exc_info=error)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", FlowkitWarning)
+        warnings.warn(text, FlowkitWarning, stacklevel=4)

@@ -1,0 +1,464 @@
+"""The state of a run: tracked, committed, joined (section "State" of the semantics).
+
+One :class:`StateBox` per flow object. A step that is alone works on the live
+object itself; a step that is ready beside another works on a view, a shallow copy
+whose mutable values are copied when first touched. Either way a :class:`Changes`
+holds what each touched field was before, so that
+
+- a commit knows the changed fields by comparing touched ones only,
+- parallel changes are joined field by field against a common base,
+- a step that fails leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import StateConflictError, StateError
+from flowkit.runtime.values import (
+    ATOMS,
+    MISSING,
+    NotJoined,
+    join_values,
+    same,
+    snapshot,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+__all__ = ["Changes", "StateBox", "StateDict"]
+
+
+class Changes:
+    """What one step does to the state.
+
+    Attributes:
+        before: each touched field as last committed.
+        base: fields that somebody else committed meanwhile, as this step saw them.
+    """
+
+    __slots__ = ("base", "before", "box", "original", "raw", "since", "state", "view")
+
+    def __init__(self, box: StateBox, state: Any, *, view: bool) -> None:
+        self.box = box
+        self.state = state
+        self.raw: dict[str, Any] = raw_fields(state)
+        self.view = view
+        self.before: dict[str, Any] = {}
+        self.base: dict[str, Any] | None = None
+        self.since = box.commits
+        self.original: Any = None
+
+    def touch(self, field: str, value: Any) -> Any:
+        """Note a mutable value before a step can change it; return what to use."""
+        if field in self.before:
+            return value
+        if self.view:
+            self.before[field] = value
+            own = snapshot(value)
+            dict.__setitem__(self.raw, field, own)
+            return own
+        old = self.before[field] = snapshot(value)
+        for other in self.box.views:
+            if field not in other.before and other.raw.get(field) is value:
+                dict.__setitem__(other.raw, field, old)
+        return value
+
+    def write(self, field: str) -> None:
+        """Note a field that is about to be assigned or deleted."""
+        if field not in self.before:
+            self.before[field] = dict.get(self.raw, field, MISSING)
+
+
+def raw_fields(state: Any) -> dict[str, Any]:
+    """The fields of a state as one dictionary, past all tracking."""
+    if isinstance(state, dict):
+        return state
+    fields: dict[str, Any] = state.__dict__
+    return fields
+
+
+class StateDict(dict[str, Any]):
+    """Free-form state: a dictionary that notes what a step touches."""
+
+    __slots__ = ("changes",)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.changes: Changes | None = None
+
+    def __getitem__(self, key: str) -> Any:
+        value = super().__getitem__(key)
+        if self.changes is not None and type(value) not in ATOMS:
+            return self.changes.touch(key, value)
+        return value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key, or ``default``."""
+        return self[key] if key in self else default
+
+    def _touch_all(self) -> None:
+        if self.changes is not None:
+            for key, value in list(super().items()):
+                if type(value) not in ATOMS:
+                    self.changes.touch(key, value)
+
+    def values(self) -> Any:
+        """The values, as of any dictionary."""
+        self._touch_all()
+        return super().values()
+
+    def items(self) -> Any:
+        """The pairs, as of any dictionary."""
+        self._touch_all()
+        return super().items()
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        if self.changes is not None:
+            self.changes.write(key)
+        super().__setitem__(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if self.changes is not None and key in self:
+            self.changes.write(key)
+        super().__delitem__(key)
+
+    def pop(self, key: str, *default: Any) -> Any:
+        """Remove a key and give its value."""
+        if self.changes is not None and key in self:
+            self.changes.write(key)
+        return super().pop(key, *default)
+
+    def popitem(self) -> tuple[str, Any]:
+        """Remove the newest pair and give it."""
+        for key in reversed(self):
+            return key, self.pop(key)
+        return super().popitem()
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        """The value of a key, set to ``default`` first if it is absent."""
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+    def update(self, *args: Any, **kwargs: Any) -> None:
+        """Set several keys."""
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = value
+
+    def __ior__(self, other: Any) -> StateDict:  # type: ignore[override,misc]  # as dict
+        self.update(other)
+        return self
+
+    def clear(self) -> None:
+        """Remove all keys."""
+        for key in list(self):
+            del self[key]
+
+    def copy(self) -> dict[str, Any]:
+        """A plain dictionary with the same pairs."""
+        return dict(self.items())
+
+    __copy__ = copy
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        from copy import deepcopy  # loaded when used
+
+        return deepcopy(dict(super().items()), memo)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return dict, (dict(super().items()),)
+
+
+class StateBox:
+    """The live state of one flow object and the changes under way.
+
+    Attributes:
+        live: the object users see between runs.
+        kind: the declared model, or None for free-form state.
+    """
+
+    __slots__ = (
+        "_link",
+        "_unlink",
+        "_validate",
+        "commits",
+        "incomplete",
+        "kind",
+        "last",
+        "live",
+        "name",
+        "reducers",
+        "solo",
+        "versions",
+        "views",
+        "writers",
+    )
+
+    def __init__(self, live: Any, kind: type | None, name: str) -> None:
+        self.kind = kind
+        self.name = name
+        self.last = False
+        self.incomplete = False
+        self.commits = 0
+        self.solo: Changes | None = None
+        self.views: list[Changes] = []
+        self.versions: dict[str, int] = {}
+        self.writers: dict[str, str] = {}
+        self.reducers: Mapping[str, Callable[..., Any]] = {}
+        self._validate: Callable[[Any, list[str]], list[tuple[str, Any, str]]] | None
+        self._validate = None
+        self.live: Any = None
+        self.adopt(live)
+
+    def adopt(self, live: Any) -> None:
+        """Make an object the live state, a dictionary as :class:`StateDict`."""
+        if isinstance(live, dict):
+            self.live = live if isinstance(live, StateDict) else StateDict(live)
+            self._link, self._unlink = _link_dict, _unlink_dict
+            self._validate, self.reducers = None, {}
+            return
+        from flowkit.runtime import models  # pydantic, once a model is used
+
+        self.live = live
+        self._link, self._unlink = models.link, models.unlink
+        self._validate = models.invalid_fields
+        self.reducers = models.reducers_of(type(live))
+
+    def alone(self) -> Changes:
+        """Changes of a step that works on the live object itself."""
+        solo = self.solo
+        if solo is None:
+            solo = self.solo = Changes(self, self.live, view=False)
+            self._link(self.live, solo)
+        elif solo.before:
+            solo.before = {}
+        solo.since = self.commits
+        return solo
+
+    def beside(self) -> Changes:
+        """Changes of a step that works on a view of what is committed now."""
+        fields = dict(dict.items(raw_fields(self.live)))
+        if self.solo is not None:
+            for field, value in self.solo.before.items():
+                if value is MISSING:
+                    fields.pop(field, None)
+                else:
+                    fields[field] = value
+        view = Changes(self, self._fresh(fields), view=True)
+        self._link(view.state, view)
+        self.views.append(view)
+        return view
+
+    def _fresh(self, fields: dict[str, Any]) -> Any:
+        if isinstance(self.live, dict):
+            return StateDict(fields)
+        from flowkit.runtime import models  # loaded already, with the live state
+
+        return models.twin(self.live, fields)
+
+    def replace(self, changes: Changes, state: Any) -> None:
+        """``self.state = state`` within a step: its fields become the new ones."""
+        for field in list(dict.keys(changes.raw)):
+            value = dict.__getitem__(changes.raw, field)
+            if field not in changes.before:
+                changes.before[field] = value
+        if isinstance(state, dict):
+            state = StateDict(dict(state.items()))
+        for field in raw_fields(state):
+            changes.before.setdefault(field, MISSING)
+        self._unlink(changes.state)
+        if not changes.view:
+            changes.original = changes.original or changes.state
+            self.live = state
+        changes.state = state
+        changes.raw = raw_fields(state)
+        self._link(state, changes)
+
+    def commit(self, changes: Changes, step: str) -> tuple[str, ...]:
+        """Make a step's changes the state; gives the changed fields' names.
+
+        Raises:
+            StateConflictError: a field that a parallel step changed, too.
+            StateError: a value that its field's type refuses.
+        """
+        if not changes.before:
+            if changes.view:
+                self._drop(changes)
+            return ()
+        final: dict[str, Any] = {}
+        changed: list[str] = []
+        for field, was in changes.before.items():
+            base = was if changes.base is None else changes.base.get(field, was)
+            mine = dict.get(changes.raw, field, MISSING)
+            if same(base, mine):
+                final[field] = self._committed(field) if changes.view else was
+                continue
+            final[field] = self._joined(changes, field, base, mine, step)
+            changed.append(field)
+        self._check(changes, final, changed, step)
+        self._apply(changes, final, changed, step)
+        return tuple(changed)
+
+    def _joined(
+        self, changes: Changes, field: str, base: Any, mine: Any, step: str
+    ) -> Any:
+        if self.versions.get(field, 0) <= changes.since:
+            return mine
+        current = self._committed(field)
+        try:
+            return join_values(base, current, mine, self.reducers.get(field))
+        except NotJoined:
+            if self.last:
+                return mine
+        raise self._conflict(field, step, current, mine)
+
+    def _conflict(
+        self, field: str, step: str, current: Any, mine: Any
+    ) -> StateConflictError:
+        other = self.writers.get(field, "another step")
+        text = (
+            f"{self.name}: the parallel steps {other} and {step} both wrote "
+            f"state.{field}: {_brief(current)} and {_brief(mine)}. Let one of them "
+            f"write it, declare how to join it (Annotated[.., reducer] on the field), "
+            f"run the steps one after the other, or set on_conflict='last' on the "
+            f"class."
+        )
+        return StateConflictError(text, field=field, steps=(other, step))
+
+    def _committed(self, field: str) -> Any:
+        solo = self.solo
+        if solo is not None and field in solo.before:
+            return solo.before[field]
+        return dict.get(raw_fields(self.live), field, MISSING)
+
+    def _check(
+        self,
+        changes: Changes,
+        final: dict[str, Any],
+        changed: list[str],
+        step: str,
+    ) -> None:
+        if self._validate is None or not changed:
+            return
+        for field in changed:
+            _put(changes.raw, field, final[field])
+        for field, value, fault in self._validate(changes.state, changed):
+            if fault:
+                text = (
+                    f"{self.name}.{step} left state.{field} as {_brief(value)}: "
+                    f"{fault}. Assign what the field's type takes."
+                )
+                raise StateError(text)
+            final[field] = value
+
+    def _apply(
+        self,
+        changes: Changes,
+        final: dict[str, Any],
+        changed: Iterable[str],
+        step: str,
+    ) -> None:
+        self.commits += 1
+        raw = raw_fields(self.live)
+        solo = self.solo
+        for field in changed:
+            self.versions[field] = self.commits
+            self.writers[field] = step
+        if not changes.view:
+            for field, value in final.items():
+                if not same(dict.get(raw, field, MISSING), value):
+                    _put(raw, field, value)
+            changes.before = {}
+            changes.base = None
+            changes.original = None
+            return
+        for field in changed:
+            if solo is not None and solo.since >= 0:
+                self._under(solo, field, final[field])
+            else:
+                _put(raw, field, final[field])
+        self._drop(changes)
+
+    def _under(self, solo: Changes, field: str, value: Any) -> None:
+        """Commit a field below a step that works on the live object."""
+        if solo.base is None:
+            solo.base = {}
+        seen = solo.before.get(field, dict.get(solo.raw, field, MISSING))
+        if field not in solo.before:
+            seen = snapshot(seen)
+        solo.base.setdefault(field, seen)
+        solo.before[field] = value
+
+    def idle(self) -> None:
+        """No step works on the live object any more."""
+        if self.solo is not None:
+            self.solo.since = -1
+
+    def discard(self, changes: Changes) -> None:
+        """Forget what a step did: the last commit stands."""
+        if changes.view:
+            self._drop(changes)
+            return
+        if changes.original is not None:
+            self._unlink(changes.state)
+            self.live = changes.state = changes.original
+            changes.raw = raw_fields(self.live)
+            changes.original = None
+            self._link(self.live, changes)
+        for field, value in changes.before.items():
+            _restore(changes.raw, field, value)
+        changes.before = {}
+        changes.base = None
+
+    def _drop(self, view: Changes) -> None:
+        if view in self.views:
+            self.views.remove(view)
+        self._unlink(view.state)
+
+    def release(self) -> None:
+        """The run is over: the live object is the user's own class again."""
+        if self.solo is not None:
+            self._unlink(self.solo.state)
+            self.solo = None
+        self.views.clear()
+        self.versions.clear()
+        self.writers.clear()
+        self.commits = 0
+
+
+def _put(raw: dict[str, Any], field: str, value: Any) -> None:
+    if value is MISSING:
+        dict.pop(raw, field, None)
+    else:
+        dict.__setitem__(raw, field, value)
+
+
+def _restore(raw: dict[str, Any], field: str, value: Any) -> None:
+    """Put a value back, into the same list or dictionary where that is still it."""
+    now = dict.get(raw, field, MISSING)
+    if type(now) is list and type(value) is list:
+        now[:] = value
+    elif type(now) is dict and type(value) is dict:
+        now.clear()
+        now.update(value)
+    elif type(now) is set and type(value) is set:
+        now.clear()
+        now.update(value)
+    else:
+        _put(raw, field, value)
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _link_dict(state: Any, changes: Changes) -> None:
+    state.changes = changes
+
+
+def _unlink_dict(state: Any) -> None:
+    state.changes = None
+

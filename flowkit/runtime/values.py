@@ -1,0 +1,158 @@
+"""Copies and comparisons of state values, and how parallel changes are joined.
+
+What cannot be copied (a lock, a client, an open file) is kept by reference and
+compared by identity: a state in memory may hold anything.
+"""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import operator
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ATOMS", "MISSING", "NotJoined", "join_values", "same", "snapshot"]
+
+
+class _Missing:
+    def __repr__(self) -> str:
+        return "nothing"
+
+
+MISSING: Final = _Missing()
+ATOMS: Final = frozenset(
+    {
+        type(None),
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        datetime.datetime,
+        datetime.date,
+        datetime.time,
+        datetime.timedelta,
+        decimal.Decimal,
+        _Missing,
+    }
+)
+
+
+def snapshot(value: Any) -> Any:
+    """A copy of a value's containers and models; anything else is shared."""
+    kind = type(value)
+    if kind in ATOMS:
+        return value
+    if kind is list:
+        return value[:] if _flat(value) else [snapshot(each) for each in value]
+    if kind is dict:
+        return {key: snapshot(each) for key, each in value.items()}
+    if kind is set:
+        return set(value)
+    if kind is tuple:
+        return value if _flat(value) else tuple(snapshot(each) for each in value)
+    if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_fields"):
+        return _model_copy(value)
+    if hasattr(kind, "__dataclass_fields__") and hasattr(value, "__dict__"):
+        return _object_copy(value)
+    return value
+
+
+def _flat(values: Any) -> bool:
+    return ATOMS.issuperset(map(type, values))
+
+
+def _model_copy(value: Any) -> Any:
+    kind = type(value)
+    new = kind.__new__(kind)
+    fields = {key: snapshot(each) for key, each in value.__dict__.items()}
+    object.__setattr__(new, "__dict__", fields)
+    object.__setattr__(new, "__pydantic_extra__", snapshot(value.__pydantic_extra__))
+    given = set(value.__pydantic_fields_set__)
+    object.__setattr__(new, "__pydantic_fields_set__", given)
+    private = value.__pydantic_private__
+    copied = None if private is None else {k: snapshot(v) for k, v in private.items()}
+    object.__setattr__(new, "__pydantic_private__", copied)
+    return new
+
+
+def _object_copy(value: Any) -> Any:
+    new = object.__new__(type(value))
+    for key, each in value.__dict__.items():
+        object.__setattr__(new, key, snapshot(each))
+    return new
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two values are equal for all a state is concerned."""
+    if first is second:
+        return True
+    if type(first) is not type(second):
+        return False
+    try:
+        return bool(first == second)
+    except Exception:  # noqa: BLE001 - a type whose == has no truth value differs
+        return False
+
+
+class NotJoined(Exception):  # noqa: N818 - tells the caller, never leaves the package
+    """Two changes of one value that nothing says how to join."""
+
+
+def join_values(
+    base: Any, current: Any, mine: Any, reducer: Callable[..., Any] | None
+) -> Any:
+    """One value from two changes of ``base``, the committed one first.
+
+    A reducer is asked with the committed value and the step's; for ``operator.add``
+    the step's is what it added. Without one, additions to a list or set and
+    changes at distinct keys of a dictionary are joined.
+
+    Raises:
+        NotJoined: nothing says how.
+    """
+    if same(current, mine):
+        return current
+    if reducer is operator.add:
+        return operator.add(current, _added(base, mine))
+    if reducer is not None:
+        return reducer(current, mine)
+    kind = type(mine)
+    if type(current) is kind and type(base) is kind:
+        if kind is list and mine[: len(base)] == base == current[: len(base)]:
+            return current + mine[len(base) :]
+        if kind is set and base <= mine and base <= current:
+            return current | mine
+        if kind is dict:
+            return _join_dicts(base, current, mine)
+    raise NotJoined
+
+
+def _added(base: Any, mine: Any) -> Any:
+    if isinstance(mine, list | tuple | str | bytes):
+        if base is not MISSING and mine[: len(base)] == base:
+            return mine[len(base) :]
+        return mine
+    return mine if base is MISSING else mine - base
+
+
+def _join_dicts(
+    base: dict[Any, Any], current: dict[Any, Any], mine: dict[Any, Any]
+) -> dict[Any, Any]:
+    joined = dict(current)
+    for key in [*mine, *(key for key in base if key not in mine)]:
+        was, now = base.get(key, MISSING), mine.get(key, MISSING)
+        if same(was, now):
+            continue
+        theirs = current.get(key, MISSING)
+        if not same(was, theirs) and not same(now, theirs):
+            raise NotJoined
+        if now is MISSING:
+            joined.pop(key, None)
+        else:
+            joined[key] = now
+    return joined

@@ -1,0 +1,136 @@
+"""Where an event bus does its work: in the caller's event loop, or in a thread.
+
+Entered with ``async with``, the bus works in that task group. Otherwise a daemon
+thread with an event loop of its own starts with the first piece of work.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from flowkit.runtime.loops import loop_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+__all__ = ["Workshop"]
+
+Job = "Callable[[], Awaitable[None]]"
+
+
+class Workshop:
+    """Runs jobs side by side, at most ``limit`` at a time, in the order given."""
+
+    def __init__(self, backend: str, limit: int) -> None:
+        self.backend = backend
+        self.limit = limit
+        self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
+        self._changed = threading.Condition(threading.RLock())
+        self._open = 0
+        self._running = 0
+        self._group: Any = None
+        self._soon: Callable[[Callable[[], None]], None] | None = None
+        self._thread: threading.Thread | None = None
+        self._ended: Any = None
+        self._waiters: list[Callable[[], None]] = []
+
+    def put(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Have a job done; returns at once."""
+        with self._changed:
+            self._open += 1
+            self._jobs.append(job)
+            soon = self._soon
+            if soon is None and self._thread is None:
+                self._start_thread()
+        if soon is not None:
+            soon(self._pump)
+
+    def _pump(self) -> None:
+        while self._jobs and self._running < self.limit and self._group is not None:
+            self._running += 1
+            self._group.start_soon(self._do, self._jobs.popleft())
+
+    async def _do(self, job: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await job()
+        finally:
+            self._running -= 1
+            self._done()
+            self._pump()
+
+    def _done(self) -> None:
+        with self._changed:
+            self._open -= 1
+            if self._open:
+                return
+            self._changed.notify_all()
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter()
+
+    async def enter(self) -> None:
+        """Work in the running event loop from now on."""
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        self._soon = loop_caller()
+        self._soon(self._pump)
+
+    async def leave(self, *error: Any) -> None:
+        """Finish what is open, or cancel it if the block failed."""
+        self._soon = None
+        if error[0] is not None:
+            self._group.cancel_scope.cancel()
+        try:
+            await self._group.__aexit__(*error)
+        finally:
+            self._group = None
+
+    def _start_thread(self) -> None:
+        def work() -> None:
+            anyio.run(self._serve, backend=self.backend)
+
+        self._thread = threading.Thread(target=work, name="flowkit-bus", daemon=True)
+        self._thread.start()
+
+    async def _serve(self) -> None:
+        self._ended = anyio.Event()
+        async with anyio.create_task_group() as self._group:
+            with self._changed:
+                self._soon = loop_caller()
+            self._pump()
+            await self._ended.wait()
+        self._group = None
+
+    def close(self) -> None:
+        """End the thread once its jobs are done; blocks."""
+        thread, soon = self._thread, self._soon
+        if thread is None:
+            return
+        self.wait()
+        soon = self._soon
+        self._soon = None
+        if soon is not None:
+            soon(self._ended.set)
+        thread.join()
+        self._thread = None
+
+    def wait(self) -> None:
+        """Block until nothing is open."""
+        with self._changed:
+            while self._open:
+                self._changed.wait(0.5)
+
+    async def wait_async(self) -> None:
+        """Wait until nothing is open, from any event loop."""
+        while True:
+            with self._changed:
+                if not self._open:
+                    return
+                empty = anyio.Event()
+                soon = loop_caller()
+                self._waiters.append(lambda: soon(empty.set))
+            await empty.wait()

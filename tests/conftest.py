@@ -1,0 +1,50 @@
+"""What every test shares: two backends, and how hard hypothesis tries."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+PROVE = os.environ.get("FLOWKIT_PROVE") == "1"
+"""Set by ``make prove``: proofs run their full count, and may take hours."""
+
+# No deadline: the first example pays for imports, and two cores are shared.
+settings.register_profile("default", deadline=None)
+settings.register_profile(
+    "ci",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.register_profile(
+    "prove",
+    deadline=None,
+    max_examples=100_000,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+
+
+def _profile() -> str:
+    if PROVE:
+        return "prove"
+    return "ci" if os.environ.get("CI") else "default"
+
+
+settings.load_profile(_profile())
+
+
+@pytest.fixture(scope="module", params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    """Every async test runs once on each."""
+    return request.param
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark property tests as proofs, so that ``make prove`` finds them."""
+    for item in items:
+        if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
+            item.add_marker(pytest.mark.prove)

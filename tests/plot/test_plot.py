@@ -1,0 +1,107 @@
+"""Writing drawings into files."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import flowkit.plot
+from flowkit.errors import MissingExtraError
+from flowkit.plot import FORMATS, Format, plot, render, to_svg
+from tests.plot.flows import NEWS
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_suffix_chooses_the_format(form: Format, tmp_path: Path) -> None:
+    """The file is exactly where told and holds what ``render`` gives."""
+    target = tmp_path / f"news.{form}"
+    assert plot(NEWS, target) == str(target)
+    assert target.read_text("utf-8") == render(NEWS, form)
+    assert [each.name for each in tmp_path.iterdir()] == [target.name]
+
+
+def test_a_relative_path_comes_back_as_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No path is made absolute behind the caller's back."""
+    monkeypatch.chdir(tmp_path)
+    assert plot(NEWS, "./news.DOT") == "./news.DOT"
+    assert (tmp_path / "news.DOT").exists()
+
+
+@pytest.mark.parametrize("name", ["news.pdf", "news"])
+def test_an_unknown_suffix_says_what_is_possible(name: str, tmp_path: Path) -> None:
+    """The message lists every suffix."""
+    text = (
+        f"cannot draw '{name}': its suffix must be one of "
+        ".html, .svg, .mmd, .dot, .json"
+    )
+    with pytest.raises(ValueError, match="its suffix") as caught:
+        plot(NEWS, tmp_path / name)
+    assert str(caught.value) == text
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    """Folders are not made on the way."""
+    target = tmp_path / "none" / "news.html"
+    with pytest.raises(FileNotFoundError) as caught:
+        plot(NEWS, target)
+    expected = f"cannot write {target}: the folder {target.parent} does not exist"
+    assert str(caught.value) == expected
+
+
+def test_without_the_extra_svg_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is written; the text has the install line."""
+    monkeypatch.setitem(sys.modules, "graphlay", None)
+    target = tmp_path / "news.svg"
+    with pytest.raises(MissingExtraError) as caught:
+        plot(NEWS, target)
+    assert str(caught.value) == (
+        "Drawing .svg needs the extra 'plot', which is not installed. "
+        "Install it: pip install 'flowkit[plot]'"
+    )
+    assert not target.exists()
+
+
+def test_without_the_extra_the_other_formats_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only SVG needs the layout engine."""
+    monkeypatch.setitem(sys.modules, "graphlay", None)
+    for form in set(FORMATS) - {"svg"}:
+        plot(NEWS, tmp_path / f"news.{form}")
+
+
+def test_svg_for_a_page_takes_a_theme() -> None:
+    """``to_svg`` gives what ``.svg`` holds, or one theme of it."""
+    assert to_svg(NEWS) == render(NEWS, "svg")
+    assert 'class="flowkit dark"' in to_svg(NEWS, theme="dark")
+
+
+def test_importing_the_package_loads_no_writer() -> None:
+    """Only the format asked for is paid for."""
+    code = (
+        "import sys, flowkit.plot;"
+        "print([n for n in sys.modules if n == 'graphlay' or "
+        "n.startswith(('flowkit.plot.', 'json'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_package_imports_only_lower_layers() -> None:
+    """Drawing knows the core and the errors, and none of its own layer."""
+    folder = Path(flowkit.plot.__file__ or "").parent
+    allowed = ("flowkit.core.definition", "flowkit.errors", "flowkit.plot")
+    for module in folder.glob("*.py"):
+        for line in module.read_text("utf-8").splitlines():
+            words = line.split()
+            if words[:1] in (["from"], ["import"]) and words[1].startswith("flowkit"):
+                assert words[1].startswith(allowed), f"{module.name}: {line}"
