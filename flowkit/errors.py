@@ -65,8 +65,8 @@ class DefinitionError(FlowkitError, ValueError):
     """A flow class has faults; all of them are in ``faults``."""
 
     def __init__(self, flow: str, faults: Sequence[str]) -> None:
-        self.flow = flow
-        self.faults = tuple(faults)
+        self.flow: str = flow
+        self.faults: tuple[str, ...] = tuple(faults)
         if len(self.faults) == 1:
             text = self.faults[0]
         else:
@@ -96,8 +96,8 @@ class StateConflictError(RunError):
     """Parallel steps wrote one state field and nothing says how to join it."""
 
     def __init__(self, text: str, *, field: str = "", steps: Sequence[str] = ()) -> None:
-        self.field = field
-        self.steps = tuple(steps)
+        self.field: str = field
+        self.steps: tuple[str, ...] = tuple(steps)
         super().__init__(text)
 
 
@@ -125,7 +125,7 @@ class MissingExtraError(StoreError, ImportError):
     """An optional dependency is not installed; the text has the install line."""
 
     def __init__(self, feature: str, extra: str) -> None:
-        self.extra = extra
+        self.extra: str = extra
         super().__init__(
             f"{feature} needs the extra '{extra}', which is not installed. "
             f"Install it: pip install 'flowkit[{extra}]'"

@@ -96,7 +96,7 @@ class Flow(Generic[StateT]):
         most = cls.max_method_calls
         most = most if isinstance(most, int) else 100
         compiled = compile_class(cls, max_firings=most, strict=strict)
-        known[cls] = Kind(compiled, conflict, loop)
+        known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -110,7 +110,7 @@ class Flow(Generic[StateT]):
                 (key, value) for key, value in keywords.items() if key in _OPTIONS
             )
         given = initial.declared(
-            keywords.get("initial_state", cls.initial_state), _state_type(cls)
+            keywords.get("initial_state", cls.initial_state), kind.state
         )
         box = initial.box(given, cls.__name__)
         box.last = kind.on_conflict == "last"

@@ -46,7 +46,7 @@ class Slot:
 class Tree:
     """A condition over slots, evaluated against what arrived and what is dead."""
 
-    __slots__ = ("active", "index", "inner", "mask", "need", "rest", "slot")
+    __slots__ = ("active", "flat", "index", "inner", "mask", "need", "rest", "slot")
 
     def __init__(self, index: int, slot: int = -1) -> None:
         self.index = index
@@ -55,12 +55,15 @@ class Tree:
         self.need = 1
         self.rest = "ignore"
         self.active = False
+        self.flat = False
         self.mask = 1 << slot if slot >= 0 else 0
 
     def status(self, arrived: int, dead: int) -> int:
         """MET, DEAD (can't be met any more) or OPEN."""
         if self.slot >= 0:
             return MET if arrived & self.mask else DEAD if dead & self.mask else OPEN
+        if self.flat:
+            return self._count(arrived, dead)
         met = still = 0
         for inner in self.inner:
             status = inner.status(arrived, dead)
@@ -71,6 +74,14 @@ class Tree:
         if met >= self.need:
             return MET
         return OPEN if met + still >= self.need else DEAD
+
+    def _count(self, arrived: int, dead: int) -> int:
+        """The same for a plain list of inputs, without a look at each."""
+        met = (arrived & self.mask).bit_count()
+        if met >= self.need:
+            return MET
+        lost = (dead & ~arrived & self.mask).bit_count()
+        return OPEN if len(self.inner) - lost >= self.need else DEAD
 
     def walk(self) -> Iterator[Tree]:
         """This condition and all inside it."""
@@ -205,6 +216,7 @@ class Net:
     __slots__ = (
         "_followers",
         "_sources",
+        "_starts",
         "by_event",
         "by_name",
         "definition",
@@ -244,11 +256,17 @@ class Net:
             if leaf.kind == "event"
         )
         self._sources: dict[tuple[str, str], int] | None = None
+        self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
         _Wiring(self).build()
 
     def kickoff_starts(self) -> list[Node]:
         """The starts a kickoff runs: plain ones, else by event, else all."""
+        if self._starts is None:
+            self._starts = self._kickoff_starts()
+        return self._starts
+
+    def _kickoff_starts(self) -> list[Node]:
         starts = [node for node in self.nodes if node.step.start]
         plain = [node for node in starts if not node.step.conditional]
         events = [node for node in starts if node.step.begins_on_event]
@@ -389,6 +407,7 @@ class _Wiring:
         )
         for inner in tree.inner:
             tree.mask |= inner.mask
+        tree.flat = not tree.active and all(inner.slot >= 0 for inner in tree.inner)
         return tree
 
 

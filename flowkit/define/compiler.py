@@ -15,7 +15,6 @@ from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
 from flowkit.define.conditions import Condition, EventSource, FailedSource
 from flowkit.define.decorators import Mark, mark_of
-from flowkit.define.labels import declared_labels, read_labels
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
@@ -56,6 +55,8 @@ class Compiled:
         """Labels the source of a router shows, and whether there may be others."""
         found = self._read.get(router)
         if found is None:
+            from flowkit.define.labels import read_labels  # routers only
+
             shown = read_labels(self.functions[router])
             found = self._read[router] = (shown.labels, shown.open)
         return found
@@ -157,6 +158,8 @@ class _Builder:
     def _labels(self, function: Any, mark: Mark) -> tuple[Any, bool]:
         if not mark.router:
             return None, False
+        from flowkit.define.labels import declared_labels  # routers only
+
         declared = declared_labels(function)
         if mark.has_emit:
             return mark.emit, bool(declared and declared.single)

@@ -6,7 +6,7 @@ to steps of one class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +43,10 @@ class EventSource:
         transient: bool,
         optional: bool,
     ) -> None:
-        self.name = name
-        self.key = key
-        self.transient = transient
-        self.optional = optional
+        self.name: str = name
+        self.key: str | Callable[[Any], Any] | None = key
+        self.transient: bool = transient
+        self.optional: bool = optional
 
     def __repr__(self) -> str:
         return f"event({self.name!r})"
@@ -58,7 +58,7 @@ class FailedSource:
     __slots__ = ("function",)
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
+        self.function: Callable[..., Any] = function
 
     def __repr__(self) -> str:
         return f"{self.function.__name__}.failed"
@@ -75,10 +75,10 @@ class Condition:
         if not inputs:
             msg = f"Invalid condition: {kind} needs at least one input: {_FORMS}."
             raise ValueError(msg)
-        self.kind = kind
-        self.inputs = tuple(checked(each) for each in inputs)
-        self.need = need
-        self.rest = rest
+        self.kind: JoinKind = kind
+        self.inputs: tuple[Any, ...] = tuple(checked(each) for each in inputs)
+        self.need: int = need
+        self.rest: Rest = rest
 
     def __repr__(self) -> str:
         inner = ", ".join(
@@ -87,7 +87,9 @@ class Condition:
         return f"{self.kind}({inner})"
 
 
-AnyCondition = "str | Callable[..., Any] | EventSource | FailedSource | Condition"
+AnyCondition: TypeAlias = (
+    "str | Callable[..., Any] | EventSource | FailedSource | Condition"
+)
 
 
 def checked(condition: Any) -> Any:
@@ -129,22 +131,22 @@ def event(
     return EventSource(name, key, transient, optional)
 
 
-def or_(*conditions: Any) -> Condition:
+def or_(*conditions: AnyCondition) -> Condition:
     """The first arrival of each round fires; later ones of it are absorbed."""
     return Condition("or", conditions, 1)
 
 
-def and_(*conditions: Any) -> Condition:
+def and_(*conditions: AnyCondition) -> Condition:
     """Fires when all have arrived, token by token: the k-th with the k-th."""
     return Condition("and", conditions, len(conditions))
 
 
-def merge(*conditions: Any) -> Condition:
+def merge(*conditions: AnyCondition) -> Condition:
     """Every arrival fires; nothing is remembered."""
     return Condition("merge", conditions, 1)
 
 
-def any_of(n: int, *conditions: Any, rest: Rest = "ignore") -> Condition:
+def any_of(n: int, *conditions: AnyCondition, rest: Rest = "ignore") -> Condition:
     """Fires when ``n`` of the inputs have arrived, once per round.
 
     Args:
@@ -168,12 +170,12 @@ def any_of(n: int, *conditions: Any, rest: Rest = "ignore") -> Condition:
     return Condition("any_of", conditions, n, rest)
 
 
-def all_active(*conditions: Any) -> Condition:
+def all_active(*conditions: AnyCondition) -> Condition:
     """Fires when at least one has arrived and no other can arrive any more."""
     return Condition("all_active", conditions, 1)
 
 
-def times(n: int, condition: Any) -> Condition:
+def times(n: int, condition: AnyCondition) -> Condition:
     """Fires for every ``n`` arrivals of one input; its payload is the list.
 
     Raises:

@@ -324,7 +324,7 @@ class EventBus:
                         self._busy.discard(run)
                         return
         except FlowkitError as error:
-            signals.log.error("%r stopped: %s", run, error, exc_info=error)
+            signals.log().error("%r stopped: %s", run, error, exc_info=error)
         finally:
             with self._lock:
                 self._busy.discard(run)
@@ -336,7 +336,7 @@ class EventBus:
                 self._open.drop(run)
                 if run.failures:
                     error = run.failures[0]
-                    signals.log.error("%r failed", run, exc_info=error)
+                    signals.log().error("%r failed", run, exc_info=error)
                 return
             self._index(run)
 
@@ -360,7 +360,7 @@ class EventBus:
 
     def _report(self, gone: Rejection, payload: Any, key: str | None) -> None:
         self.rejected.append(gone)
-        signals.log.warning("event %r refused: %s", gone.name, gone.reason)
+        signals.log().warning("event %r refused: %s", gone.name, gone.reason)
         if signals.event_rejected.receivers:
             self._tell(
                 signals.event_rejected,

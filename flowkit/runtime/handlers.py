@@ -39,7 +39,7 @@ class Handler:
             else:
                 await pool.run(lambda: self.function(*arguments), _ignored)
         except Exception as error:  # noqa: BLE001 - one handler must not stop the bus
-            signals.log.error("%s raised %r", self, error, exc_info=error)
+            signals.log().error("%s raised %r", self, error, exc_info=error)
             if signals.handler_failed.receivers:
                 signals.tell(
                     signals.handler_failed,

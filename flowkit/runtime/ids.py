@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["run_id"]
+__all__ = ["random_id", "run_id"]
+
+
+def random_id() -> str:
+    """A new id for a state: 36 characters, a random UUID.
+
+    Source: RFC 9562, section 5.4.
+    """
+    noise = int.from_bytes(os.urandom(16), "big")
+    value = noise & ~(0xF000 << 64 | 3 << 62) | 4 << 76 | 2 << 62
+    return _dashed(f"{value:032x}")
 
 
 def run_id(at: float) -> str:
@@ -17,5 +27,8 @@ def run_id(at: float) -> str:
     high = noise >> 68 & 0xFFF
     low = noise & ((1 << 62) - 1)
     value = milliseconds << 80 | 7 << 76 | high << 64 | 2 << 62 | low
-    text = f"{value:032x}"
+    return _dashed(f"{value:032x}")
+
+
+def _dashed(text: str) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

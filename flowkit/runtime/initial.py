@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any, TypeVar, get_origin
-from uuid import uuid4
 
 from flowkit.errors import InputError, StateError
+from flowkit.runtime.ids import random_id
 from flowkit.runtime.state import StateBox, StateDict, raw_fields
 
 __all__ = ["box", "declared", "merge_inputs", "replacement", "state_id"]
@@ -44,19 +45,23 @@ def box(kind: Any, name: str) -> StateBox:
     if kind is None or isinstance(kind, dict):
         state = StateDict(_copy(kind) if kind else {})
         if not dict.get(state, "id"):
-            state["id"] = str(uuid4())
+            state["id"] = random_id()
         return StateBox(state, None, name)
     if not isinstance(kind, type):
         return StateBox(_instance(kind), type(kind), name)
     from flowkit.runtime.models import with_id
 
     model = with_id(kind)
-    required = any(info.is_required() for info in model.model_fields.values())
-    if not required:
+    if not _has_required(model):
         return StateBox(model(), kind, name)
     made = StateBox(model.model_construct(), kind, name)
     made.incomplete = True
     return made
+
+
+@lru_cache(maxsize=None)
+def _has_required(model: Any) -> bool:
+    return any(info.is_required() for info in model.model_fields.values())
 
 
 def _copy(value: Any) -> Any:
@@ -156,7 +161,7 @@ def replacement(holder: StateBox, value: Any, name: str) -> Any:
     kind = holder.kind
     if kind is None:
         if isinstance(value, dict):
-            value.setdefault("id", state_id(holder.live) or str(uuid4()))
+            value.setdefault("id", state_id(holder.live) or random_id())
             return value
         if is_model(type(value)):
             return _instance(value) if "id" not in type(value).model_fields else value

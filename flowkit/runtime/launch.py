@@ -25,16 +25,18 @@ known: dict[type, Kind] = {}
 class Kind:
     """A flow class: its compiled graph, its calls, and the options it was given."""
 
-    __slots__ = ("backend", "buses", "calls", "compiled", "on_conflict", "types", "wide")
+    __slots__ = ("backend", "buses", "calls", "compiled", "on_conflict", "state", "types")
 
-    def __init__(self, compiled: Compiled, on_conflict: str, backend: str) -> None:
+    def __init__(
+        self, compiled: Compiled, on_conflict: str, backend: str, state: Any
+    ) -> None:
         self.compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
         self.on_conflict = on_conflict
         self.backend = backend
+        self.state = state
         self.types: dict[str, Any] = {}
         self.buses: list[Any] = []
-        self.wide: Any = None
 
     def payload_type(self, node: Node) -> Any:
         """What a step's parameter says an event's payload is, or None."""

@@ -8,14 +8,17 @@ slot that pydantic gives every model. Afterwards the object has its own class ba
 
 from __future__ import annotations
 
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pydantic import BaseModel, Field, ValidationError
 
+from flowkit.runtime.ids import random_id
 from flowkit.runtime.values import ATOMS, MISSING, same
 
 if TYPE_CHECKING:
@@ -23,11 +26,14 @@ if TYPE_CHECKING:
 
     from flowkit.runtime.state import Changes
 
+ATOMS.update((date, datetime, time, timedelta, Decimal, UUID))
+
 __all__ = [
     "FlowState",
     "faults_in",
     "invalid_fields",
     "link",
+    "native_types",
     "reducers_of",
     "twin",
     "unlink",
@@ -44,7 +50,7 @@ class FlowState(BaseModel):
         id: 36 characters, a random UUID unless given.
     """
 
-    id: str = Field(default_factory=lambda: str(uuid4()))
+    id: str = Field(default_factory=random_id)
 
 
 class _Link(dict[str, Any]):
@@ -64,7 +70,7 @@ def with_id(model: type[BaseModel]) -> type[BaseModel]:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
         "__annotations__": {"id": str},
-        "id": Field(default_factory=lambda: str(uuid4())),
+        "id": Field(default_factory=random_id),
     }
     return type(model)(model.__name__, (model,), body)
 
@@ -243,7 +249,7 @@ def reducers_of(model: type[BaseModel]) -> Mapping[str, Callable[..., Any]]:
 
 
 @lru_cache(maxsize=None)
-def _native_types(model: type[BaseModel]) -> dict[str, type]:
+def native_types(model: type[BaseModel]) -> dict[str, type]:
     """Fields whose whole check is the type of their value."""
     decorators = model.__pydantic_decorators__
     if decorators.field_validators or decorators.model_validators:
@@ -269,7 +275,7 @@ def invalid_fields(state: Any, changed: list[str]) -> list[tuple[str, Any, str]]
     """
     kind = type(state)
     model = kind.__base__ if _MARK in kind.__dict__ else kind
-    native = _native_types(model)
+    native = native_types(model)
     found: list[tuple[str, Any, str]] = []
     copy: Any = None
     for field in changed:

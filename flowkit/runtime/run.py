@@ -227,8 +227,18 @@ class Run:
         if not changes.view:
             changes.since = -1
         self.last = output
-        self.apply(StepFinished(now(), firing.id, output, labels, changed))
-        if _watched():
+        record = StepFinished(now(), firing.id, output, labels, changed)
+        self.records.append(record)
+        for command in decide(self.net, self.marking, record):
+            if type(command) is Firing:
+                self._make_ready(command)
+            else:
+                _ACTS[type(command)](self, command)
+        if (
+            signals.step_finished.receivers
+            or (changed and signals.state_changed.receivers)
+            or (labels and signals.routed.receivers)
+        ):
             self._tell_finished(firing, output, labels, changed)
 
     def _tell_finished(
@@ -275,9 +285,9 @@ class Run:
         name = f"{self.net.definition.name}.{firing.node.name}"
         if error is None:
             text = "%s ended after it was cancelled; its result %.60r does not count"
-            signals.log.info(text, name, output)
+            signals.log().info(text, name, output)
             return
-        signals.log.error("%s failed after it was cancelled", name, exc_info=error)
+        signals.log().error("%s failed after it was cancelled", name, exc_info=error)
         if self.failures and not isinstance(error, Stop):
             self.failures.append(error)
 
@@ -396,11 +406,11 @@ class Run:
     def _report(self, command: Report) -> None:
         if command.kind == "stuck":
             self.stuck.append(command.text)
-            signals.log.warning("%s", command.text)
+            signals.log().warning("%s", command.text)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
         else:
-            signals.log.info("%s", command.text)
+            signals.log().info("%s", command.text)
 
     def _wait(self, command: Wait) -> None:
         pass
@@ -425,14 +435,6 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
-
-
-def _watched() -> bool:
-    return bool(
-        signals.step_finished.receivers
-        or signals.state_changed.receivers
-        or signals.routed.receivers
-    )
 
 
 def _too_deep(name: str) -> str:

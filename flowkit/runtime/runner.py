@@ -95,10 +95,23 @@ class _Driver:
             return
         self.run.take_pending()
         if self.run.ready:
-            self.group.start_soon(self._stretch)
+            self._spawn()
+
+    def _spawn(self) -> None:
+        """A further worker. Its task's own cancel scope serves as the worker's."""
+        worker = _Worker()
+        worker.task = self.group.start_soon(self._member, worker)
+
+    async def _member(self, worker: _Worker) -> None:
+        try:
+            await self._work(worker)
+        except anyio.get_cancelled_exc_class():
+            if not worker.cancel_called:
+                self._cancelled_from_outside()
+            raise
 
     async def _stretch(self) -> None:
-        """One worker: take ready firings until there are none."""
+        """The first worker: take ready firings until there are none."""
         with anyio.CancelScope() as scope:
             try:
                 await self._work(scope)
@@ -113,7 +126,7 @@ class _Driver:
             run.reason = "the task that ran it was cancelled"
             run.apply(RunCancelled(now(), run.reason))
 
-    async def _work(self, scope: anyio.CancelScope) -> None:
+    async def _work(self, scope: _Scope) -> None:
         run = self.run
         ready, live = run.ready, run.marking.live
         steps = 0
@@ -160,7 +173,7 @@ class _Driver:
 
     def _hand_over(self) -> None:
         if self.run.ready and self.group is not None:
-            self.group.start_soon(self._stretch)
+            self._spawn()
 
     async def _rest(
         self,
@@ -168,7 +181,7 @@ class _Driver:
         body: Coroutine[Any, Any, Any],
         context: Context,
         first: Any,
-        scope: anyio.CancelScope,
+        scope: _Scope,
     ) -> Any:
         """The rest of a step that has suspended."""
         scopes = self.run.scopes
@@ -186,7 +199,7 @@ class _Driver:
         target: Any,
         arguments: tuple[Any, ...],
         keywords: dict[str, Any],
-        scope: anyio.CancelScope,
+        scope: _Scope,
     ) -> Any:
         """A synchronous step in a worker thread, and what follows it alone."""
         run = self.run
@@ -225,7 +238,7 @@ class _Driver:
             run.finish(later.firing, output)
 
     def _raised(
-        self, firing: Firing, error: BaseException, scope: anyio.CancelScope
+        self, firing: Firing, error: BaseException, scope: _Scope
     ) -> None:
         run = self.run
         if isinstance(error, Stop):
@@ -243,6 +256,25 @@ class _Driver:
         if isinstance(error, GeneratorExit):
             raise error
         run.fail(firing, error)
+
+
+class _Worker:
+    """A spawned worker as something to cancel."""
+
+    __slots__ = ("cancel_called", "task")
+
+    def __init__(self) -> None:
+        self.cancel_called = False
+        self.task: anyio.TaskHandle[None] | None = None
+
+    def cancel(self) -> None:
+        """Cancel the step that this worker runs."""
+        self.cancel_called = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+_Scope = anyio.CancelScope | _Worker
 
 
 class _Stretch:

@@ -27,8 +27,8 @@ signal                    arguments beside ``run``
 
 from __future__ import annotations
 
-import logging
 import warnings
+from functools import cache
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +38,19 @@ from flowkit.errors import FlowkitWarning
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from logging import Logger
 
 _all = Namespace()
-log = logging.getLogger("flowkit")
-log.addHandler(logging.NullHandler())
+
+
+@cache
+def log() -> Logger:
+    """The logger ``flowkit``; it prints nothing unless logging is set up."""
+    import logging  # with the first line
+
+    logger = logging.getLogger("flowkit")
+    logger.addHandler(logging.NullHandler())
+    return logger
 
 
 def _signal(name: str, doc: str) -> Signal:
@@ -89,7 +98,7 @@ def _report(signal: Signal, receiver: Any, error: Exception) -> None:
         f"The observer {name} of signal {signal.name!r} raised "
         f"{type(error).__name__}: {error}. The run goes on without it."
     )
-    log.error(text, exc_info=error)
+    log().error(text, exc_info=error)
     with warnings.catch_warnings():
         warnings.simplefilter("always", FlowkitWarning)
         warnings.warn(text, FlowkitWarning, stacklevel=4)

@@ -187,6 +187,7 @@ class StateBox:
         "incomplete",
         "kind",
         "last",
+        "native",
         "live",
         "name",
         "reducers",
@@ -206,6 +207,7 @@ class StateBox:
         self.views: list[Changes] = []
         self.versions: dict[str, int] = {}
         self.writers: dict[str, str] = {}
+        self.native: Mapping[str, type] = {}
         self.reducers: Mapping[str, Callable[..., Any]] = {}
         self._validate: Callable[[Any, list[str]], list[tuple[str, Any, str]]] | None
         self._validate = None
@@ -217,7 +219,7 @@ class StateBox:
         if isinstance(live, dict):
             self.live = live if isinstance(live, StateDict) else StateDict(live)
             self._link, self._unlink = _link_dict, _unlink_dict
-            self._validate, self.reducers = None, {}
+            self._validate, self.reducers, self.native = None, {}, {}
             return
         from flowkit.runtime import models  # pydantic, once a model is used
 
@@ -225,6 +227,7 @@ class StateBox:
         self._link, self._unlink = models.link, models.unlink
         self._validate = models.invalid_fields
         self.reducers = models.reducers_of(type(live))
+        self.native = models.native_types(type(live))
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""
@@ -287,6 +290,8 @@ class StateBox:
             if changes.view:
                 self._drop(changes)
             return ()
+        if not (changes.view or self.views or changes.base or changes.original):
+            return self._commit_alone(changes, step)
         final: dict[str, Any] = {}
         changed: list[str] = []
         for field, was in changes.before.items():
@@ -299,6 +304,26 @@ class StateBox:
             changed.append(field)
         self._check(changes, final, changed, step)
         self._apply(changes, final, changed, step)
+        return tuple(changed)
+
+    def _commit_alone(self, changes: Changes, step: str) -> tuple[str, ...]:
+        """The common case: nobody else works on the state."""
+        raw = changes.raw
+        changed = [
+            field
+            for field, was in changes.before.items()
+            if not same(was, dict.get(raw, field, MISSING))
+        ]
+        if changed and self._validate is not None:
+            native = self.native
+            for field in changed:
+                if type(dict.get(raw, field)) is not native.get(field):
+                    final = {each: dict.get(raw, each, MISSING) for each in changed}
+                    self._check(changes, final, changed, step)
+                    for each, value in final.items():
+                        _put(raw, each, value)
+                    break
+        changes.before = {}
         return tuple(changed)
 
     def _joined(

@@ -6,8 +6,6 @@ compared by identity: a state in memory may hold anything.
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import operator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,23 +21,8 @@ class _Missing:
 
 
 MISSING: Final = _Missing()
-ATOMS: Final = frozenset(
-    {
-        type(None),
-        bool,
-        int,
-        float,
-        complex,
-        str,
-        bytes,
-        datetime.datetime,
-        datetime.date,
-        datetime.time,
-        datetime.timedelta,
-        decimal.Decimal,
-        _Missing,
-    }
-)
+ATOMS: Final[set[type]] = {type(None), bool, int, float, complex, str, bytes, _Missing}
+"""Types whose values can't change in place; dates join them with the first model."""
 
 
 def snapshot(value: Any) -> Any:

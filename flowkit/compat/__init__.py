@@ -1,0 +1,1 @@
+"""Paths under which other libraries' users know what flowkit offers."""

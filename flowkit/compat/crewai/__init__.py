@@ -1,0 +1,45 @@
+"""CrewAI's import paths for flowkit's own objects.
+
+``from crewai.flow.flow import Flow`` becomes
+``from flowkit.compat.crewai.flow.flow import Flow``; what comes is ``flowkit.Flow``
+itself. Only what flowkit has is here, any other name is an ``AttributeError``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.compat.crewai.flow import Flow, and_, listen, or_, router, start
+
+if TYPE_CHECKING:
+    from flowkit.compat.crewai.flow import (
+        FlowState,
+        build_flow_structure,
+        visualize_flow_structure,
+    )
+
+__all__ = [
+    "Flow",
+    "FlowState",
+    "and_",
+    "build_flow_structure",
+    "listen",
+    "or_",
+    "router",
+    "start",
+    "visualize_flow_structure",
+]
+
+if not TYPE_CHECKING:  # else a type checker would believe in any name
+
+    def __getattr__(name: str) -> Any:
+        from flowkit.compat.crewai import flow
+
+        if name in __all__:
+            return getattr(flow, name)
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
