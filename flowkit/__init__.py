@@ -91,16 +91,18 @@ _LAZY = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    module = _LAZY.get(name)
-    if module is None:
-        msg = f"module 'flowkit' has no attribute {name!r}"
-        raise AttributeError(msg)
-    from importlib import import_module
+if not TYPE_CHECKING:  # else a type checker would believe in any name
 
-    if name == "signals":
-        return import_module("flowkit.runtime.signals")
-    return getattr(import_module(module), name)
+    def __getattr__(name: str) -> Any:
+        module = _LAZY.get(name)
+        if module is None:
+            msg = f"module 'flowkit' has no attribute {name!r}"
+            raise AttributeError(msg)
+        from importlib import import_module
+
+        if name == "signals":
+            return import_module("flowkit.runtime.signals")
+        return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:

@@ -13,13 +13,13 @@ from flowkit.define.compiler import compile_class
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
-from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run
+from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run, no_scope
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
 from flowkit.runtime.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from flowkit.core.definition import Definition
@@ -29,6 +29,7 @@ __all__ = ["Flow"]
 
 StateT = TypeVar("StateT")
 _OPTIONS = frozenset({"initial_state", "name", "max_method_calls"})
+_CLASS_OPTIONS = frozenset({"backend", "max_firings", "on_conflict", "strict"})
 _IGNORED = frozenset(
     {
         "suppress_flow_events",
@@ -82,7 +83,7 @@ class Flow(Generic[StateT]):
         max_firings: int | None = None,
         **keywords: Any,
     ) -> None:
-        super().__init_subclass__(**keywords)
+        _check_options(cls, super().__init_subclass__, keywords)
         parents = [known[base] for base in cls.__mro__[1:] if base in known]
         parent = parents[0] if parents else None
         if strict is None:
@@ -132,11 +133,18 @@ class Flow(Generic[StateT]):
     @property
     def state(self) -> StateT:
         """The state. Assign it as a whole, or its fields."""
-        return cast("StateT", self._flowkit.state)
+        try:
+            scope = self._flowkit
+        except AttributeError:
+            raise RunError(no_scope(type(self))) from None
+        return cast("StateT", scope.state)
 
     @state.setter
     def state(self, value: Any) -> None:
-        scope = self._flowkit
+        try:
+            scope = self._flowkit
+        except AttributeError:
+            raise RunError(no_scope(type(self))) from None
         scope.assign(initial.replacement(scope.box, value, type(self).__name__))
 
     @property
@@ -329,6 +337,25 @@ def _state_type(cls: type) -> Any:
                     if not isinstance(argument, TypeVar):
                         return argument
     return None
+
+
+def _check_options(cls: type, base: Callable[..., None], keywords: Any) -> None:
+    """Hand class keywords that are not ours to a mixin, if it takes them."""
+    try:
+        base(**keywords)
+    except TypeError:
+        if not keywords:
+            raise
+        from flowkit.core.validate import closest  # only an error needs it
+
+        key = next(iter(keywords))
+        guess = closest(key, _CLASS_OPTIONS)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        msg = (
+            f"class {cls.__name__} takes no keyword {key!r}.{hint} It takes "
+            f"{', '.join(sorted(_CLASS_OPTIONS))}."
+        )
+        raise TypeError(msg) from None
 
 
 def _check_keywords(cls: type, keywords: dict[str, Any]) -> None:

@@ -41,12 +41,12 @@ class Token:
         source: int = -1,
         router: int = -1,
     ) -> None:
-        self.name = name
-        self.payload = payload
-        self.seq = seq
-        self.past = past
-        self.source = source
-        self.router = router
+        self.name: str = name
+        self.payload: Any = payload
+        self.seq: int = seq
+        self.past: frozenset[int] = past
+        self.source: int = source
+        self.router: int = router
 
 
 class Firing:
@@ -79,14 +79,14 @@ class Firing:
         tokens: tuple[Token, ...] | None = None,
         lane: Lane = ROOT,
     ) -> None:
-        self.id = id
-        self.node = node
-        self.name = name
-        self.payload = payload
-        self.past = past
-        self.tokens = tokens
-        self.lane = lane
-        self.attempt = 1
+        self.id: int = id
+        self.node: Node = node
+        self.name: str | None = name
+        self.payload: Any = payload
+        self.past: frozenset[int] = past
+        self.tokens: tuple[Token, ...] | None = tokens
+        self.lane: Lane = lane
+        self.attempt: int = 1
         self.driver: Any = None
 
     def __repr__(self) -> str:
@@ -99,13 +99,13 @@ class Round:
     __slots__ = ("arrived", "cancelled", "fired", "held", "id", "lane", "trigger")
 
     def __init__(self, id: int, trigger: Trigger, lane: Lane) -> None:  # noqa: A002
-        self.id = id
-        self.trigger = trigger
-        self.lane = lane
+        self.id: int = id
+        self.trigger: Trigger = trigger
+        self.lane: Lane = lane
         self.held: dict[int, list[Token]] = {}
-        self.arrived = 0
-        self.cancelled = 0
-        self.fired = False
+        self.arrived: int = 0
+        self.cancelled: int = 0
+        self.fired: bool = False
 
     def tokens(self) -> list[Token]:
         """Everything held, oldest first."""
@@ -147,17 +147,17 @@ class Marking:
     )
 
     def __init__(self, steps: int) -> None:
-        self.status = "running"
+        self.status: str = "running"
         self.live: dict[int, Firing] = {}
         self.rounds: dict[tuple[int, Lane], list[Round]] = {}
         self.watched: dict[int, Round] = {}
-        self.fired = [0] * steps
-        self.seen = [0] * steps
+        self.fired: list[int] = [0] * steps
+        self.seen: list[int] = [0] * steps
         self.queued: dict[int, deque[Firing]] | None = None
         self.routes: dict[int, tuple[str, ...]] = {}
-        self.next_firing = 1
-        self.next_round = 1
-        self.next_token = 1
+        self.next_firing: int = 1
+        self.next_round: int = 1
+        self.next_token: int = 1
 
     def parked(self) -> Iterator[Round]:
         """Rounds that hold tokens and have not fired, oldest first per join."""

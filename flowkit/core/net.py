@@ -32,9 +32,9 @@ class Slot:
     __slots__ = ("index", "leaves", "merges", "need")
 
     def __init__(self, index: int, leaves: tuple[Leaf, ...], need: int) -> None:
-        self.index = index
-        self.leaves = leaves
-        self.need = need
+        self.index: int = index
+        self.leaves: tuple[Leaf, ...] = leaves
+        self.need: int = need
         self.merges: tuple[Tree, ...] = ()
 
     @property
@@ -49,14 +49,14 @@ class Tree:
     __slots__ = ("active", "flat", "index", "inner", "mask", "need", "rest", "slot")
 
     def __init__(self, index: int, slot: int = -1) -> None:
-        self.index = index
-        self.slot = slot
+        self.index: int = index
+        self.slot: int = slot
         self.inner: tuple[Tree, ...] = ()
-        self.need = 1
-        self.rest = "ignore"
-        self.active = False
-        self.flat = False
-        self.mask = 1 << slot if slot >= 0 else 0
+        self.need: int = 1
+        self.rest: str = "ignore"
+        self.active: bool = False
+        self.flat: bool = False
+        self.mask: int = 1 << slot if slot >= 0 else 0
 
     def status(self, arrived: int, dead: int) -> int:
         """MET, DEAD (can't be met any more) or OPEN."""
@@ -111,21 +111,21 @@ class Trigger:
     def __init__(
         self, net: Net, index: int, node: Node, tree: Tree, slots: list[Slot]
     ) -> None:
-        self.net = net
-        self.index = index
-        self.node = node
-        self.tree = tree
-        self.slots = tuple(slots)
-        self.full = (1 << len(slots)) - 1
+        self.net: Net = net
+        self.index: int = index
+        self.node: Node = node
+        self.tree: Tree = tree
+        self.slots: tuple[Slot, ...] = tuple(slots)
+        self.full: int = (1 << len(slots)) - 1
         trees = tuple(tree.walk())
-        self.sensitive = any(each.active or each.rest == "block" for each in trees)
-        self.races = tuple(each for each in trees if each.rest == "cancel")
+        self.sensitive: bool = any(each.active or each.rest == "block" for each in trees)
+        self.races: tuple[Tree, ...] = tuple(each for each in trees if each.rest == "cancel")
         flat = all(inner.slot >= 0 for inner in tree.inner)
         once = all(slot.need == 1 for slot in slots)
-        self.shortcut = (
+        self.shortcut: bool = (
             flat and once and tree.need == 1 and not tree.active and not self.races
         )
-        self.external = sum(
+        self.external: int = sum(
             1 << slot.index
             for slot in slots
             if any(leaf.kind == "event" for leaf in slot.leaves)
@@ -172,9 +172,9 @@ class Edge:
     __slots__ = ("node", "slot", "trigger")
 
     def __init__(self, node: Node, trigger: Trigger | None, slot: int) -> None:
-        self.node = node
-        self.trigger = trigger
-        self.slot = slot
+        self.node: Node = node
+        self.trigger: Trigger | None = trigger
+        self.slot: int = slot
 
 
 class Node:
@@ -195,13 +195,13 @@ class Node:
     )
 
     def __init__(self, index: int, step: Step, limit: int) -> None:
-        self.index = index
-        self.step = step
-        self.name = step.name
-        self.router = step.router
-        self.limit = limit
-        self.labels = None if step.labels is None else frozenset(step.labels)
-        self.serial = not step.conditional and any(
+        self.index: int = index
+        self.step: Step = step
+        self.name: str = step.name
+        self.router: bool = step.router
+        self.limit: int = limit
+        self.labels: frozenset[str] | None = None if step.labels is None else frozenset(step.labels)
+        self.serial: bool = not step.conditional and any(
             leaf.kind == "event" for leaf in leaves(step.trigger)
         )
         self.done: tuple[Edge, ...] = ()
@@ -228,9 +228,9 @@ class Net:
     )
 
     def __init__(self, definition: Definition) -> None:
-        self.definition = definition
+        self.definition: Definition = definition
         unlimited = 1 << 62
-        self.nodes = tuple(
+        self.nodes: tuple[Node, ...] = tuple(
             Node(
                 index,
                 step,
@@ -242,13 +242,13 @@ class Net:
         self.by_name: dict[str, tuple[Edge, ...]] = {}
         self.by_event: dict[str, tuple[Edge, ...]] = {}
         self.triggers: list[Trigger] = []
-        self.known = definition.names | {
+        self.known: frozenset[str] = definition.names | {
             label for step in definition.steps for label in step.labels or ()
         }
-        self.open_routers = sum(
+        self.open_routers: int = sum(
             1 << node.index for node in self.nodes if node.router and node.labels is None
         )
-        self.events = tuple(
+        self.events: tuple[tuple[Node, Leaf], ...] = tuple(
             (node, leaf)
             for node in self.nodes
             if not node.step.conditional

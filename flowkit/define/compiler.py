@@ -14,7 +14,7 @@ from flowkit.core.definition import Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
 from flowkit.define.conditions import Condition, EventSource, FailedSource
-from flowkit.define.decorators import Mark, mark_of
+from flowkit.define.decorators import Mark, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ class Compiled:
         functions: dict[str, Callable[..., Any]],
         keys: dict[str, Callable[[Any], Any]],
     ) -> None:
-        self.definition = definition
-        self.functions = functions
-        self.keys = keys
+        self.definition: Definition = definition
+        self.functions: dict[str, Callable[..., Any]] = functions
+        self.keys: dict[str, Callable[[Any], Any]] = keys
         self.faults: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -71,6 +71,7 @@ def compile_class(
         DefinitionError: all faults of the class, each with place, cause and cure.
     """
     builder = _Builder(cls)
+    builder.unapplied()
     steps = tuple(
         builder.step(name, function, mark) for name, function, mark in _marked(cls)
     )
@@ -87,7 +88,7 @@ def compile_class(
     compiled.faults = faults
     for fault in faults:
         if fault.level == "warning":
-            warnings.warn(fault.text, FlowkitWarning, stacklevel=4)
+            warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
 
 
@@ -121,6 +122,24 @@ class _Builder:
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
+
+    def unapplied(self) -> None:
+        """Note steps that are none, for want of parentheses."""
+        for name, value in vars(self.cls).items():
+            found = unapplied(value)
+            if found is None:
+                continue
+            decorator, condition = found
+            code = getattr(_unwrapped(condition), "__code__", None)
+            spot = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+            place = Step(name, file=spot[0], line=spot[1]).place
+            cure = "" if decorator == "start" else ".."
+            text = (
+                f"{self.cls.__name__}.{name} is no step: @{decorator} decorates "
+                f"nothing without parentheses here. Write @{decorator}({cure}). "
+                f"({place})"
+            )
+            self.faults.append(Fault("error", name, text))
 
     def step(self, name: str, function: Any, mark: Mark) -> Step:
         self.functions[name] = function

@@ -125,7 +125,7 @@ def event(
     Raises:
         ValueError: the name is empty or not text.
     """
-    if not isinstance(name, str) or not name:
+    if type(name) is not str or not name:
         msg = f"Invalid condition: an event needs a name, not {name!r}."
         raise ValueError(msg)
     return EventSource(name, key, transient, optional)
@@ -158,7 +158,7 @@ def any_of(n: int, *conditions: AnyCondition, rest: Rest = "ignore") -> Conditio
     Raises:
         ValueError: ``n`` is out of range or ``rest`` is none of the three.
     """
-    if isinstance(n, bool) or not isinstance(n, int):
+    if type(n) is not int:
         msg = f"Invalid condition: any_of takes a count first, not {n!r}."
         raise ValueError(msg)
     if not 1 <= n <= len(conditions):
@@ -181,7 +181,7 @@ def times(n: int, condition: AnyCondition) -> Condition:
     Raises:
         ValueError: ``n`` is below 1.
     """
-    if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+    if type(n) is not int or n < 1:
         msg = f"Invalid condition: times takes a count of at least 1, not {n!r}."
         raise ValueError(msg)
     return Condition("times", (condition,), n)

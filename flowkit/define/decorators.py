@@ -12,8 +12,11 @@ from flowkit.define.conditions import Condition, EventSource, FailedSource, chec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import TypeAlias
 
-__all__ = ["Mark", "StepMethod", "listen", "mark_of", "router", "start"]
+    from flowkit.define.conditions import AnyCondition
+
+__all__ = ["Mark", "StepMethod", "listen", "mark_of", "router", "start", "unapplied"]
 
 S = TypeVar("S", contravariant=True)
 P = ParamSpec("P")
@@ -36,6 +39,13 @@ class StepMethod(Protocol[S, P, R]):
     def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R]: ...
 
 
+if TYPE_CHECKING:
+    # Without plain functions: `@start` and `@router` bare are given one to decorate.
+    _Named: TypeAlias = (
+        str | StepMethod[Any, ..., Any] | EventSource | FailedSource | Condition
+    )
+
+
 class Mark:
     """What the decorators of one method said."""
 
@@ -50,12 +60,12 @@ class Mark:
     )
 
     def __init__(self) -> None:
-        self.start = False
-        self.conditional = False
-        self.router = False
+        self.start: bool = False
+        self.conditional: bool = False
+        self.router: bool = False
         self.triggers: list[Any] = []
         self.emit: tuple[str, ...] = ()
-        self.has_emit = False
+        self.has_emit: bool = False
         self.max_firings: int | None = None
 
 
@@ -77,6 +87,20 @@ def _mark(function: Any, decorator: str) -> Mark:
     return mark
 
 
+def unapplied(value: Any) -> tuple[str, Any] | None:
+    """The decorator and its condition, if a value is one that decorates nothing.
+
+    That is what ``@listen`` without parentheses leaves in a class.
+    """
+    found = getattr(value, "__flowkit_unapplied__", None)
+    return found if isinstance(found, tuple) else None
+
+
+def _noted(decorate: Any, decorator: str, condition: Any) -> Any:
+    decorate.__flowkit_unapplied__ = (decorator, condition)
+    return decorate
+
+
 def _is_bare(condition: Any) -> bool:
     """Whether the decorator was written without parentheses."""
     return (
@@ -88,19 +112,24 @@ def _is_bare(condition: Any) -> bool:
 
 
 def _bound(max_firings: int | None) -> int | None:
-    if max_firings is not None and (
-        isinstance(max_firings, bool)
-        or not isinstance(max_firings, int)
-        or max_firings < 1
-    ):
+    if max_firings is not None and (type(max_firings) is not int or max_firings < 1):
         msg = f"max_firings takes a count of at least 1, not {max_firings!r}."
         raise ValueError(msg)
     return max_firings
 
 
+@overload
+def start(  # type: ignore[overload-overlap]  # a step is a condition first
+    condition: _Named | None = None,
+    *,
+    on: AnyCondition | None = None,
+    max_firings: int | None = None,
+) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]: ...
+@overload
+def start(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
 def start(
     condition: Any = None, *, on: Any = None, max_firings: int | None = None
-) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+) -> Any:
     """Mark a method as one that begins a run.
 
     Without a condition it runs at kickoff; several starts run side by side.
@@ -118,7 +147,7 @@ def start(
     if _is_bare(condition):
         mark = _mark(condition, "start")
         mark.start = True
-        return condition  # type: ignore[no-any-return]  # written as bare @start
+        return condition  # written as bare @start
     source = condition if on is None else on
     if source is not None:
         checked(source)
@@ -132,11 +161,11 @@ def start(
             mark.triggers.append(source)
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return decorate
+    return _noted(decorate, "start", source)
 
 
 def listen(
-    condition: Any, *, max_firings: int | None = None
+    condition: AnyCondition, *, max_firings: int | None = None
 ) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
     """Mark a method as one that reacts.
 
@@ -151,12 +180,6 @@ def listen(
     Raises:
         ValueError: what is given is no condition.
     """
-    if _is_bare(condition) and not hasattr(condition, "__self__"):
-        name = getattr(condition, "__qualname__", "")
-        where = condition.__code__
-        if where.co_argcount and where.co_varnames[0] == "self" and "." not in name:
-            msg = "Invalid condition: write @listen(..) with what it listens to."
-            raise ValueError(msg)
     checked(condition)
 
     def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
@@ -165,15 +188,24 @@ def listen(
         mark.triggers.append(condition)
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return decorate
+    return _noted(decorate, "listen", condition)  # type: ignore[no-any-return]
 
 
+@overload
+def router(  # type: ignore[overload-overlap]  # a step is a condition first
+    condition: _Named | None = None,
+    *,
+    emit: Sequence[object] | None = None,
+    max_firings: int | None = None,
+) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]: ...
+@overload
+def router(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
 def router(
     condition: Any = None,
     *,
-    emit: Sequence[str] | None = None,
+    emit: Sequence[object] | None = None,
     max_firings: int | None = None,
-) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+) -> Any:
     """Mark a method whose result chooses what goes on.
 
     The result is a label, or any subset of labels as a list: listeners of each are
@@ -191,7 +223,7 @@ def router(
     """
     if _is_bare(condition):
         _mark(condition, "router").router = True
-        return condition  # type: ignore[no-any-return]  # written as bare @router
+        return condition  # written as bare @router
     if condition is not None:
         checked(condition)
     labels = _labels(emit)
@@ -206,10 +238,10 @@ def router(
             mark.emit, mark.has_emit = labels, True
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return decorate
+    return _noted(decorate, "router", condition)
 
 
-def _labels(emit: Sequence[str] | None) -> tuple[str, ...]:
+def _labels(emit: Sequence[object] | None) -> tuple[str, ...]:
     if emit is None:
         return ()
     if isinstance(emit, str):

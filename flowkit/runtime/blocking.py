@@ -58,7 +58,7 @@ def _inline(run: Run) -> bool:
             except Exception as error:  # noqa: BLE001 - recorded, raised at the end
                 run.fail(firing, error)
                 continue
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - raised by the outcome
                 run.interrupted(error)
                 break
             if hasattr(output, "__await__"):

@@ -40,17 +40,18 @@ class Call:
     )
 
     def __init__(self, node: Node, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.is_async = node.step.is_async
-        names, required, self.keywords = _parameters(function)
-        self.wants_trigger = node.step.start and TRIGGER_PAYLOAD in names
+        self.function: Callable[..., Any] = function
+        self.is_async: bool = node.step.is_async
+        names, required, keywords = _parameters(function)
+        self.keywords: bool = keywords
+        self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
         if self.wants_trigger:
             names = [name for name in names if name != TRIGGER_PAYLOAD]
             required = [name for name in required if name != TRIGGER_PAYLOAD]
-        self.names = tuple(names)
-        self.required = tuple(required)
-        self.single = len(names) == 1 and not self.keywords
-        self.none = not names and not self.keywords
+        self.names: tuple[str, ...] = tuple(names)
+        self.required: tuple[str, ...] = tuple(required)
+        self.single: bool = len(names) == 1 and not self.keywords
+        self.none: bool = not names and not self.keywords
 
     def arguments(
         self, firing: Firing, inputs: dict[str, Any] | None
@@ -63,9 +64,8 @@ class Call:
         keywords: dict[str, Any] = {}
         if self.wants_trigger and inputs and TRIGGER_PAYLOAD in inputs:
             keywords[TRIGGER_PAYLOAD] = inputs[TRIGGER_PAYLOAD]
-        if self.none or (firing.node.step.start and firing.name == ""):
-            if not (self.single and firing.payload is not None):
-                return (), keywords
+        if self.none or (not firing.name and firing.payload is None):
+            return (), keywords
         if self.single:
             return (_last(firing),), keywords
         payloads = _by_name(firing)
@@ -89,11 +89,11 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], list[str], boo
         return _by_signature(function)
     count = code.co_argcount + code.co_kwonlyargcount
     names = list(code.co_varnames[1:count])
-    defaults = len(function.__defaults__ or ())  # type: ignore[attr-defined]
+    defaults = len(function.__defaults__ or ())
     positional = code.co_varnames[1 : code.co_argcount]
     required = list(positional[: len(positional) - defaults])
     only = code.co_varnames[code.co_argcount : count]
-    given = function.__kwdefaults__ or {}  # type: ignore[attr-defined]
+    given = function.__kwdefaults__ or {}
     required += [name for name in only if name not in given]
     if code.co_flags & _VAR_POSITIONAL and not names:
         names = ["*"]

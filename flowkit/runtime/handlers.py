@@ -21,11 +21,11 @@ class Handler:
     __slots__ = ("bare", "function", "name", "title", "type")
 
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
-        self.name = name
-        self.function = function
-        self.title = getattr(function, "__qualname__", repr(function))
-        self.bare = not inspect.signature(function).parameters
-        self.type = None if self.bare else payload_type(function, method=False)
+        self.name: str = name
+        self.function: Callable[..., Any] = function
+        self.title: Any | str = getattr(function, "__qualname__", repr(function))
+        self.bare: bool = not inspect.signature(function).parameters
+        self.type: Any | None = None if self.bare else payload_type(function, method=False)
 
     def __str__(self) -> str:
         return f"the handler {self.title} of {self.name!r}"

@@ -12,9 +12,12 @@ def random_id() -> str:
 
     Source: RFC 9562, section 5.4.
     """
-    noise = int.from_bytes(os.urandom(16), "big")
-    value = noise & ~(0xF000 << 64 | 3 << 62) | 4 << 76 | 2 << 62
-    return _dashed(f"{value:032x}")
+    noise = os.urandom(16)
+    text = noise.hex()
+    variant = "89ab"[noise[8] & 3]
+    return (
+        f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+    )
 
 
 def run_id(at: float) -> str:

@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.define.compiler import Compiled
 
-__all__ = ["Kind", "kickoff_payloads", "kind_of", "known", "new_run", "payload_for"]
+__all__ = [
+    "Kind",
+    "kickoff_payloads",
+    "kind_of",
+    "known",
+    "new_run",
+    "no_scope",
+    "payload_for",
+]
 
 known: dict[type, Kind] = {}
 
@@ -30,11 +38,11 @@ class Kind:
     def __init__(
         self, compiled: Compiled, on_conflict: str, backend: str, state: Any
     ) -> None:
-        self.compiled = compiled
+        self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
-        self.on_conflict = on_conflict
-        self.backend = backend
-        self.state = state
+        self.on_conflict: str = on_conflict
+        self.backend: str = backend
+        self.state: Any = state
         self.types: dict[str, Any] = {}
         self.buses: list[Any] = []
 
@@ -59,7 +67,10 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
         InputError: the inputs do not fit.
     """
     cls = type(flow)
-    scope = flow._flowkit
+    try:
+        scope = flow._flowkit
+    except AttributeError:
+        raise RunError(no_scope(cls)) from None
     kind = known[cls]
     before = scope.run
     if before is not None and before.active:
@@ -80,6 +91,14 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
+
+
+def no_scope(cls: type) -> str:
+    """One sentence for a flow object whose class forgot its base class."""
+    return (
+        f"{cls.__name__}.__init__ did not call super().__init__(), so there is no "
+        f"state and nothing can run. Make that call its first line."
+    )
 
 
 def kickoff_payloads(flow: Any, run: Run) -> dict[str, Any] | None:

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["forget_loop", "in_running_loop", "loop_caller", "on_trio", "task_is_cancelled"]
+__all__ = [
+    "forget_loop",
+    "in_running_loop",
+    "loop_caller",
+    "on_trio",
+    "task_is_cancelled",
+]
 
 
 def on_trio() -> bool:
@@ -20,8 +26,10 @@ def on_trio() -> bool:
 def in_running_loop() -> bool:
     """Whether an event loop, asyncio or trio, runs in this thread."""
     asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
-        return True
+    if asyncio is not None:
+        running = asyncio._get_running_loop()  # noqa: SLF001 - public, for loops
+        if running is not None:
+            return True
     return on_trio()
 
 

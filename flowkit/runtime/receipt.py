@@ -46,15 +46,15 @@ class Receipt:
     )
 
     def __init__(self, name: str, key: str | None, id: str | None) -> None:  # noqa: A002
-        self.name = name
-        self.key = key
-        self.id = id
+        self.name: str = name
+        self.key: str | None = key
+        self.id: str | None = id
         self.status: Fate = "accepted"
         self.reason = ""
         self.runs: list[Run] = []
         self.handlers: list[str] = []
         self.refusals: list[str] = []
-        self.kept = False
+        self.kept: bool = False
 
     @property
     def taken(self) -> bool:

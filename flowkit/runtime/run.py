@@ -9,7 +9,7 @@ verbs here and nothing else.
 from __future__ import annotations
 
 from collections import deque
-from contextvars import ContextVar, copy_context
+from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
@@ -33,6 +33,7 @@ from flowkit.runtime.ids import run_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
@@ -77,11 +78,11 @@ class Run:
         self.root = root
         self.box: StateBox = root.box
         self.compiled = compiled
-        self.net = compiled.net
+        self.net: Net = compiled.net
         self.calls = calls
         self.inputs = inputs
         self.key: str | None = None
-        self.marking = Marking(len(self.net.nodes))
+        self.marking: Marking = Marking(len(self.net.nodes))
         self.records: list[Record] = []
         self.failures: list[BaseException] = []
         self.stuck: list[str] = []
@@ -100,7 +101,7 @@ class Run:
         depth = _depth.get()
         if depth >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
-        self.context = copy_context()
+        self.context: Context = copy_context()
         self.context.run(_depth.set, depth + 1)
 
     def __repr__(self) -> str:
@@ -412,9 +413,6 @@ class Run:
         else:
             signals.log().info("%s", command.text)
 
-    def _wait(self, command: Wait) -> None:
-        pass
-
     def _end(self, command: End) -> None:
         self.over = True
 
@@ -431,7 +429,7 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Cancel: Run._cancel,
     Fault: Run._fault,
     Report: Run._report,
-    Wait: Run._wait,
+    Wait: lambda _run, _command: None,
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}

@@ -44,9 +44,9 @@ class Scope:
     def __init__(
         self, origin: Any, box: StateBox, facade: Callable[[Any, Scope], Any]
     ) -> None:
-        self.origin = origin
-        self.box = box
-        self.facade = facade
+        self.origin: Any = origin
+        self.box: StateBox = box
+        self.facade: Callable[[Any, Scope], Any] = facade
         self.state = box.live
         self.changes: Changes | None = None
         self.firing: Firing | None = None

@@ -41,13 +41,13 @@ class Changes:
     __slots__ = ("base", "before", "box", "original", "raw", "since", "state", "view")
 
     def __init__(self, box: StateBox, state: Any, *, view: bool) -> None:
-        self.box = box
-        self.state = state
+        self.box: StateBox = box
+        self.state: Any = state
         self.raw: dict[str, Any] = raw_fields(state)
-        self.view = view
+        self.view: bool = view
         self.before: dict[str, Any] = {}
         self.base: dict[str, Any] | None = None
-        self.since = box.commits
+        self.since: int = box.commits
         self.original: Any = None
 
     def touch(self, field: str, value: Any) -> Any:
@@ -198,10 +198,10 @@ class StateBox:
     )
 
     def __init__(self, live: Any, kind: type | None, name: str) -> None:
-        self.kind = kind
-        self.name = name
-        self.last = False
-        self.incomplete = False
+        self.kind: type | None = kind
+        self.name: str = name
+        self.last: bool = False
+        self.incomplete: bool = False
         self.commits = 0
         self.solo: Changes | None = None
         self.views: list[Changes] = []

@@ -115,4 +115,4 @@ class Threads:
             del call
 
 
-pool = Threads()
+pool: Threads = Threads()
