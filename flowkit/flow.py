@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args, get_ori
 from flowkit.define.compiler import compile_class
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
-from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
+from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
 from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run, no_scope
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
@@ -229,6 +229,27 @@ class Flow(Generic[StateT]):
         return await self.kickoff_async(
             inputs, input_files, from_checkpoint, restore_from_state_id
         )
+
+    def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
+        """Begin a run in a thread of its own; gives its handle at once.
+
+        The thread is a daemon: it keeps no process alive. ``run.wait()`` gives the
+        result, ``run.cancel()`` ends it.
+
+        Raises:
+            InputError: inputs that do not fit, all faults named.
+        """
+        run = new_run(self, inputs)
+        payloads = kickoff_payloads(self, run)
+        backend = known[type(self)].backend
+        run.active = True
+
+        def work() -> None:
+            run.begin(None, payloads)
+            drive_blocking(run, backend)
+
+        spawn(work)
+        return run
 
     def send(self, event: str, payload: Any = None, *, key: str | None = None) -> bool:
         """Hand an outside event to this flow's run.

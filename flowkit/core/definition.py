@@ -3,7 +3,8 @@
 A :class:`Definition` holds names, never functions, so it can be stored, drawn,
 compared and checked without the class it came from. Three rules of this file:
 
-1. Everything here is frozen; equal graphs are equal values.
+1. Everything here is frozen (named tuples, the lightest to import); equal graphs
+   are equal values.
 2. A leaf names a source; a join combines leaves or joins. Nothing else triggers.
 3. ``labels`` are declared by the author; what reading the source suggests is for
    pictures and hints only and is not part of the graph.
@@ -11,8 +12,7 @@ compared and checked without the class it came from. Three rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,8 +22,7 @@ JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
 Rest = Literal["ignore", "block", "cancel"]
 
 
-@dataclass(frozen=True, slots=True)
-class Leaf:
+class Leaf(NamedTuple):
     """One source that can trigger a step.
 
     Attributes:
@@ -49,8 +48,7 @@ class Leaf:
         return f"{self.name}.failed" if self.kind == "failed" else self.name
 
 
-@dataclass(frozen=True, slots=True)
-class Join:
+class Join(NamedTuple):
     """A condition over several inputs.
 
     Attributes:
@@ -89,8 +87,7 @@ def leaves(condition: Condition | None) -> Iterator[Leaf]:
             yield from leaves(inner)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """A unit of user code and what triggers it.
 
     Attributes:
@@ -119,8 +116,18 @@ class Step:
     max_firings: int | None = None
     is_async: bool = False
     doc: str = ""
-    file: str = field(default="", compare=False)
-    line: int = field(default=0, compare=False)
+    file: str = ""
+    line: int = 0
+
+    def __eq__(self, other: object) -> bool:
+        """Equal but for the place: moving a step changes no graph."""
+        return isinstance(other, Step) and self[:-2] == other[:-2]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:-2])
 
     @property
     def place(self) -> str:
@@ -135,8 +142,7 @@ class Step:
         return self.conditional and any(leaf.kind == "event" for leaf in leaves(self.trigger))
 
 
-@dataclass(frozen=True, slots=True)
-class Definition:
+class Definition(NamedTuple):
     """A flow's graph: its name and its steps in the order they were written."""
 
     name: str

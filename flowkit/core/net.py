@@ -27,15 +27,23 @@ OPEN, MET, DEAD = 0, 1, -1
 
 
 class Slot:
-    """An input place of a join: ``need`` tokens from any of ``leaves``."""
+    """An input place of a join: ``need`` tokens from any of ``leaves``.
 
-    __slots__ = ("index", "leaves", "merges", "need")
+    Attributes:
+        inside: the inner conditions around it; what comes after one of them is met
+            is absorbed.
+        merges: each inner ``merge`` around it, with the slots of its other inputs:
+            one round takes one input of a merge.
+    """
+
+    __slots__ = ("index", "inside", "leaves", "merges", "need")
 
     def __init__(self, index: int, leaves: tuple[Leaf, ...], need: int) -> None:
         self.index: int = index
         self.leaves: tuple[Leaf, ...] = leaves
         self.need: int = need
-        self.merges: tuple[Tree, ...] = ()
+        self.inside: tuple[Tree, ...] = ()
+        self.merges: tuple[tuple[Tree, int], ...] = ()
 
     @property
     def text(self) -> str:
@@ -46,7 +54,17 @@ class Slot:
 class Tree:
     """A condition over slots, evaluated against what arrived and what is dead."""
 
-    __slots__ = ("active", "flat", "index", "inner", "mask", "need", "rest", "slot")
+    __slots__ = (
+        "active",
+        "flat",
+        "index",
+        "inner",
+        "mask",
+        "merges",
+        "need",
+        "rest",
+        "slot",
+    )
 
     def __init__(self, index: int, slot: int = -1) -> None:
         self.index: int = index
@@ -55,6 +73,7 @@ class Tree:
         self.need: int = 1
         self.rest: str = "ignore"
         self.active: bool = False
+        self.merges: bool = False
         self.flat: bool = False
         self.mask: int = 1 << slot if slot >= 0 else 0
 
@@ -91,12 +110,24 @@ class Tree:
 
 
 class Trigger:
-    """A join in front of a step."""
+    """A join in front of a step.
+
+    Attributes:
+        full: all slots, as a bitset.
+        external: slots that an outside event fills, optional events aside.
+        flat: no condition inside the condition.
+        sensitive: whether it fires depends on dead inputs.
+        shortcut: one token is one firing as long as nothing else is live.
+        blocks: its conditions with ``rest="block"``.
+        races: its conditions with ``rest="cancel"``.
+    """
 
     __slots__ = (
         "_exclusive",
         "_reach",
+        "blocks",
         "external",
+        "flat",
         "full",
         "index",
         "net",
@@ -118,17 +149,23 @@ class Trigger:
         self.slots: tuple[Slot, ...] = tuple(slots)
         self.full: int = (1 << len(slots)) - 1
         trees = tuple(tree.walk())
-        self.sensitive: bool = any(each.active or each.rest == "block" for each in trees)
-        self.races: tuple[Tree, ...] = tuple(each for each in trees if each.rest == "cancel")
-        flat = all(inner.slot >= 0 for inner in tree.inner)
+        self.blocks: tuple[Tree, ...] = tuple(
+            each for each in trees if each.rest == "block"
+        )
+        self.races: tuple[Tree, ...] = tuple(
+            each for each in trees if each.rest == "cancel"
+        )
+        active = any(each.active for each in trees)
         once = all(slot.need == 1 for slot in slots)
+        self.sensitive: bool = active or bool(self.blocks)
+        self.flat: bool = all(inner.slot >= 0 for inner in tree.inner)
         self.shortcut: bool = (
-            flat and once and tree.need == 1 and not tree.active and not self.races
+            self.flat and once and tree.need == 1 and not active and not self.races
         )
         self.external: int = sum(
             1 << slot.index
             for slot in slots
-            if any(leaf.kind == "event" for leaf in slot.leaves)
+            if any(leaf.kind == "event" and not leaf.optional for leaf in slot.leaves)
         )
         self._reach: tuple[int, ...] | None = None
         self._exclusive: dict[int, int] = {}
@@ -143,7 +180,11 @@ class Trigger:
         return self._reach
 
     def exclusive(self, tree: Tree) -> int:
-        """Steps that feed this condition and nothing else (R8), as a bitset."""
+        """Steps that feed this condition and nothing else (R8), as a bitset.
+
+        Who listens to a step's failure alone has no use for its result, and does
+        not count.
+        """
         found = self._exclusive.get(tree.index)
         if found is None:
             found = self._exclusive[tree.index] = self._exclusive_of(tree)
@@ -154,16 +195,28 @@ class Trigger:
         for slot in self.slots:
             if tree.mask >> slot.index & 1:
                 inside |= self.reach[slot.index]
-        here = 1 << self.node.index
+        inside &= ~self._beside(tree)
+        here = self.node.bit
         changed = True
         while changed:
             changed = False
-            for node in self.net.nodes:
-                bit = 1 << node.index
-                if inside & bit and self.net.followers(node) & ~(inside | here):
-                    inside &= ~bit
+            for index in bits(inside):
+                if self.net.listeners(self.net.nodes[index]) & ~(inside | here):
+                    inside &= ~(1 << index)
                     changed = True
         return inside
+
+    def _beside(self, tree: Tree) -> int:
+        """Steps that this step hears by another way than the condition."""
+        beside = 0
+        for leaf in self.node.direct:
+            beside |= self.net.sources(leaf)
+        for trigger in self.node.triggers:
+            for slot in trigger.slots:
+                if trigger is not self or not tree.mask >> slot.index & 1:
+                    for leaf in slot.leaves:
+                        beside |= self.net.sources(leaf)
+        return beside
 
 
 class Edge:
@@ -178,9 +231,20 @@ class Edge:
 
 
 class Node:
-    """A step in the tables."""
+    """A step in the tables.
+
+    Attributes:
+        bit: its place in a bitset of steps.
+        serial: listens to an outside event, and handles one at a time.
+        done: who hears that it ended well; ``solo`` if it is one.
+        failed: who hears that it failed.
+        direct: leaves that fire it each by itself.
+        triggers: joins in front of it.
+    """
 
     __slots__ = (
+        "bit",
+        "direct",
         "done",
         "failed",
         "index",
@@ -196,17 +260,21 @@ class Node:
 
     def __init__(self, index: int, step: Step, limit: int) -> None:
         self.index: int = index
+        self.bit: int = 1 << index
         self.step: Step = step
         self.name: str = step.name
         self.router: bool = step.router
         self.limit: int = limit
-        self.labels: frozenset[str] | None = None if step.labels is None else frozenset(step.labels)
+        self.labels: frozenset[str] | None = (
+            None if step.labels is None else frozenset(step.labels)
+        )
         self.serial: bool = not step.conditional and any(
             leaf.kind == "event" for leaf in leaves(step.trigger)
         )
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
         self.solo: Edge | None = None
+        self.direct: tuple[Leaf, ...] = ()
         self.triggers: tuple[Trigger, ...] = ()
 
 
@@ -215,6 +283,7 @@ class Net:
 
     __slots__ = (
         "_followers",
+        "_listeners",
         "_sources",
         "_starts",
         "by_event",
@@ -246,7 +315,7 @@ class Net:
             label for step in definition.steps for label in step.labels or ()
         }
         self.open_routers: int = sum(
-            1 << node.index for node in self.nodes if node.router and node.labels is None
+            node.bit for node in self.nodes if node.router and node.labels is None
         )
         self.events: tuple[tuple[Node, Leaf], ...] = tuple(
             (node, leaf)
@@ -258,6 +327,7 @@ class Net:
         self._sources: dict[tuple[str, str], int] | None = None
         self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
+        self._listeners: list[int] | None = None
         _Wiring(self).build()
 
     def kickoff_starts(self) -> list[Node]:
@@ -297,30 +367,40 @@ class Net:
     def _build_sources(self) -> dict[tuple[str, str], int]:
         sources: dict[tuple[str, str], int] = {}
         for node in self.nodes:
-            bit = 1 << node.index
-            sources["failed", node.name] = bit
+            sources["failed", node.name] = node.bit
             for name in (node.name, *(node.labels or ())):
-                sources["name", name] = sources.get(("name", name), 0) | bit
+                sources["name", name] = sources.get(("name", name), 0) | node.bit
         return sources
 
     def followers(self, node: Node) -> int:
         """Steps that may fire because of this one, as a bitset."""
         if self._followers is None:
-            self._followers = [0] * len(self.nodes)
-            for target in self.nodes:
-                for source in bits(self._before(target)):
-                    self._followers[source] |= 1 << target.index
+            self._followers = self._behind(failed=True)
         return self._followers[node.index]
 
-    def _before(self, node: Node) -> int:
+    def listeners(self, node: Node) -> int:
+        """Steps that may fire because this one ends well, as a bitset."""
+        if self._listeners is None:
+            self._listeners = self._behind(failed=False)
+        return self._listeners[node.index]
+
+    def _behind(self, *, failed: bool) -> list[int]:
+        found = [0] * len(self.nodes)
+        for target in self.nodes:
+            for source in bits(self._before(target, failed=failed)):
+                found[source] |= target.bit
+        return found
+
+    def _before(self, node: Node, *, failed: bool = True) -> int:
         found = 0
         for leaf in leaves(node.step.trigger):
-            found |= self.sources(leaf)
+            if failed or leaf.kind != "failed":
+                found |= self.sources(leaf)
         return found
 
     def upstream(self, inputs: Iterable[Leaf], without: Node) -> int:
         """Steps from which one of the inputs can be reached, not through a step."""
-        barrier = ~(1 << without.index)
+        barrier = ~without.bit
         found = fresh = 0
         for leaf in inputs:
             fresh |= self.sources(leaf) & barrier
@@ -339,6 +419,7 @@ class _Wiring:
     def __init__(self, net: Net) -> None:
         self.net = net
         self.edges: dict[tuple[str, str], list[Edge]] = {}
+        self.known: set[tuple[str, str, Node, Trigger | None, int]] = set()
         self.trees = 0
 
     def build(self) -> None:
@@ -360,25 +441,22 @@ class _Wiring:
     def _wire(self, node: Node, condition: Condition) -> None:
         for part in _branches(condition):
             if isinstance(part, Leaf):
+                node.direct = (*node.direct, part)
                 self._edge(part, Edge(node, None, 0))
             else:
                 self._join(node, part)
 
     def _edge(self, leaf: Leaf, edge: Edge) -> None:
         kind = "name" if leaf.kind == "step" else leaf.kind
-        known = self.edges.setdefault((kind, leaf.name), [])
-        twice = any(
-            each.node is edge.node
-            and each.trigger is edge.trigger
-            and each.slot == edge.slot
-            for each in known
-        )
-        if not twice:
-            known.append(edge)
+        same = (kind, leaf.name, edge.node, edge.trigger, edge.slot)
+        if same not in self.known:
+            self.known.add(same)
+            self.edges.setdefault((kind, leaf.name), []).append(edge)
 
     def _join(self, node: Node, join: Join) -> None:
         slots: list[Slot] = []
-        tree = self._tree(join, slots, ())
+        tree = self._tree(join, slots)
+        _surround(tree, slots)
         trigger = Trigger(self.net, len(self.net.triggers), node, tree, slots)
         self.net.triggers.append(trigger)
         node.triggers = (*node.triggers, trigger)
@@ -386,29 +464,34 @@ class _Wiring:
             for leaf in slot.leaves:
                 self._edge(leaf, Edge(node, trigger, slot.index))
 
-    def _tree(
-        self, condition: Condition, slots: list[Slot], merges: tuple[Tree, ...]
-    ) -> Tree:
+    def _tree(self, condition: Condition, slots: list[Slot]) -> Tree:
         self.trees += 1
         place = _as_slot(condition)
         if place is not None:
-            slot = Slot(len(slots), *place)
-            slot.merges = merges
-            slots.append(slot)
-            return Tree(self.trees, slot.index)
+            slots.append(Slot(len(slots), *place))
+            return Tree(self.trees, len(slots) - 1)
         assert isinstance(condition, Join)
         tree = Tree(self.trees)
         tree.need = condition.need
         tree.rest = condition.rest
         tree.active = condition.kind == "all_active"
-        inside = (*merges, tree) if condition.kind == "merge" else merges
-        tree.inner = tuple(
-            self._tree(inner, slots, inside) for inner in condition.inputs
-        )
+        tree.merges = condition.kind == "merge"
+        tree.inner = tuple(self._tree(inner, slots) for inner in condition.inputs)
         for inner in tree.inner:
             tree.mask |= inner.mask
         tree.flat = not tree.active and all(inner.slot >= 0 for inner in tree.inner)
         return tree
+
+
+def _surround(tree: Tree, slots: list[Slot]) -> None:
+    """Tell each slot which inner conditions are around it."""
+    for outer in tree.walk():
+        for inner in outer.inner:
+            for slot in (slots[index] for index in bits(inner.mask)):
+                if inner.slot < 0:
+                    slot.inside = (*slot.inside, inner)
+                if outer.merges:
+                    slot.merges = (*slot.merges, (outer, outer.mask & ~inner.mask))
 
 
 def _branches(condition: Condition) -> Iterator[Condition]:

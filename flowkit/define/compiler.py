@@ -235,9 +235,7 @@ class _Builder:
 
 
 def _with_trigger(step: Step, trigger: Leaf | Join) -> Step:
-    from dataclasses import replace  # class creation only
-
-    return replace(step, trigger=trigger)
+    return step._replace(trigger=trigger)
 
 
 def _unwrapped(function: Any) -> Any:

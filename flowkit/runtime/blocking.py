@@ -19,7 +19,7 @@ from flowkit.runtime.run import Run, Stop
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-__all__ = ["drive_blocking", "in_thread", "run_async"]
+__all__ = ["drive_blocking", "in_thread", "run_async", "spawn"]
 
 _kept = threading.local()
 
@@ -119,21 +119,28 @@ class _Guard:
         self.runner.close()
 
 
+def spawn(function: Callable[[], Any]) -> threading.Thread:
+    """Call ``function`` in a daemon thread, in a copy of this context; returns it."""
+    context = copy_context()
+    context.run(forget_loop)
+    thread = threading.Thread(
+        target=context.run, args=(function,), name="flowkit-run", daemon=True
+    )
+    thread.start()
+    return thread
+
+
 def in_thread(function: Callable[[], Any]) -> Any:
     """The result of ``function`` called in a thread of its own; blocks."""
     outcome: list[Any] = []
-    context = copy_context()
-    context.run(forget_loop)
 
     def work() -> None:
         try:
-            outcome.append((context.run(function), None))
+            outcome.append((function(), None))
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
             outcome.append((None, error))
 
-    thread = threading.Thread(target=work, name="flowkit-kickoff", daemon=True)
-    thread.start()
-    thread.join()
+    spawn(work).join()
     value, error = outcome[0]
     if error is not None:
         raise error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.net import net_of
@@ -87,7 +86,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     most = flow.max_method_calls
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:
-        run.net = net_of(replace(definition, max_firings=most))
+        run.net = net_of(definition._replace(max_firings=most))
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run

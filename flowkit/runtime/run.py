@@ -8,6 +8,7 @@ verbs here and nothing else.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
@@ -363,11 +364,12 @@ class Run:
             self.box.release()
             self.root.state = self.box.live
             self.root.firing = None
+        if self.failures:
+            self._gather_failures()
         for watcher in self.watchers:
             watcher(self)
         self.watchers.clear()
         if self.failures:
-            self._gather_failures()
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.failures[0])
         elif signals.run_finished.receivers:
@@ -380,6 +382,24 @@ class Run:
                 f"flowkit: meanwhile another branch failed: "
                 f"{type(other).__name__}: {other}"
             )
+
+    def wait(self, timeout: float | None = None) -> Any:
+        """Block until the run is over or waits for an event; gives its outcome.
+
+        Args:
+            timeout: seconds; None waits as long as it takes.
+
+        Raises:
+            TimeoutError: the run is still going on.
+            Exception: whatever a step raised, as it is.
+        """
+        settled = threading.Event()
+        self.watchers.append(lambda _: settled.set())
+        going = (self.active or not self.told) and self.status != "waiting"
+        if going and not settled.wait(timeout):
+            msg = f"{self!r} was still going on after {timeout} seconds."
+            raise TimeoutError(msg)
+        return self.outcome()
 
     def outcome(self) -> Any:
         """The result; raises what ended the run. A waiting run gives itself."""
