@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from operator import add
 from types import new_class
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
+from pydantic import BaseModel
 
 from benchmarks.floors import Counter, Dispatched, fanned_out
 from benchmarks.timing import Case
@@ -42,6 +44,12 @@ def _named(function: Any, name: str) -> Any:
     return copy
 
 
+class Summed(BaseModel):
+    """A counter that parallel branches add to."""
+
+    counter: Annotated[int, add] = 0
+
+
 class Loop(Flow[Counter], max_firings=TURNS + 1):
     """A router that chooses its own next turn."""
 
@@ -73,6 +81,7 @@ def fan(width: int, *, suspends: bool) -> type[Flow[Any]]:
         return None
 
     async def branch(self: Any) -> int:
+        self.state.counter += 1
         if suspends:
             await anyio.sleep(0)
         return 1
@@ -86,7 +95,7 @@ def fan(width: int, *, suspends: bool) -> type[Flow[Any]]:
     }
     last = listen(and_(*branches.values()))(_named(join, "join"))
     body = {"begin": first, **branches, "join": last}
-    return new_class("Fan", (Flow[Counter],), exec_body=lambda at: at.update(body))
+    return new_class("Fan", (Flow[Summed],), exec_body=lambda at: at.update(body))
 
 
 class Single(Flow[Counter]):

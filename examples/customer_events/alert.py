@@ -65,6 +65,7 @@ class Alert(Flow[AlertState]):
     def repeat(self, alert: AlertRaised) -> Literal["too_often"] | None:
         """Swallow a repeat; the third of a harmless one is no longer harmless."""
         self.state.repeats += 1
+        self.state.title = alert.title
         harmless = self.state.severity in {"low", "medium"}
         return "too_often" if harmless and self.state.repeats == TOO_OFTEN else None
 

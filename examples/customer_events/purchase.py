@@ -45,7 +45,6 @@ class PurchaseState(BaseModel):
     email: str = ""
     cents: int = 0
     articles: list[str] = []
-    review: int = 0
     refused: bool = False
     paid: int = 0
 
@@ -79,13 +78,16 @@ class Purchase(Flow[PurchaseState]):
         return "review" if self.state.cents >= UNUSUAL else "ship"
 
     @listen("review")
-    async def ask_review(self) -> None:
-        """Ask a person; the run waits for the decision."""
-        self.state.review = await services.desk.add(f"review {self.state.order}")
+    async def ask_review(self) -> int:
+        """Give a person the task; the run waits for the decision."""
+        return await services.desk.add(f"review {self.state.order}")
 
     @router(and_(ask_review, event("review_decided", key="order")))
-    def decide(self, review_decided: ReviewDecided) -> Literal["ship", "refused"]:
-        """Do what the person said."""
+    async def decide(
+        self, ask_review: int, review_decided: ReviewDecided
+    ) -> Literal["ship", "refused"]:
+        """Do what the person said; a join's inputs come by their names."""
+        await services.desk.finish(ask_review)
         return "ship" if review_decided.approved else "refused"
 
     @listen("ship")
@@ -100,16 +102,19 @@ class Purchase(Flow[PurchaseState]):
         await services.mail.send(self.state.email, f"About {self.state.order}")
 
     @listen(or_(fulfil, refuse))
-    async def record_analytics(self) -> None:
+    async def record_analytics(self) -> str:
         """Count the sale, or the refusal."""
         account = "refused" if self.state.refused else "sold"
         await services.books.enter(account, self.state.cents)
+        return account
 
     @listen(and_(record_analytics, event("payment_settled", key="order")))
-    async def close_books(self, payment_settled: PaymentSettled) -> None:
+    async def close_books(
+        self, record_analytics: str, payment_settled: PaymentSettled
+    ) -> None:
         """Book the payment; give it back if the order was refused."""
         self.state.paid = payment_settled.cents
-        account = "refunded" if self.state.refused else "paid"
+        account = "paid" if record_analytics == "sold" else "refunded"
         await services.books.enter(account, payment_settled.cents)
 
     @listen(event("purchase_cancelled", key="order", optional=True))

@@ -50,12 +50,18 @@ class Desk:
 
     def __init__(self) -> None:
         self.tasks: list[str] = []
+        self.finished: set[int] = set()
 
     async def add(self, task: str) -> int:
         """Hand out a task; gives its number."""
         await checkpoint()
         self.tasks.append(task)
         return len(self.tasks)
+
+    async def finish(self, number: int) -> None:
+        """Take a task off the list."""
+        await checkpoint()
+        self.finished.add(number)
 
 
 class OutOfStockError(Exception):

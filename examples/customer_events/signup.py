@@ -22,12 +22,6 @@ class SignupCompleted(BaseModel):
     seats: int = Field(default=1, ge=1)
 
 
-class SignupConfirmed(BaseModel):
-    """The link in the welcome mail was followed."""
-
-    account: str
-
-
 class SignupState(BaseModel):
     """What the run knows of the new customer."""
 
@@ -83,7 +77,7 @@ class Signup(Flow[SignupState]):
         await services.mail.send(self.state.email, "Your guide to the first week")
 
     @listen(and_(welcome, event("signup_confirmed", key="account")))
-    async def plan_check_in(self, signup_confirmed: SignupConfirmed) -> None:
+    async def plan_check_in(self) -> None:
         """Plan the call after the first week, once welcomed and confirmed."""
         self.state.check_in = await services.desk.add(f"call {self.state.company}")
 

@@ -47,7 +47,7 @@ class Support(Flow[SupportState]):
     """Answers a ticket at most three times, then hands it to a person."""
 
     @start(on=event("support_requested", key="ticket"))
-    def open(self, request: SupportRequested) -> None:
+    def receive(self, request: SupportRequested) -> None:
         """Keep the ticket."""
         self.state.ticket = request.ticket
         self.state.customer = request.customer
@@ -56,30 +56,34 @@ class Support(Flow[SupportState]):
 
     @listen(event("support_requested", key="ticket", optional=True))
     def add(self, request: SupportRequested) -> None:
-        """Count a further request for the open ticket."""
+        """Count a further request for the open ticket; its subject is newer."""
         self.state.requests += 1
+        self.state.subject = request.subject
 
-    @router(open)
+    @router(receive)
     def triage(self) -> Literal["question", "urgent"]:
         """Urgent ones go to a person at once."""
         subject = self.state.subject.lower()
         return "urgent" if any(word in subject for word in URGENT) else "question"
 
     @listen(or_("question", "again"))
-    async def answer(self) -> None:
-        """Send the next answer."""
+    async def answer(self) -> int:
+        """Send the next answer; gives its number."""
         self.state.answers += 1
         subject = f"Re: {self.state.subject} ({self.state.answers})"
         await services.mail.send(self.state.customer, subject)
+        return self.state.answers
 
     @router(and_(answer, event("customer_reply", key="ticket")))
-    def check(self, customer_reply: CustomerReply) -> Literal["content", "again", "stuck"]:
+    def check(
+        self, answer: int, customer_reply: CustomerReply
+    ) -> Literal["content", "again", "stuck"]:
         """Join the k-th answer with the k-th reply: content, or once more?"""
         self.state.replies.append(customer_reply.text)
         text = customer_reply.text.lower()
         if any(word in text for word in CONTENT):
             return "content"
-        return "again" if self.state.answers < MOST_ANSWERS else "stuck"
+        return "again" if answer < MOST_ANSWERS else "stuck"
 
     @listen("content")
     async def close(self) -> None:

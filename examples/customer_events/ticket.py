@@ -36,7 +36,7 @@ class Ticket(Flow[TicketState]):
     """Any activity opens a ticket; those after it wake the run of their case."""
 
     @start(on=event("ticket_activity", key="case"))
-    async def open(self, activity: TicketActivity) -> str:
+    async def begin(self, activity: TicketActivity) -> str:
         """Note the first activity, whichever it is."""
         self.state.case = activity.case
         return self._note(activity)
@@ -46,7 +46,7 @@ class Ticket(Flow[TicketState]):
         """Note a later activity."""
         return self._note(activity)
 
-    @router(merge(open, go_on))
+    @router(merge(begin, go_on))
     async def sort(self, activity: str) -> Outcome | None:
         """Pick the activities that change how the ticket stands."""
         return _OUTCOMES.get(activity)

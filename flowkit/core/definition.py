@@ -139,7 +139,9 @@ class Step(NamedTuple):
     @property
     def begins_on_event(self) -> bool:
         """Whether an outside event begins a run at this step."""
-        return self.conditional and any(leaf.kind == "event" for leaf in leaves(self.trigger))
+        return self.conditional and any(
+            leaf.kind == "event" for leaf in leaves(self.trigger)
+        )
 
 
 class Definition(NamedTuple):

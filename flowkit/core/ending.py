@@ -9,9 +9,9 @@ from flowkit.core.net import MET, bits
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Marking, Round
-    from flowkit.core.net import Net, Node, Tree, Trigger
+    from flowkit.core.net import Net, Node, Slot, Tree, Trigger
 
-__all__ = ["awaited", "stuck_text"]
+__all__ = ["awaited", "moved_by_events", "stuck_text"]
 
 
 def awaited(net: Net, marking: Marking) -> tuple[str, ...]:
@@ -22,32 +22,36 @@ def awaited(net: Net, marking: Marking) -> tuple[str, ...]:
     """
     if not net.events:
         return ()
+    moved = moved_by_events(net, marking)
+    return tuple(
+        dict.fromkeys(
+            leaf.name
+            for node, leaf in net.events
+            if not leaf.optional and moved & node.bit
+        )
+    )
+
+
+def moved_by_events(net: Net, marking: Marking) -> int:
+    """Steps that outside events alone could make fire, as a bitset."""
     events = {leaf.name for _, leaf in net.events if not leaf.optional}
     moved = 0
     changed = True
     while changed:
         changed = False
         for node in net.nodes:
-            bit = 1 << node.index
-            if not moved & bit and _can_fire(net, marking, node, moved, events):
-                moved |= bit
+            if not moved & node.bit and _can_fire(net, marking, node, moved, events):
+                moved |= node.bit
                 changed = True
-    return tuple(
-        dict.fromkeys(
-            leaf.name
-            for node, leaf in net.events
-            if leaf.name in events and moved >> node.index & 1
-        )
-    )
+    return moved
 
 
 def _can_fire(
     net: Net, marking: Marking, node: Node, moved: int, events: set[str]
 ) -> bool:
-    direct = not node.triggers and not node.step.begins_on_event
-    if direct and any(
-        _comes(net, leaf, moved, events) for leaf in leaves(node.step.trigger)
-    ):
+    if node.step.begins_on_event:
+        events = set()  # they begin runs of their own
+    if any(_comes(net, leaf, moved, events) for leaf in node.direct):
         return True
     return any(_meets(net, marking, each, moved, events) for each in node.triggers)
 
@@ -67,13 +71,12 @@ def _meets(
             coming |= 1 << slot.index
     if not coming:
         return False
-    held = [0]
+    held = {0}
     for (index, _), rounds in marking.rounds.items():
         if index == trigger.index:
-            held += [each.arrived for each in rounds if not each.fired]
-    dead = trigger.full
+            held.update(each.arrived for each in rounds if not each.fired)
     return any(
-        trigger.tree.status(arrived | coming, dead & ~(arrived | coming)) == MET
+        trigger.tree.status(arrived | coming, trigger.full & ~(arrived | coming)) == MET
         for arrived in held
     )
 
@@ -81,27 +84,29 @@ def _meets(
 def stuck_text(net: Net, marking: Marking, each: Round) -> str:
     """One sentence on a round that will never fire: what came, what cannot.
 
-    ``Flow.step waits for and_(a, b): a came, b is missing because ..``
+    ``Flow.step is stuck on and_(a, b): a came; b cannot come any more (..). (..)``
     """
     trigger = each.trigger
     step = trigger.node.step
     came = [
-        f"{trigger.slots[slot].text} came"
-        if trigger.slots[slot].need == 1
-        else f"{len(tokens)} of {trigger.slots[slot].need} {trigger.slots[slot].text}"
-        for slot, tokens in each.held.items()
+        f"{slot.text} came" for slot in trigger.slots if each.arrived >> slot.index & 1
     ]
     missing = [
-        f"{trigger.slots[slot].text} cannot come any more "
-        f"({_why(net, marking, trigger.slots[slot].leaves[0])})"
-        for slot in _missing(trigger.tree, each.arrived)
-        if slot not in each.held
+        f"{_lacking(slot, len(each.held.get(slot.index, ())))} "
+        f"({_why(net, marking, slot)})"
+        for slot in (trigger.slots[at] for at in _missing(trigger.tree, each.arrived))
     ]
     said = "; ".join([*came, *missing])
     return (
         f"{net.definition.name}.{step.name} is stuck on {step.trigger}: {said}. "
         f"({step.place})"
     )
+
+
+def _lacking(slot: Slot, held: int) -> str:
+    if slot.need == 1:
+        return f"{slot.text} cannot come any more"
+    return f"{slot.text} came {held} of {slot.need} times and cannot come any more"
 
 
 def _missing(tree: Tree, arrived: int) -> list[int]:
@@ -112,13 +117,21 @@ def _missing(tree: Tree, arrived: int) -> list[int]:
     return [slot for inner in tree.inner for slot in _missing(inner, arrived)]
 
 
-def _why(net: Net, marking: Marking, leaf: Leaf) -> str:
-    sources = [net.nodes[index] for index in bits(net.sources(leaf))]
+def _why(net: Net, marking: Marking, slot: Slot) -> str:
+    return ", ".join(
+        dict.fromkeys(
+            why for leaf in slot.leaves for why in _reasons(net, marking, leaf)
+        )
+    )
+
+
+def _reasons(net: Net, marking: Marking, leaf: Leaf) -> list[str]:
     if leaf.kind == "event":
-        return "the event is not awaited any more"
+        return ["the event is optional"]
+    sources = [net.nodes[index] for index in bits(net.sources(leaf))]
     if not sources:
-        return "nothing in the flow produces it"
-    return ", ".join(_excuse(marking, node, leaf) for node in sources)
+        return ["nothing in the flow produces it"]
+    return [_excuse(marking, node, leaf) for node in sources]
 
 
 def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:

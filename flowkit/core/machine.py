@@ -29,8 +29,8 @@ from flowkit.core.records import (
     StepFailed,
     StepFinished,
 )
-from flowkit.core.rounds import arrive, fire, mutual, settle
-from flowkit.errors import RunawayError
+from flowkit.core.rounds import arrive, fire, next_in_line, settle
+from flowkit.errors import RouteError, RunawayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -122,7 +122,7 @@ def _deliver(
     out: list[Command] = []
     node = firing.node
     if node.serial:
-        _next_in_line(marking, node, out)
+        next_in_line(marking, node, out)
     if node.done:
         token = _token(marking, node.name, record.output, firing, -1)
         _spread(net, marking, node.done, token, out)
@@ -131,18 +131,13 @@ def _deliver(
         if edges:
             token = _token(marking, label, label, firing, node.index)
             _spread(net, marking, edges, token, out)
-        else:
-            text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
-            out.append(Report("unheard", node.name, text))
+            continue
+        text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
+        if net.definition.strict:
+            error = RouteError(f"{text}. ({node.step.place})")
+            return _fault(net, marking, error)
+        out.append(Report("unheard", node.name, text))
     return _checked(net, marking, out)
-
-
-def _next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
-    """The next event of a listener that takes one at a time."""
-    line = (marking.queued or {}).get(node.index)
-    if line:
-        marking.fired[node.index] += 1
-        out.append(line.popleft())
 
 
 def _token(
@@ -192,11 +187,7 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
 
 
 def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
-    """Nothing is live: a waiting join moves, or the run waits, or it ends (R14)."""
-    while not marking.live and marking.rounds and mutual(marking, out):
-        settle(marking, out)
-    if marking.live:
-        return _checked(net, marking, out)
+    """Nothing is live: the run waits for what is outside, or it ends (R14)."""
     if awaited(net, marking):
         marking.status = "waiting"
         return (*out, Wait())
@@ -223,7 +214,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
         return (*_cancel_all(marking), End("failed"))
     out: list[Command] = []
     if node.serial:
-        _next_in_line(marking, node, out)
+        next_in_line(marking, node, out)
     token = _token(marking, f"{node.name}.failed", record.error, firing, -1)
     _spread(net, marking, node.failed, token, out)
     return _checked(net, marking, out)
@@ -248,22 +239,29 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     return _checked(net, marking, out)
 
 
+def _ends(marking: Marking, firing: int | None) -> bool:
+    """Whether a run that is not over is ended by a firing that is live."""
+    if marking.status not in {"running", "waiting"}:
+        return False
+    return firing is None or marking.live.pop(firing, None) is not None
+
+
 def _stopped(net: Net, marking: Marking, record: RunStopped) -> Sequence[Command]:
-    if record.firing is not None and marking.live.pop(record.firing, None) is None:
+    if not _ends(marking, record.firing):
         return ()
     marking.status = "completed"
     return (*_cancel_all(marking), End("completed"))
 
 
 def _aborted(net: Net, marking: Marking, record: RunAborted) -> Sequence[Command]:
-    if record.firing is not None and marking.live.pop(record.firing, None) is None:
+    if not _ends(marking, record.firing):
         return ()
     marking.status = "cancelled"
     return (*_cancel_all(marking), End("cancelled"))
 
 
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
-    if marking.status not in {"running", "waiting"}:
+    if not _ends(marking, None):
         return ()
     marking.status = "cancelled"
     return (*_cancel_all(marking), End("cancelled"))

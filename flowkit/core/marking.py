@@ -108,10 +108,10 @@ class Round:
         self.fired: bool = False
 
     def tokens(self) -> list[Token]:
-        """Everything held, oldest first."""
+        """Everything held, oldest first; once, what fills several inputs."""
         held = [token for tokens in self.held.values() for token in tokens]
         held.sort(key=_seq)
-        return held
+        return list(dict.fromkeys(held))
 
 
 def _seq(token: Token) -> int:

@@ -7,7 +7,8 @@ Three moments, in this order after every commit:
 3. :func:`settle` moves the rounds that depend on dead inputs, to a fixed point.
 
 A round fires once and closes when each input has arrived or is dead. An input is
-dead for a round when no live work can still lead to it (R6).
+dead for a round when no live work can still lead to it (R6). Live work is what runs
+and what is parked in another join and can still be met there.
 """
 
 from __future__ import annotations
@@ -15,13 +16,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.commands import Cancel, Command
+from flowkit.core.ending import moved_by_events
 from flowkit.core.marking import NOTHING, Firing, Lane, Marking, Round, Token
-from flowkit.core.net import DEAD, MET, Trigger, bits
+from flowkit.core.net import MET, Trigger, bits
 
 if TYPE_CHECKING:
-    from flowkit.core.net import Node, Tree
+    from collections.abc import Sequence
 
-__all__ = ["arrive", "dead_inputs", "fire", "forget", "mutual", "settle"]
+    from flowkit.core.net import Node
+
+__all__ = ["arrive", "dead_inputs", "fire", "forget", "next_in_line", "settle"]
 
 
 def fire(
@@ -56,6 +60,17 @@ def _queue(marking: Marking, firing: Firing) -> None:
     marking.queued.setdefault(firing.node.index, deque()).append(firing)
 
 
+def next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
+    """Start the next event of a listener that takes one at a time, if it is free."""
+    line = (marking.queued or {}).get(node.index)
+    if not line:
+        return
+    live = sum(each.node is node for each in marking.live.values())
+    if live == len(line):
+        marking.fired[node.index] += 1
+        out.append(line.popleft())
+
+
 def arrive(
     marking: Marking, trigger: Trigger, slot: int, token: Token, out: list[Command]
 ) -> None:
@@ -81,7 +96,8 @@ def arrive(
         if each.arrived == trigger.full:
             _close(marking, each)
         return
-    _race(marking, each, 0, out)
+    if trigger.races:
+        _race(marking, each, 0, out)
     if not trigger.sensitive and trigger.tree.status(each.arrived, 0) == MET:
         _fire_round(marking, each, out)
 
@@ -93,9 +109,11 @@ def _lane(token: Token) -> Lane:
 def _takes(each: Round, trigger: Trigger, slot: int, token: Token) -> bool:
     if each.arrived >> slot & 1 or each.id in token.past:
         return False
-    place = trigger.slots[slot]
-    if any(merge.status(each.arrived, 0) == MET for merge in place.merges):
-        return False
+    for merge, others in trigger.slots[slot].merges:
+        if merge.status(each.arrived, 0) == MET or any(
+            other in each.held for other in bits(others)
+        ):
+            return False
     if each.fired and token.router >= 0:
         return not any(
             held.router == token.router and held.source < token.source
@@ -106,7 +124,7 @@ def _takes(each: Round, trigger: Trigger, slot: int, token: Token) -> bool:
 
 
 def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
-    tokens = tuple(each.tokens())
+    tokens = _consumed(each)
     each.fired = True
     if each.arrived == each.trigger.full:
         _close(marking, each)
@@ -122,6 +140,28 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
             if number in marking.watched and marking.watched[number].fired
         )
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
+
+
+def _consumed(each: Round) -> tuple[Token, ...]:
+    """What a firing round consumes: all it holds, oldest first.
+
+    Not what reached an inner condition that was met already: that was absorbed.
+    """
+    if each.trigger.flat:
+        return tuple(each.tokens())
+    taken: dict[Token, None] = {}
+    arrived = 0
+    lacks = {slot: each.trigger.slots[slot].need for slot in each.held}
+    placed = [(token, slot) for slot, held in each.held.items() for token in held]
+    for token, slot in sorted(placed, key=lambda pair: pair[0].seq):
+        inside = each.trigger.slots[slot].inside
+        if any(tree.status(arrived, 0) == MET for tree in inside):
+            continue
+        taken[token] = None
+        lacks[slot] -= 1
+        if not lacks[slot]:
+            arrived |= 1 << slot
+    return tuple(taken)
 
 
 def _close(marking: Marking, each: Round) -> None:
@@ -141,40 +181,34 @@ def settle(marking: Marking, out: list[Command]) -> None:
         for each in list(marking.watched.values()):
             if each.id in marking.watched and _move(marking, each, out):
                 moved = True
+        if not moved:
+            moved = _mutual(marking, out)
 
 
 def _move(marking: Marking, each: Round, out: list[Command]) -> bool:
     dead = dead_inputs(marking, each)
     if each.fired:
-        _race(marking, each, dead, out)
         if each.arrived | dead == each.trigger.full:
             _close(marking, each)
             return True
         return False
+    raced = _race(marking, each, dead, out)
     if not _met(marking, each, dead):
-        return False
-    before = len(out)
+        return raced
     _fire_round(marking, each, out)
-    _race(marking, each, dead, out)
-    return len(out) > before or each.fired
-
-
-def _met(marking: Marking, each: Round, dead: int) -> bool:
-    """Whether a round with ``all_active`` or ``block`` in it may fire now."""
-    tree = each.trigger.tree
-    if not each.arrived or tree.status(each.arrived, dead) != MET:
-        return False
-    blocked = [part for part in tree.walk() if part.rest == "block"]
-    if not blocked:
-        return True
-    older = _older(marking, each)
-    for part in blocked:
-        needed = part is tree or part.status(each.arrived, dead) == MET
-        for other in older:
-            done = other.arrived | dead_inputs(marking, other)
-            if needed and done & part.mask != part.mask:
-                return False
     return True
+
+
+def _met(marking: Marking, each: Round, dead: int, aside: Sequence[Round] = ()) -> bool:
+    """Whether a round with ``all_active`` or ``block`` in it may fire now."""
+    arrived = each.arrived
+    for part in each.trigger.blocks:
+        for older in _older(marking, each):
+            done = older.arrived | dead_inputs(marking, older, aside)
+            if done & part.mask != part.mask:
+                arrived &= ~part.mask
+                dead &= ~part.mask
+    return bool(arrived) and each.trigger.tree.status(arrived, dead) == MET
 
 
 def _older(marking: Marking, each: Round) -> list[Round]:
@@ -182,15 +216,17 @@ def _older(marking: Marking, each: Round) -> list[Round]:
     return rounds[: rounds.index(each)]
 
 
-def _race(marking: Marking, each: Round, dead: int, out: list[Command]) -> None:
+def _race(marking: Marking, each: Round, dead: int, out: list[Command]) -> bool:
     """Cancel what a met ``rest="cancel"`` makes useless, once per round (R8)."""
+    raced = False
     for tree in each.trigger.races:
         bit = 1 << tree.index
         if each.cancelled & bit or tree.status(each.arrived, dead) != MET:
             continue
         each.cancelled |= bit
-        losers = each.trigger.exclusive(tree)
-        forget(marking, losers, each.id, out)
+        forget(marking, each.trigger.exclusive(tree), each.id, out)
+        raced = True
+    return raced
 
 
 def forget(marking: Marking, nodes: int, spared: int, out: list[Command]) -> None:
@@ -198,7 +234,7 @@ def forget(marking: Marking, nodes: int, spared: int, out: list[Command]) -> Non
     firings = tuple(
         firing
         for firing in marking.live.values()
-        if nodes >> firing.node.index & 1 and spared not in firing.past
+        if nodes & firing.node.bit and spared not in firing.past
     )
     for firing in firings:
         del marking.live[firing.id]
@@ -206,10 +242,12 @@ def forget(marking: Marking, nodes: int, spared: int, out: list[Command]) -> Non
         if queue and firing in queue:
             queue.remove(firing)
     for parked in list(marking.parked()):
-        if nodes >> parked.trigger.node.index & 1:
+        if nodes & parked.trigger.node.bit:
             _purge(marking, parked, spared)
     if firings:
         out.append(Cancel(firings))
+    for node in dict.fromkeys(firing.node for firing in firings):
+        next_in_line(marking, node, out)
 
 
 def _purge(marking: Marking, parked: Round, spared: int) -> None:
@@ -223,122 +261,149 @@ def _purge(marking: Marking, parked: Round, spared: int) -> None:
         _close(marking, parked)
 
 
-def dead_inputs(
-    marking: Marking, each: Round, *, outside: bool = False, moving: bool = True
-) -> int:
+def dead_inputs(marking: Marking, each: Round, aside: Sequence[Round] = ()) -> int:
     """The missing inputs that nothing live can still produce (R6), as a bitset.
 
     Args:
-        outside: count outside events as able to arrive.
-        moving: count tokens parked elsewhere as live work.
+        aside: rounds whose tokens do not count as live work.
     """
-    return _dead(marking, each, outside, moving, set())
-
-
-def _dead(
-    marking: Marking, each: Round, outside: bool, moving: bool, asked: set[int]
-) -> int:
-    dead = 0
-    missing = each.trigger.full & ~each.arrived
-    if outside:
-        missing &= ~each.trigger.external
-    reach = each.trigger.reach
-    for slot in bits(missing):
-        if not _alive(marking, reach[slot], each, moving, asked):
-            dead |= 1 << slot
+    moving = _moving(marking, each)
+    dead = _unreached(each, moving)
+    if dead and len(marking.rounds) > 1:
+        dead = _unreached(each, _with_parked(marking, each, aside, moving))
     return dead
 
 
-def _alive(
-    marking: Marking, reach: int, each: Round, moving: bool, asked: set[int]
-) -> bool:
+def _moving(marking: Marking, each: Round) -> int:
+    """Steps with firings that this round did not cause."""
     number = each.id
+    moving = 0
     for firing in marking.live.values():
-        if reach >> firing.node.index & 1 and number not in firing.past:
-            return True
-    if not moving:
-        return False
-    here = each.trigger.node
-    for parked in marking.parked():
-        node = parked.trigger.node
-        if node is here or not reach >> node.index & 1:
-            continue
-        caused = all(number in token.past for token in parked.tokens())
-        if not caused and _may_fire(marking, parked, asked):
-            return True
-    return False
+        if number not in firing.past:
+            moving |= firing.node.bit
+    return moving
 
 
-def _may_fire(marking: Marking, parked: Round, asked: set[int]) -> bool:
-    """Whether a parked round can still be met; a circle counts as it may."""
-    if parked.id in asked:
-        return True
-    asked.add(parked.id)
-    dead = _dead(marking, parked, outside=True, moving=True, asked=asked)
-    asked.discard(parked.id)
-    return parked.trigger.tree.status(parked.arrived, dead) != DEAD
-
-
-def mutual(marking: Marking, out: list[Command]) -> bool:
-    """Nothing is live: fire one ``all_active`` that waits only on others (R7).
-
-    First those whose missing inputs are dead once parked tokens that cannot move
-    are set aside, then, where several wait on each other, the one whose token is
-    oldest. False if there is none.
-    """
-    waiting = [
-        each
-        for each in marking.parked()
-        if each.trigger.sensitive
-        and any(tree.active for tree in each.trigger.tree.walk())
-    ]
-    if not waiting:
-        return False
-    for beyond in (_movable(marking, waiting), _movable(marking, [])):
-        ready = [each for each in waiting if _meets(each, _free(each, beyond))]
-        if ready:
-            oldest = min(ready, key=lambda each: each.tokens()[0].seq)
-            _fire_round(marking, oldest, out)
-            return True
-    return False
-
-
-def _free(each: Round, movable: int) -> int:
-    """Missing inputs that none of the movable steps leads to."""
+def _unreached(each: Round, moving: int) -> int:
     dead = 0
+    reach = each.trigger.reach
     for slot in bits(each.trigger.full & ~each.arrived):
-        if not each.trigger.reach[slot] & movable:
+        if not reach[slot] & moving:
             dead |= 1 << slot
     return dead
 
 
-def _meets(each: Round, dead: int) -> bool:
-    return each.trigger.tree.status(each.arrived, dead) == MET
+def _beside(marking: Marking, each: Round, aside: Sequence[Round]) -> list[Round]:
+    """Rounds parked in other steps that this round did not cause."""
+    node, number, fired = each.trigger.node, each.id, each.fired
+    return [
+        parked
+        for parked in marking.parked()
+        if parked.trigger.node is not node
+        and parked not in aside
+        and not (
+            fired
+            and any(
+                number in token.past
+                for tokens in parked.held.values()
+                for token in tokens
+            )
+        )
+    ]
 
 
-def _movable(marking: Marking, seeds: list[Round]) -> int:
-    """Steps whose parked rounds can still be met from outside or the seeds."""
-    found = 0
-    for each in seeds:
-        found |= 1 << each.trigger.node.index
+def _with_parked(
+    marking: Marking, each: Round, aside: Sequence[Round], moving: int
+) -> int:
+    """The steps that move, and those of parked rounds that can still be met."""
+    parked = _beside(marking, each, aside)
+    if not parked:
+        return moving
+    net = each.trigger.net
+    outside = moved_by_events(net, marking) if net.events else 0
     changed = True
     while changed:
         changed = False
-        for each in marking.parked():
-            bit = 1 << each.trigger.node.index
-            if found & bit or each in seeds:
-                continue
-            coming = each.trigger.external
-            for slot, reach in enumerate(each.trigger.reach):
-                if reach & found:
-                    coming |= 1 << slot
-            active = any(tree.active for tree in each.trigger.tree.walk())
-            if not active and _meets_all(each, coming):
-                found |= bit
+        for other in parked:
+            bit = other.trigger.node.bit
+            if not moving & bit and _can_move(other, moving | outside):
+                moving |= bit
                 changed = True
-    return found
+    return moving
 
 
-def _meets_all(each: Round, coming: int) -> bool:
-    arrived = each.arrived | coming
-    return each.trigger.tree.status(arrived, 0) == MET
+def _can_move(each: Round, moving: int) -> bool:
+    trigger = each.trigger
+    dead = _unreached(each, moving) & ~trigger.external
+    return trigger.tree.status(trigger.full & ~dead, dead) == MET
+
+
+def _mutual(marking: Marking, out: list[Command]) -> bool:
+    """Fire one of several rounds that wait on nothing but each other (R7).
+
+    They are rounds with an ``all_active`` or a ``block`` in them. The one with the
+    oldest token fires; False if there is none.
+    """
+    waiting = [each for each in marking.watched.values() if not each.fired]
+    if len(waiting) < 2:  # noqa: PLR2004 - a circle takes two
+        return False
+    dead = {each.id: dead_inputs(marking, each, waiting) for each in waiting}
+    ready = [each for each in waiting if _met(marking, each, dead[each.id], waiting)]
+    circle = _circle(marking, ready, waiting) if ready else []
+    if not circle:
+        return False
+    oldest = min(circle, key=_age)
+    _race(marking, oldest, dead[oldest.id], out)
+    _fire_round(marking, oldest, out)
+    return True
+
+
+def _age(each: Round) -> int:
+    return each.tokens()[0].seq
+
+
+def _circle(marking: Marking, ready: list[Round], waiting: list[Round]) -> list[Round]:
+    """Those ready rounds that wait on no other but one that waits on them."""
+    ahead = _closed({each.id: _ahead(marking, each, waiting) for each in waiting})
+    ripe = {each.id for each in ready}
+    alone = {
+        each.id
+        for each in waiting
+        if each.id not in ripe and _moves_alone(marking, each, waiting)
+    }
+    return [
+        each
+        for each in ready
+        if not ahead[each.id] & alone
+        and all(each.id in ahead[number] for number in ahead[each.id] & ripe)
+    ]
+
+
+def _moves_alone(marking: Marking, each: Round, waiting: list[Round]) -> bool:
+    net = each.trigger.net
+    moving = _with_parked(marking, each, waiting, _moving(marking, each))
+    outside = moved_by_events(net, marking) if net.events else 0
+    return _can_move(each, moving | outside)
+
+
+def _ahead(marking: Marking, each: Round, waiting: list[Round]) -> set[int]:
+    """The waiting rounds in other steps that a round waits on."""
+    blockers = [each, *_older(marking, each)] if each.trigger.blocks else [each]
+    reach = 0
+    for blocker in blockers:
+        for slot in bits(each.trigger.full & ~blocker.arrived):
+            reach |= each.trigger.reach[slot]
+    return {other.id for other in waiting if reach & other.trigger.node.bit}
+
+
+def _closed(ahead: dict[int, set[int]]) -> dict[int, set[int]]:
+    """The transitive closure."""
+    changed = True
+    while changed:
+        changed = False
+        for known in ahead.values():
+            wider = known.union(*(ahead[number] for number in known))
+            if len(wider) > len(known):
+                known |= wider
+                changed = True
+    return ahead

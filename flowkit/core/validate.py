@@ -31,9 +31,7 @@ class Fault(NamedTuple):
     text: str
 
 
-def validate(
-    definition: Definition, read: _Read
-) -> list[Fault]:
+def validate(definition: Definition, read: _Read) -> list[Fault]:
     """All faults of a definition, in the order of its steps.
 
     Args:
@@ -175,9 +173,7 @@ def closest(name: str, known: frozenset[str]) -> str | None:
     return found[0] if found else None
 
 
-def _labels_unheard(
-    definition: Definition, _: _Read
-) -> Iterator[Fault]:
+def _labels_unheard(definition: Definition, _: _Read) -> Iterator[Fault]:
     heard = {leaf.name for step in definition.steps for leaf in leaves(step.trigger)}
     for step in definition.steps:
         lost = [label for label in step.labels or () if label not in heard]

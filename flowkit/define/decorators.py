@@ -128,7 +128,10 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
 @overload
 def start(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
 def start(
-    condition: Any = None, *, on: Any = None, max_firings: int | None = None
+    condition: AnyCondition | None = None,
+    *,
+    on: AnyCondition | None = None,
+    max_firings: int | None = None,
 ) -> Any:
     """Mark a method as one that begins a run.
 
@@ -201,7 +204,7 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
 @overload
 def router(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
 def router(
-    condition: Any = None,
+    condition: AnyCondition | None = None,
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,

@@ -26,17 +26,26 @@ _kept = threading.local()
 
 def drive_blocking(run: Run, backend: str) -> None:
     """Move a run on until it is over or waits; blocks."""
-    if _inline(run):
+    begun = _inline(run)
+    if begun is _OVER:
         return
     from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
-    run_async(drive, run, backend=backend)
+    run_async(drive, run, begun, backend=backend)
 
 
-def _inline(run: Run) -> bool:
-    """Run lone synchronous steps here; False if a loop has to take over."""
+_OVER: Any = object()
+
+
+def _inline(run: Run) -> Any:
+    """Run lone synchronous steps here.
+
+    Gives ``_OVER``, or what a loop has to take over: a firing with the coroutine it
+    gave, or None.
+    """
     ready, calls = run.ready, run.calls
     run.active = True
+    run.home = threading.get_ident()
     try:
         while True:
             if run.pending:
@@ -44,7 +53,7 @@ def _inline(run: Run) -> bool:
             if not ready:
                 break
             if len(ready) > 1 or calls[ready[0].node.index].is_async:
-                return False
+                return None
             firing = ready.popleft()
             if firing.id not in run.marking.live:
                 continue
@@ -62,23 +71,15 @@ def _inline(run: Run) -> bool:
                 run.interrupted(error)
                 break
             if hasattr(output, "__await__"):
-                run_async(_awaited, run, firing, output)
-            else:
-                run.finish(firing, output)
+                return firing, output
+            run.finish(firing, output)
+    except (KeyboardInterrupt, SystemExit) as error:  # between two steps
+        run.interrupted(error)
     finally:
         run.active = False
+        run.home = None
     run.settle_end()
-    return True
-
-
-async def _awaited(run: Run, firing: Any, body: Any) -> None:
-    """The coroutine that a plain function returned."""
-    try:
-        output = await body
-    except Exception as error:  # noqa: BLE001 - recorded, raised at the end
-        run.fail(firing, error)
-    else:
-        run.finish(firing, output)
+    return _OVER
 
 
 def run_async(

@@ -20,7 +20,7 @@ from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
 from flowkit.runtime.correlation import OpenRuns, event_leaves, key_in
 from flowkit.runtime.handlers import Handler
-from flowkit.runtime.inbox import accepted, listeners
+from flowkit.runtime.inbox import accepted, fitting, listeners
 from flowkit.runtime.launch import known, new_run, payload_for
 from flowkit.runtime.loops import in_running_loop
 from flowkit.runtime.receipt import Receipt, Rejection
@@ -285,7 +285,12 @@ class EventBus:
     def _keep(
         self, flow: type, receipt: Receipt, payload: Any, key: str | None
     ) -> None:
-        event = KeptEvent(receipt.name, payload, key, receipt.id, now())
+        name = receipt.name
+        edges = known[flow].compiled.net.by_event.get(name, ())
+        nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
+        # Now, while the sender can be told: later it would spoil another event.
+        fit = fitting(flow, nodes, name, payload)
+        event = KeptEvent(name, fit, key, receipt.id, now())
         dropped = self._inbox.keep(flow.__qualname__, event)
         receipt.kept = True
         if dropped is not None:
@@ -303,13 +308,13 @@ class EventBus:
         self._shop.put(lambda: handler.call(self, taken))
 
     def _schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
+        fresh = run not in self._busy
+        self._busy.add(run)  # first: what was kept must not drive it unbegun
         self._index(run)
-        if run in self._busy:
-            if run.hurry is not None:
-                run.hurry()
-            return
-        self._busy.add(run)
-        self._shop.put(lambda: self._drive(run, begin))
+        if fresh:
+            self._shop.put(lambda: self._drive(run, begin))
+        elif run.hurry is not None:
+            run.hurry()
 
     async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:
         from flowkit.runtime.runner import drive

@@ -188,8 +188,12 @@ def undeclared(net: Net, node: Node, labels: tuple[str, ...]) -> str:
     )
 
 
-def payload_type(function: Callable[..., Any], *, method: bool = True) -> Any:
+def payload_type(
+    function: Callable[..., Any], event: str = "", *, method: bool = True
+) -> Any:
     """The annotation of the parameter an event's payload goes to, or None.
+
+    That is the one named after the event, as in a join, else the first.
 
     Annotations that cannot be resolved count as none.
     """
@@ -202,11 +206,12 @@ def payload_type(function: Callable[..., Any], *, method: bool = True) -> Any:
         parameters = parameters[1:]
     if not parameters:
         return None
+    taker = event if event in parameters else parameters[0]
     try:
         hints = get_type_hints(plain, include_extras=True)
     except Exception:  # noqa: BLE001 - an annotation may be anything
-        return _own_hint(plain, parameters[0])
-    return hints.get(parameters[0])
+        return _own_hint(plain, taker)
+    return hints.get(taker)
 
 
 def _own_hint(function: Callable[..., Any], name: str) -> Any:

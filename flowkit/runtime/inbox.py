@@ -10,10 +10,12 @@ from flowkit.runtime.launch import payload_for
 from flowkit.runtime.loops import in_running_loop, on_trio
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["accepted", "listeners", "send_to"]
+__all__ = ["accepted", "fitting", "listeners", "send_to"]
 
 
 def listeners(run: Run, name: str) -> list[Node]:
@@ -32,9 +34,18 @@ def accepted(run: Run, name: str, payload: Any) -> Any:
     Raises:
         InputError: it fits none of their types.
     """
-    for node in listeners(run, name):
+    return fitting(type(run.flow), listeners(run, name), name, payload)
+
+
+def fitting(cls: type, nodes: Iterable[Node], name: str, payload: Any) -> Any:
+    """The payload as these steps of a class take it.
+
+    Raises:
+        InputError: it does not fit the type of one of them.
+    """
+    for node in nodes:
         if any(leaf.name == name for leaf in leaves(node.step.trigger)):
-            payload = payload_for(type(run.flow), node, payload)
+            payload = payload_for(cls, node, payload, name)
     return payload
 
 

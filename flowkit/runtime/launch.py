@@ -42,15 +42,16 @@ class Kind:
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
-        self.types: dict[str, Any] = {}
+        self.types: dict[tuple[str, str], Any] = {}
         self.buses: list[Any] = []
 
-    def payload_type(self, node: Node) -> Any:
+    def payload_type(self, node: Node, event: str) -> Any:
         """What a step's parameter says an event's payload is, or None."""
-        if node.name not in self.types:
+        place = node.name, event
+        if place not in self.types:
             function = self.compiled.functions[node.name]
-            self.types[node.name] = payload_type(function)
-        return self.types[node.name]
+            self.types[place] = payload_type(function, event)
+        return self.types[place]
 
 
 def kind_of(cls: type) -> Kind:
@@ -113,7 +114,7 @@ def kickoff_payloads(flow: Any, run: Run) -> dict[str, Any] | None:
     return {node.name: payload_for(type(flow), node, inputs) for node in starts}
 
 
-def payload_for(cls: type, node: Node, payload: Any) -> Any:
+def payload_for(cls: type, node: Node, payload: Any, event: str = "") -> Any:
     """An event's payload as a step's parameter takes it.
 
     Raises:
@@ -121,4 +122,4 @@ def payload_for(cls: type, node: Node, payload: Any) -> Any:
     """
     kind = known[cls]
     what = f"The payload for {cls.__name__}.{node.name}"
-    return validated(payload, kind.payload_type(node), what)
+    return validated(payload, kind.payload_type(node, event), what)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -45,7 +47,13 @@ def loop_caller() -> Callable[[Callable[[], Any]], Any]:
         return trio.lowlevel.current_trio_token().run_sync_soon
     import asyncio  # runs already
 
-    return asyncio.get_running_loop().call_soon_threadsafe
+    # Not in the context of whoever calls: a callback has no task, so only a context
+    # variable tells sniffio, and with it anyio, that it runs on asyncio.
+    context = copy_context()
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        context.run(sniffio.current_async_library_cvar.set, "asyncio")
+    return partial(asyncio.get_running_loop().call_soon_threadsafe, context=context)
 
 
 def task_is_cancelled() -> bool:

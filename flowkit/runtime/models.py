@@ -90,8 +90,8 @@ def unlink(state: Any) -> None:
     kind = type(state)
     if _MARK in kind.__dict__:
         _put(state, "__class__", kind.__base__)
-        private = dict(state.__pydantic_private__ or ())
-        _put(state, "__pydantic_private__", private or _empty(kind))
+        private = state.__pydantic_private__
+        _put(state, "__pydantic_private__", dict(private) if private else _empty(kind))
 
 
 def _empty(kind: Any) -> dict[str, Any] | None:
@@ -106,7 +106,7 @@ def twin(state: Any, fields: dict[str, Any]) -> Any:
     extra = state.__pydantic_extra__
     _put(new, "__pydantic_extra__", None if extra is None else dict(extra))
     _put(new, "__pydantic_fields_set__", set(state.__pydantic_fields_set__))
-    _put(new, "__pydantic_private__", dict(state.__pydantic_private__ or ()))
+    _put(new, "__pydantic_private__", state.__pydantic_private__)
     return new
 
 

@@ -88,9 +88,10 @@ class Run:
         self.failures: list[BaseException] = []
         self.stuck: list[str] = []
         self.ready: deque[Firing] = deque()
-        self.pending: deque[Record] = deque()
+        self.pending: deque[Record | Callable[[], None]] = deque()
         self.over = False
         self.active = False
+        self.home: int | None = None
         self.told = False
         self.last: Any = None
         self.reason = ""
@@ -284,6 +285,8 @@ class Run:
 
     def _late(self, firing: Firing, output: Any, error: BaseException | None) -> None:
         """A result after its firing was cancelled: reported, never counted."""
+        if firing.driver is not None:
+            self.box.discard(firing.driver)
         name = f"{self.net.definition.name}.{firing.node.name}"
         if error is None:
             text = "%s ended after it was cancelled; its result %.60r does not count"
@@ -293,20 +296,62 @@ class Run:
         if self.failures and not isinstance(error, Stop):
             self.failures.append(error)
 
-    def abandoned(self, firing: Firing, value: Any, error: BaseException | None) -> None:
+    def fence(self, firing: Firing, thread: int | None) -> None:
+        """Give a step up that goes on in a thread: it keeps a state of its own."""
+        changes, firing.driver = firing.driver, None
+        if changes is None:
+            return
+        alone = not changes.view
+        self.box.give_up(changes)
+        if alone:
+            self.root.state = self.box.live
+            if thread is not None:
+                self.root.set_apart(thread, changes, firing)
+
+    def abandoned(
+        self,
+        firing: Firing,
+        value: Any,
+        error: BaseException | None,
+        thread: int | None = None,
+    ) -> None:
         """A thread that was given up has ended after all."""
-        self._late(firing, value, error)
+        self.root.let_back(thread)
+        if hasattr(value, "__await__") and hasattr(value, "close"):
+            value.close()
+        if not isinstance(error, Stop):
+            self._late(firing, value, error)
+
+    def _elsewhere(self, verb: Callable[[], None]) -> bool:
+        """Have the thread that moves this run do it, if that is another one."""
+        if self.home is None or self.home == threading.get_ident():
+            return False
+        self._post(verb)
+        return True
 
     def stop(self, firing: Firing | None, result: Any) -> None:
         """End the run well; what the asking step changed is committed."""
+        if self._elsewhere(lambda: self._stop_late(firing, result)):
+            return
         if firing is None or firing.id not in self.marking.live:
             return
         changed = self.box.commit(firing.driver, firing.node.name)
         self.last = result
         self.apply(RunStopped(now(), firing.id, result, changed))
 
+    def _stop_late(self, firing: Firing | None, result: Any) -> None:
+        try:
+            self.stop(firing, result)
+        except Exception as error:  # noqa: BLE001 - conflict or lost type
+            if firing is not None:
+                self.fail(firing, error)
+
     def abort(self, firing: Firing | None, reason: str) -> None:
         """End the run as unsuccessful."""
+        if self._elsewhere(lambda: self.abort(firing, reason)):
+            return
+        if firing is not None and firing.id not in self.marking.live:
+            return
         if firing is not None and firing.driver is not None:
             self.box.discard(firing.driver)
         self.reason = reason
@@ -322,7 +367,11 @@ class Run:
     def take_pending(self) -> None:
         """Apply what came from outside while a step ran."""
         while self.pending:
-            self.apply(self.pending.popleft())
+            each = self.pending.popleft()
+            if callable(each):
+                each()
+            else:
+                self.apply(each)
 
     def cancel(self, reason: str = "cancelled from outside") -> None:
         """Cancel the run: running steps are cancelled and joined, nothing more runs.
@@ -332,7 +381,7 @@ class Run:
         self.reason = reason
         self._post(RunCancelled(now(), reason))
 
-    def _post(self, record: Record) -> None:
+    def _post(self, record: Record | Callable[[], None]) -> None:
         self.pending.append(record)
         hurry = self.hurry
         if hurry is not None:

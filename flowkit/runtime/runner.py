@@ -22,7 +22,7 @@ from anyio.lowlevel import checkpoint
 
 from flowkit.core.records import RunCancelled
 from flowkit.runtime.clock import now
-from flowkit.runtime.loops import loop_caller, task_is_cancelled
+from flowkit.runtime.loops import forget_loop, loop_caller, task_is_cancelled
 from flowkit.runtime.run import Run, Stop
 from flowkit.runtime.threads import pool
 
@@ -37,52 +37,78 @@ __all__ = ["drive"]
 STEPS_BETWEEN_CHECKPOINTS = 64
 
 
-async def drive(run: Run) -> None:
+async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     """Move a run on until it is over, or waits for something outside.
 
     Cancelled from outside, the run ends as ``cancelled`` and the cancellation
     goes on.
+
+    Args:
+        run: has begun, and nobody else moves it.
+        begun: a firing whose plain function gave a coroutine, and that coroutine.
     """
     worker = _Driver(run)
+    worker.begun = begun
     run.active = True
+    run.home = threading.get_ident()
     try:
         await worker.go()
+    except (KeyboardInterrupt, SystemExit) as error:
+        run.interrupted(error)
+    except BaseExceptionGroup as group:
+        found = _interrupt_in(group)
+        if found is None:
+            raise
+        run.interrupted(found)
     finally:
         run.active = False
-        run.hurry = None
+        run.home = run.hurry = None
         run.settle_end()
 
 
+def _interrupt_in(group: BaseExceptionGroup[Any]) -> BaseException | None:
+    """A Ctrl-C that hit the engine between two steps, out of a task group."""
+    some = group.subgroup((KeyboardInterrupt, SystemExit))
+    while isinstance(some, BaseExceptionGroup):
+        some = some.exceptions[0]
+    return some
+
+
 class _Driver:
-    __slots__ = ("group", "listens", "run", "soon", "thread")
+    __slots__ = ("begun", "group", "listens", "run", "soon", "stretch")
 
     def __init__(self, run: Run) -> None:
         self.run = run
+        self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
         self.listens = bool(run.net.events) or bool(run.watchers)
         self.soon: Any = None
-        self.thread = False
+        self.stretch: _Stretch | None = None
 
     async def go(self) -> None:
         run = self.run
         while True:
             run.take_pending()
-            if not run.ready:
+            if not run.ready and self.begun is None:
                 return
             if self.listens or len(run.ready) > 1:
                 await self._go_in_group()
             else:
-                await self._stretch()
+                await self._first()
 
     async def _go_in_group(self) -> None:
-        self.soon = loop_caller()
-        self.run.hurry = self._hurry
+        self._attend()
         try:
             async with anyio.create_task_group() as self.group:
-                await self._stretch()
+                await self._first()
         finally:
             self.group = None
-            self.run.hurry = None
+
+    def _attend(self) -> None:
+        """From here on, what comes from outside is looked at without delay."""
+        if self.soon is None:
+            self.soon = loop_caller()
+            self.run.hurry = self._hurry
 
     def _hurry(self) -> None:
         """Something came from outside: look at it on the loop, from any thread."""
@@ -92,10 +118,17 @@ class _Driver:
             return
 
     def _look(self) -> None:
-        if self.group is None or self.thread:
+        stretch = self.stretch
+        if stretch is None:
+            self._take()
             return
+        with stretch.lock:
+            stretch.alone = False
+            self._take()
+
+    def _take(self) -> None:
         self.run.take_pending()
-        if self.run.ready:
+        if self.run.ready and self.group is not None:
             self._spawn()
 
     def _spawn(self) -> None:
@@ -111,10 +144,13 @@ class _Driver:
                 self._cancelled_from_outside()
             raise
 
-    async def _stretch(self) -> None:
+    async def _first(self) -> None:
         """The first worker: take ready firings until there are none."""
         with anyio.CancelScope() as scope:
             try:
+                if self.begun is not None:
+                    (firing, output), self.begun = self.begun, None
+                    await self._finish(firing, output, scope)
                 await self._work(scope)
             except anyio.get_cancelled_exc_class():
                 if not scope.cancel_called:
@@ -154,15 +190,15 @@ class _Driver:
                     body = functools.partial(
                         call.function, target, *arguments, **keywords
                     )
-                    output = await self._threaded(firing, body, scope)
-                    if output is _DONE:
-                        continue
+                    await self._threaded(firing, body, scope)
+                    output = _DONE
             except BaseException as error:  # noqa: BLE001 - sorted by kind
                 self._raised(firing, error, scope)
-                if scope.cancel_called:
-                    await checkpoint()
             else:
-                run.finish(firing, output)
+                if output is not _DONE:
+                    run.finish(firing, output)
+            if scope.cancel_called:  # that step has swallowed it: others must not
+                await self._breathe()
             if run.pending:
                 run.take_pending()
             steps += 1
@@ -189,6 +225,7 @@ class _Driver:
         """The rest of a step that has suspended."""
         scopes = self.run.scopes
         scopes[firing.id] = scope
+        self._attend()
         self._hand_over()
         try:
             return await _resumed(body, context, first)
@@ -200,46 +237,53 @@ class _Driver:
         firing: Firing,
         body: Callable[[], Any],
         scope: _Scope,
-    ) -> Any:
+    ) -> None:
         """A synchronous step in a worker thread, and what follows it alone."""
         run = self.run
-        scopes = run.scopes
-        scopes[firing.id] = scope
-        stretch = _Stretch(self, firing)
+        run.scopes[firing.id] = scope
+        stretch = _Stretch(run, firing, scope)
+        self._attend()
         self._hand_over()
-
-        def work() -> Any:
-            return stretch.go_on(run.context.copy().run(body))
-
-        self.thread = len(run.marking.live) == 1
+        if len(run.marking.live) == 1:
+            stretch.alone = True
+            self.stretch = stretch
         try:
-            output = await pool.run(work, stretch.late)
-        except anyio.get_cancelled_exc_class():
+            output = await pool.run(functools.partial(stretch.go, body), stretch.late)
+        except anyio.get_cancelled_exc_class() as error:
             stretch.give_up()
-            raise
-        finally:
-            self.thread = False
-            scopes.pop(firing.id, None)
-        if isinstance(output, _Later):
-            await self._later(output)
-            return _DONE
-        if hasattr(output, "__await__"):
-            output = await _contextual(output, run.context.copy())
-        return output
-
-    async def _later(self, later: _Later) -> None:
-        run = self.run
-        try:
-            output = await _contextual(later.body, run.context.copy())
-        except Exception as error:  # noqa: BLE001 - the step's own
-            run.fail(later.firing, error)
+            self._raised(stretch.firing, error, scope)
+        except BaseException as error:  # noqa: BLE001 - sorted by kind
+            self._raised(stretch.firing, error, scope)
         else:
-            run.finish(later.firing, output)
+            self.stretch = None
+            if output is not _DONE:
+                await self._finish(stretch.firing, output, scope)
+        finally:
+            if self.stretch is stretch:
+                self.stretch = None
+            run.scopes.pop(stretch.firing.id, None)
+
+    async def _finish(self, firing: Firing, output: Any, scope: _Scope) -> None:
+        """Commit what a plain function gave; a coroutine is awaited first."""
+        run = self.run
+        if hasattr(output, "__await__"):
+            run.scopes[firing.id] = scope
+            self._attend()
+            try:
+                output = await _contextual(output, run.context.copy())
+            except BaseException as error:  # noqa: BLE001 - sorted by kind
+                self._raised(firing, error, scope)
+                return
+            finally:
+                run.scopes.pop(firing.id, None)
+        run.take_pending()
+        run.finish(firing, output)
 
     def _raised(
         self, firing: Firing, error: BaseException, scope: _Scope
     ) -> None:
         run = self.run
+        run.take_pending()
         if isinstance(error, Stop):
             return
         if isinstance(error, KeyboardInterrupt | SystemExit):
@@ -279,85 +323,67 @@ _Scope = anyio.CancelScope | _Worker
 class _Stretch:
     """Synchronous steps that follow each other alone share one thread hop.
 
-    The lock makes a commit in the thread and a cancellation on the loop exclude
-    each other: after :meth:`give_up` the thread commits nothing.
+    The lock makes a commit in the thread exclude a move on the loop: once the loop
+    has work beside this stretch, the thread commits nothing, and after
+    :meth:`give_up` nothing of it counts.
+
+    Attributes:
+        alone: the thread may commit, because nothing else moves the run.
+        firing: the step that runs now.
     """
 
-    __slots__ = ("done", "driver", "firing", "given_up", "lock")
+    __slots__ = ("alone", "context", "firing", "lock", "run", "scope", "thread")
 
-    def __init__(self, driver: _Driver, firing: Firing) -> None:
-        self.driver = driver
+    def __init__(self, run: Run, firing: Firing, scope: _Scope) -> None:
+        self.run = run
         self.firing = firing
+        self.scope = scope
+        self.context = run.context.copy()
+        self.context.run(forget_loop)
         self.lock = threading.Lock()
-        self.given_up = False
-        self.done = False
+        self.alone = False
+        self.thread: int | None = None
 
-    def go_on(self, output: Any) -> Any:
-        """Commit in this thread and run the next steps while they are alone."""
-        run = self.driver.run
-        if not self.driver.thread:
-            return output
-        while True:
-            if hasattr(output, "__await__"):
-                return _Later(self.firing, output) if self.done else output
+    def go(self, body: Callable[[], Any]) -> Any:
+        """Run the step, and the next ones while they are alone, in this thread.
+
+        Gives the last one's output to be committed on the loop, or ``_DONE``.
+        """
+        self.thread = threading.get_ident()
+        output = self.context.copy().run(body)
+        while self.alone and not hasattr(output, "__await__"):
             with self.lock:
-                if self.given_up:
-                    run.abandoned(self.firing, output, None)
-                    return _DONE
-                run.finish(self.firing, output)
+                if not self.alone or self.run.pending:
+                    break
+                self.run.finish(self.firing, output)
                 following = self._next()
-                if following is None:
-                    return _DONE
-                self.firing = following
-            self.done = True
-            try:
-                target, arguments, keywords = run.open(following)
-                function = run.calls[following.node.index].function
-                context = run.context.copy()
-                output = context.run(function, target, *arguments, **keywords)
-            except BaseException as error:  # noqa: BLE001 - sorted by the driver
-                return self._failed(error)
+            if following is None:
+                return _DONE
+            output = self.context.copy().run(following)
+        return output
 
-    def _next(self) -> Firing | None:
-        run = self.driver.run
+    def _next(self) -> Callable[[], Any] | None:
+        run = self.run
         if len(run.ready) != 1 or len(run.marking.live) != 1 or run.pending:
             return None
-        following = run.ready[0]
-        if run.calls[following.node.index].is_async:
+        call = run.calls[run.ready[0].node.index]
+        if call.is_async:
             return None
-        return run.ready.popleft()
-
-    def _failed(self, error: BaseException) -> Any:
-        run = self.driver.run
-        with self.lock:
-            if self.given_up:
-                run.abandoned(self.firing, None, error)
-            elif isinstance(error, KeyboardInterrupt | SystemExit):
-                run.interrupted(error)
-            elif not isinstance(error, Stop):
-                run.fail(self.firing, error)
-        return _DONE
+        del run.scopes[self.firing.id]
+        self.firing = firing = run.ready.popleft()
+        run.scopes[firing.id] = self.scope
+        target, arguments, keywords = run.open(firing)
+        return functools.partial(call.function, target, *arguments, **keywords)
 
     def give_up(self) -> None:
         """The waiter was cancelled: nothing of this thread counts any more."""
         with self.lock:
-            self.given_up = True
-            self.driver.run.box.discard(self.firing.driver)
+            self.alone = False
+            self.run.fence(self.firing, self.thread)
 
     def late(self, value: Any, error: BaseException | None) -> None:
-        """The first step ended after it was given up."""
-        if value is not _DONE and not isinstance(error, Stop):
-            self.driver.run.abandoned(self.firing, value, error)
-
-
-class _Later:
-    """A later step of the stretch returned a coroutine: await it on the loop."""
-
-    __slots__ = ("body", "firing")
-
-    def __init__(self, firing: Firing, body: Any) -> None:
-        self.firing = firing
-        self.body = body
+        """The step ended after it was given up."""
+        self.run.abandoned(self.firing, value, error, self.thread)
 
 
 class _Done:

@@ -7,6 +7,7 @@ scope of its own, so threads and tasks the step starts see the step's state.
 
 from __future__ import annotations
 
+from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -77,3 +78,46 @@ class Scope:
             return
         self.box.replace(changes, state)
         self.state = changes.state
+
+    def set_apart(self, thread: int, changes: Changes, firing: Firing) -> None:
+        """From now on a thread that was given up sees its own state here."""
+        _apart[thread] = (self, changes, firing, self.run)
+        self.__class__ = _Shared
+
+    def let_back(self, thread: int | None) -> None:
+        """That thread has ended."""
+        if thread is not None and _apart.pop(thread, None) is not None:
+            if all(each[0] is not self for each in list(_apart.values())):
+                self.__class__ = Scope
+
+
+_apart: dict[int, tuple[Scope, Any, Any, Any]] = {}
+"""By thread that was given up: whose scope it uses, and what it sees there."""
+
+
+def _for_each_thread(name: str, index: int, part: str = "") -> property:
+    slot = getattr(Scope, name)
+
+    def read(self: Scope) -> Any:
+        apart = _apart.get(get_ident())
+        if apart is None or apart[0] is not self:
+            return slot.__get__(self)
+        return getattr(apart[index], part) if part else apart[index]
+
+    def write(self: Scope, value: Any) -> None:
+        apart = _apart.get(get_ident())
+        if apart is None or apart[0] is not self:
+            slot.__set__(self, value)
+
+    return property(read, write)
+
+
+class _Shared(Scope):
+    """A flow object's scope while a thread that was given up goes on with it."""
+
+    __slots__ = ()
+
+    changes = _for_each_thread("changes", 1)  # type: ignore[assignment]  # a slot
+    firing = _for_each_thread("firing", 2)  # type: ignore[assignment]  # a slot
+    run = _for_each_thread("run", 3)  # type: ignore[assignment]  # a slot
+    state = _for_each_thread("state", 1, "state")  # type: ignore[assignment]  # a slot

@@ -204,7 +204,7 @@ class StateBox:
         self.incomplete: bool = False
         self.commits = 0
         self.solo: Changes | None = None
-        self.views: list[Changes] = []
+        self.views: dict[Changes, None] = {}
         self.versions: dict[str, int] = {}
         self.writers: dict[str, str] = {}
         self.native: Mapping[str, type] = {}
@@ -251,7 +251,7 @@ class StateBox:
                     fields[field] = value
         view = Changes(self, self._fresh(fields), view=True)
         self._link(view.state, view)
-        self.views.append(view)
+        self.views[view] = None
         return view
 
     def _fresh(self, fields: dict[str, Any]) -> Any:
@@ -437,9 +437,26 @@ class StateBox:
         changes.before = {}
         changes.base = None
 
+    def give_up(self, changes: Changes) -> None:
+        """Forget what a step did that goes on in a thread.
+
+        It keeps the object it has, as a view that nobody commits; the live state
+        is another one, as last committed.
+        """
+        if changes.view:
+            self.views.pop(changes, None)
+            return
+        fields = dict(dict.items(raw_fields(changes.original or changes.state)))
+        for field, value in changes.before.items():
+            _put(fields, field, value)
+        self.live = self._fresh(fields)
+        self._unlink(self.live)
+        self.solo = None
+        changes.view = True
+        changes.before = {}
+
     def _drop(self, view: Changes) -> None:
-        if view in self.views:
-            self.views.remove(view)
+        self.views.pop(view, None)
         self._unlink(view.state)
 
     def release(self) -> None:

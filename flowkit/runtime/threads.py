@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,7 +23,17 @@ __all__ = ["Threads", "pool"]
 
 
 class _Call:
-    __slots__ = ("abandoned", "error", "event", "function", "late", "soon", "value")
+    __slots__ = (
+        "abandoned",
+        "ended",
+        "error",
+        "event",
+        "function",
+        "late",
+        "soon",
+        "told",
+        "value",
+    )
 
     def __init__(self, function: Callable[[], Any], late: Callable[..., None]) -> None:
         self.function = function
@@ -30,6 +41,8 @@ class _Call:
         self.event = anyio.Event()
         self.soon = loop_caller()
         self.abandoned = False
+        self.ended = False
+        self.told = deque([self.tell_late])
         self.value: Any = None
         self.error: BaseException | None = None
 
@@ -38,13 +51,27 @@ class _Call:
             self.value = self.function()
         except BaseException as error:  # noqa: BLE001 - raised again by the waiter
             self.error = error
+        self.ended = True
         if self.abandoned:
-            self.late(self.value, self.error)
+            self.tell_once()
             return
         try:
             self.soon(self.event.set)
         except RuntimeError:  # the loop is gone: nobody waits any more
-            self.late(self.value, self.error)
+            self.tell_once()
+
+    def give_up(self) -> None:
+        """Nobody waits any more; whoever comes second, here or there, tells it."""
+        self.abandoned = True
+        if self.ended:
+            self.tell_once()
+
+    def tell_once(self) -> None:
+        with suppress(IndexError):
+            self.told.pop()()
+
+    def tell_late(self) -> None:
+        self.late(self.value, self.error)
 
 
 class Threads:
@@ -75,7 +102,7 @@ class Threads:
         try:
             await call.event.wait()
         except BaseException:
-            call.abandoned = True
+            call.give_up()
             self._withdraw(call)
             raise
         if call.error is not None:

@@ -98,12 +98,12 @@ def join_values(
     Raises:
         NotJoined: nothing says how.
     """
-    if same(current, mine):
-        return current
-    if reducer is operator.add:
+    if reducer is operator.add:  # also for equal values: two steps that add 1 add 2
         return operator.add(current, _added(base, mine))
     if reducer is not None:
         return reducer(current, mine)
+    if same(current, mine):
+        return current
     kind = type(mine)
     if type(current) is kind and type(base) is kind:
         if kind is list and mine[: len(base)] == base == current[: len(base)]:

@@ -1,0 +1,227 @@
+"""Writes docs/reference/api.md and signals.md from the docstrings.
+
+    python docs/make_reference.py
+
+A test compares the files with what this makes, and fails for a public name that is
+in no section.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import flowkit
+from flowkit.runtime import receipt, signals
+
+REFERENCE = Path(__file__).parent / "reference"
+HEAD = """\
+# Public names
+
+What `import flowkit` offers, and all that [SemVer](https://semver.org) covers besides
+the names of `flowkit.signals`, `flowkit.errors` and `flowkit.compat.crewai`. Made from
+the docstrings by `docs/make_reference.py`.
+"""
+SECTIONS: dict[str, list[str]] = {
+    "Flows": ["Flow", "FlowState", "Run"],
+    "Steps": ["start", "listen", "router"],
+    "Triggers": ["event", "and_", "or_", "merge", "any_of", "all_active", "times"],
+    "Events from outside": ["EventBus"],
+    "Observing and drawing": [
+        "signals",
+        "build_flow_structure",
+        "visualize_flow_structure",
+    ],
+    "Errors": [
+        "FlowkitError",
+        "DefinitionError",
+        "RunError",
+        "InputError",
+        "StateError",
+        "StateConflictError",
+        "RunawayError",
+        "StuckError",
+        "FlowkitWarning",
+    ],
+}
+# What a user of a class needs; the rest of a run is for the runner.
+MEMBERS: dict[str, list[str]] = {
+    "Flow": [
+        "kickoff",
+        "kickoff_async",
+        "akickoff",
+        "start",
+        "state",
+        "flow_id",
+        "run",
+        "method_outputs",
+        "send",
+        "stop",
+        "abort",
+        "definition",
+        "plot",
+    ],
+    "Run": [
+        "id",
+        "status",
+        "result",
+        "state",
+        "outputs",
+        "history",
+        "awaits",
+        "cancel",
+    ],
+    "EventBus": [
+        "register",
+        "declare",
+        "on",
+        "off",
+        "send",
+        "send_async",
+        "drain",
+        "open_runs",
+        "kept",
+        "close",
+    ],
+}
+_WIDTH = 80
+_OWN = {"self", "cls"}
+_ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
+_SECTION = re.compile(r"^(Args|Class keywords|Attributes|Returns|Raises|Source):$")
+_ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$", re.DOTALL)
+
+
+def as_markdown(docstring: str) -> str:
+    """A Google docstring as Markdown."""
+    text = _ROLE.sub(r"`\1`", inspect.cleandoc(docstring)).replace("``", "`")
+    text = re.sub(r"^::$\n\n((?:    .*\n|\n)*)", "", text, flags=re.MULTILINE)
+    out: list[str] = []
+    lines = iter(text.splitlines())
+    section = ""
+    body: list[str] = []
+    for line in [*lines, ""]:
+        match = _SECTION.match(line)
+        if match or (section and line and not line.startswith(" ")):
+            out += _finished(section, body)
+            section, body = (match[1] if match else ""), []
+            if match:
+                continue
+        if section:
+            body.append(line)
+        else:
+            out.append(line)
+    out += _finished(section, body)
+    return "\n".join(out).strip()
+
+
+def _finished(section: str, body: list[str]) -> list[str]:
+    if not section:
+        return []
+    text = textwrap.dedent("\n".join(body)).strip()
+    if section in {"Returns", "Source"}:
+        return [f"**{section}**: {text}", ""]
+    items = [" ".join(item.split()) for item in re.split(r"\n(?=\S)", text)]
+    rows = [_ITEM.match(item) for item in items]
+    return [
+        f"**{section}**:",
+        "",
+        *(f"- `{row[1]}`: {row[2]}" for row in rows if row),
+        "",
+    ]
+
+
+def signature(name: str, value: Any) -> str:
+    """A call as it is written, without the annotations' quotes."""
+    found = inspect.signature(value)
+    kept = [each for each in found.parameters.values() if each.name not in _OWN]
+    text = _unquoted(str(found.replace(parameters=kept)))
+    if len(name) + len(text) <= _WIDTH:
+        return f"{name}{text}"
+    inner: list[str] = []
+    for each in kept:
+        if each.kind is each.KEYWORD_ONLY and "*" not in "".join(inner):
+            inner.append("*")
+        inner.append(_unquoted(str(each)))
+    result = text.rpartition(") -> ")[2]
+    return "\n".join([f"{name}(", *(f"    {each}," for each in inner), f") -> {result}"])
+
+
+def _unquoted(text: str) -> str:
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
+
+
+def _one(name: str) -> list[str]:
+    value = getattr(flowkit, name)
+    if inspect.ismodule(value):
+        text = "The module of all signals: [signals](signals.md)."
+        return [f"### `{name}`", "", text, ""]
+    is_error = inspect.isclass(value) and issubclass(value, Exception | Warning)
+    shown = "@" + name if name in SECTIONS["Steps"] else name
+    lines = [f"### `{name}`", ""]
+    if is_error:
+        bases = ", ".join(base.__name__ for base in value.__bases__)
+        lines += [f"A kind of {bases}. More: [errors](errors.md).", ""]
+    elif name in {"Flow", "FlowState", "Run"}:
+        pass  # subclassed or handed out, not called by their signature
+    else:
+        call = signature(shown, value)
+        if shown.startswith("@"):
+            call = call.rpartition(" -> ")[0]  # a decorator gives the method back
+        lines += ["```text", call, "```", ""]
+    lines += [as_markdown(value.__doc__ or ""), ""]
+    for member in MEMBERS.get(name, []):
+        lines += _member(name, member, inspect.getattr_static(value, member))
+    return lines
+
+
+def _member(owner: str, name: str, value: Any) -> list[str]:
+    if isinstance(value, property):
+        doc = value.fget.__doc__ if value.fget else ""
+        return [f"#### `{owner}.{name}`", "", as_markdown(doc or ""), ""]
+    function = value.__func__ if isinstance(value, classmethod) else value
+    call = signature(f"{owner}.{name}", function)
+    doc = as_markdown(function.__doc__ or "")
+    return [f"#### `{owner}.{name}`", "", "```text", call, "```", "", doc, ""]
+
+
+def api() -> str:
+    """The page of public names."""
+    lines = [HEAD]
+    for title, names in SECTIONS.items():
+        lines += [f"## {title}", ""]
+        for name in names:
+            lines += _one(name)
+        if title == "Events from outside":
+            lines += ["### `Receipt`", "", "What `EventBus.send` returns.", ""]
+            lines += [as_markdown(receipt.Receipt.__doc__ or ""), ""]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def signal_page() -> str:
+    """The page of signals, from the table in the module's docstring."""
+    text = inspect.cleandoc(signals.__doc__ or "").replace("``", "`")
+    before, _, table = text.partition("\n=====")
+    rows = [
+        re.split(r"\s{2,}", line, maxsplit=1)
+        for line in table.splitlines()[1:]
+        if line and not line.startswith("=")
+    ]
+    lines = ["# Signals", "", before.strip(), "", "As `flowkit.signals.<name>`:", ""]
+    lines += ["| signal | when | arguments beside `run` |", "|---|---|---|"]
+    for name, arguments in rows[1:]:
+        doc = getattr(signals, name.strip("`")).__doc__
+        lines.append(f"| {name} | {doc} | {arguments} |")
+    return "\n".join(lines) + "\n\nHow to use them: [observe](../how-to/observe.md).\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page this makes, by file name."""
+    return {"api.md": api(), "signals.md": signal_page()}
+
+
+if __name__ == "__main__":
+    for file, text in pages().items():
+        (REFERENCE / file).write_text(text, encoding="utf-8")

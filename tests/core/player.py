@@ -1,0 +1,342 @@
+"""Plays a flow in virtual time against the pure core: no event loop, no clock.
+
+A script says how long steps take, what routers choose, which firings fail and when
+events come. Every play is also replayed: the same records on a fresh marking must
+give the same commands and the same marking after each of them (P8), and every token
+that reached a join must be accounted for (P7, :mod:`tests.core.ledger`).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
+from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.machine import decide
+from flowkit.core.marking import Marking
+from flowkit.core.net import Net
+from flowkit.core.records import (
+    EventReceived,
+    RunAborted,
+    RunCancelled,
+    RunStarted,
+    RunStopped,
+    StepFailed,
+    StepFinished,
+)
+from flowkit.define.conditions import Condition, EventSource
+from tests.core.ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from flowkit.core.commands import Command
+    from flowkit.core.records import Record
+
+BEGIN = Step("", start=True)
+
+
+def router(*conditions: Any, labels: Sequence[str] | None = None, **more: Any) -> Step:
+    """A router behind conditions, for :func:`flow`; no condition: a start."""
+    return Step("", start=not conditions, router=True, trigger=conditions, labels=(
+        None if labels is None else tuple(labels)
+    ), **more)  # fmt: skip
+
+
+def step(*conditions: Any, **more: Any) -> Step:
+    """A step behind conditions, with further settings, for :func:`flow`."""
+    return Step("", trigger=conditions, **more)
+
+
+def flow(
+    name: str = "Flow", /, *, most: int = 100, strict: bool = False, **steps: Any
+) -> Definition:
+    """A definition from ``step=condition``; ``BEGIN`` marks a start."""
+    made = []
+    for line, (own, said) in enumerate(steps.items(), start=1):
+        each = said if isinstance(said, Step) else Step("", trigger=(said,))
+        parts = tuple(_condition(part, steps) for part in each.trigger or ())
+        trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
+        made.append(
+            each._replace(
+                name=own, trigger=trigger if parts else None, file="flow.py", line=line
+            )
+        )
+    return Definition(name, tuple(made), most, strict)
+
+
+def _condition(said: Any, steps: Mapping[str, Any]) -> Leaf | Join:
+    if isinstance(said, Condition):
+        inputs = tuple(_condition(each, steps) for each in said.inputs)
+        return Join(said.kind, inputs, said.need, said.rest)
+    if isinstance(said, EventSource):
+        return Leaf(said.name, "event", None, said.transient, said.optional)
+    stem, _, ending = said.rpartition(".")
+    if ending == "failed" and stem in steps:
+        return Leaf(stem, "failed")
+    return Leaf(said, "step" if said in steps else "name")
+
+
+@dataclass
+class Script:
+    """What happens outside the core.
+
+    Attributes:
+        takes: how long a step takes: a number, a list by firing (the last one goes
+            on), or a function of the firing's ordinal from 1; 1 if not named.
+        routes: what a router chooses, firing by firing, or a function of the ordinal;
+            nothing once the list is used up.
+        fails: steps that fail: at all firings, or at those ordinals.
+        stops: steps that call ``stop`` instead of ending; ``aborts`` likewise.
+        events: ``(time, name, payload)`` from outside.
+        cancels: when somebody cancels the run.
+        by: the event that begins the run.
+    """
+
+    takes: Mapping[str, Any] = field(default_factory=dict)
+    routes: Mapping[str, Any] = field(default_factory=dict)
+    fails: Mapping[str, Any] = field(default_factory=dict)
+    stops: Sequence[str] = ()
+    aborts: Sequence[str] = ()
+    events: Sequence[tuple[float, str, Any]] = ()
+    cancels: float | None = None
+    by: str | None = None
+    payloads: Mapping[str, Any] | None = None
+
+    def duration(self, name: str, ordinal: int) -> float:
+        return _nth(self.takes.get(name, 1), ordinal)
+
+    def labels(self, name: str, ordinal: int) -> tuple[str, ...]:
+        said = self.routes.get(name, ())
+        if callable(said):
+            chosen = said(ordinal)
+        else:
+            chosen = said[ordinal - 1] if ordinal <= len(said) else None
+        if chosen is None:
+            return ()
+        return (chosen,) if isinstance(chosen, str) else tuple(chosen)
+
+    def failing(self, name: str, ordinal: int) -> bool:
+        said = self.fails.get(name, ())
+        return said is True or ordinal in said
+
+
+def _nth(said: Any, ordinal: int) -> Any:
+    if callable(said):
+        return said(ordinal)
+    if isinstance(said, list | tuple):
+        return said[min(ordinal, len(said)) - 1]
+    return said
+
+
+class StillRunningError(AssertionError):
+    """A play went on for too long."""
+
+
+class Played:
+    """What came of a play."""
+
+    def __init__(self, net: Net) -> None:
+        self.net = net
+        self.marking = Marking(len(net.nodes))
+        self.now = 0.0
+        self.records: list[Record] = []
+        self.commands: list[tuple[Command, ...]] = []
+        self.dumps: list[Any] = []
+        self.started: list[tuple[float, Firing]] = []
+        self.ended: list[tuple[float, Firing]] = []
+        self.cancelled: list[tuple[float, Firing]] = []
+        self.reports: list[Report] = []
+        self.errors: list[Exception] = []
+        self.waits: list[float] = []
+        self.ends: list[tuple[float, str]] = []
+
+    @property
+    def status(self) -> str:
+        return self.marking.status
+
+    @property
+    def order(self) -> list[str]:
+        """Names of the steps in the order they started."""
+        return [firing.node.name for _, firing in self.started]
+
+    @property
+    def stuck(self) -> list[str]:
+        return [each.text for each in self.reports if each.kind == "stuck"]
+
+    @property
+    def unheard(self) -> list[str]:
+        return [each.text for each in self.reports if each.kind == "unheard"]
+
+    def at(self, name: str) -> list[float]:
+        """When firings of a step started."""
+        return [time for time, each in self.started if each.node.name == name]
+
+    def done(self, name: str) -> list[float]:
+        """When firings of a step ended well."""
+        return [time for time, each in self.ended if each.node.name == name]
+
+    def lost(self, name: str) -> list[float]:
+        """When firings of a step were cancelled."""
+        return [time for time, each in self.cancelled if each.node.name == name]
+
+    def given(self, name: str) -> list[Any]:
+        """What each firing of a step consumed: its payloads, by arrival."""
+        return [
+            each.payload
+            if each.tokens is None
+            else tuple(token.payload for token in each.tokens)
+            for _, each in self.started
+            if each.node.name == name
+        ]
+
+
+def play(definition: Definition | Net, *, longest: int = 5_000, **script: Any) -> Played:
+    """Play a flow to its end, or until it waits and nothing more comes."""
+    net = definition if isinstance(definition, Net) else Net(definition)
+    played = Played(net)
+    _Stage(played, Script(**script), longest).run()
+    replayed(played)
+    return played
+
+
+class _Stage:
+    def __init__(self, played: Played, script: Script, longest: int) -> None:
+        self.played = played
+        self.script = script
+        self.longest = longest
+        self.order = count()
+        self.agenda: list[tuple[float, int, Callable[[], Record]]] = []
+        self.fired: Counter[str] = Counter()
+        self.ledger = Ledger(played.net, played.marking)
+
+    def run(self) -> None:
+        script, played = self.script, self.played
+        for at, name, payload in script.events:
+            self.plan(at, lambda n=name, p=payload: EventReceived(played.now, n, p))
+        if script.cancels is not None:
+            self.plan(script.cancels, lambda: RunCancelled(played.now))
+        self.apply(RunStarted(0, script.by, script.payloads))
+        while self.agenda:
+            played.now, _, record = heapq.heappop(self.agenda)
+            self.apply(record())
+            if len(played.records) > self.longest:
+                raise StillRunningError(played.order[-20:])
+        assert not played.marking.live, f"never ends: {played.marking.live}"
+        assert played.ends or played.waits, "neither over nor waiting"
+        assert len(played.ends) <= 1, played.ends
+        self.ledger.close(played.reports)
+
+    def plan(self, at: float, record: Callable[[], Record]) -> None:
+        heapq.heappush(self.agenda, (at, next(self.order), record))
+
+    def apply(self, record: Record) -> None:
+        played = self.played
+        firing = played.marking.live.get(getattr(record, "firing", None))
+        self.ledger.before(record, firing)
+        commands = tuple(decide(played.net, played.marking, record))
+        self.ledger.after(commands)
+        played.records.append(record)
+        played.commands.append(commands)
+        played.dumps.append(dump(played.marking))
+        if firing is not None and isinstance(record, StepFinished):
+            played.ended.append((played.now, firing))
+        for command in commands:
+            self.obey(command)
+
+    def obey(self, command: Command) -> None:
+        played = self.played
+        if isinstance(command, Firing):
+            self.start(command)
+        elif isinstance(command, Cancel):
+            played.cancelled += [(played.now, each) for each in command.firings]
+        elif isinstance(command, Report):
+            played.reports.append(command)
+        elif isinstance(command, Fault):
+            played.errors.append(command.error)
+        elif isinstance(command, Wait):
+            played.waits.append(played.now)
+        elif isinstance(command, End):
+            played.ends.append((played.now, command.status))
+
+    def start(self, firing: Firing) -> None:
+        played, script, name = self.played, self.script, firing.node.name
+        if firing.id not in played.marking.live:
+            return  # cancelled in the same commit
+        self.fired[name] += 1
+        ordinal = self.fired[name]
+        played.started.append((played.now, firing))
+        at = played.now + script.duration(name, ordinal)
+        self.plan(at, lambda: self.end(firing, name, ordinal))
+
+    def end(self, firing: Firing, name: str, ordinal: int) -> Record:
+        now, script = self.played.now, self.script
+        if name in script.stops:
+            return RunStopped(now, firing.id, f"{name}{ordinal}")
+        if name in script.aborts:
+            return RunAborted(now, firing.id, name)
+        if script.failing(name, ordinal):
+            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"))
+        labels = script.labels(name, ordinal) if firing.node.router else ()
+        return StepFinished(now, firing.id, f"{name}{ordinal}", labels)
+
+
+def replayed(played: Played) -> None:
+    """Fold the records of a play on a fresh marking and compare, record by record."""
+    marking = Marking(len(played.net.nodes))
+    for number, record in enumerate(played.records):
+        commands = tuple(decide(played.net, marking, record))
+        assert told(commands) == told(played.commands[number]), record
+        assert dump(marking) == played.dumps[number], record
+
+
+def told(commands: Sequence[Command]) -> list[Any]:
+    """Commands as values, to compare."""
+    said: list[Any] = []
+    for each in commands:
+        if isinstance(each, Firing):
+            tokens = each.tokens and tuple(token.seq for token in each.tokens)
+            past = sorted(each.past)
+            said.append((each.id, each.node.name, each.name, each.payload, past, tokens))
+        elif isinstance(each, Cancel):
+            said.append(("cancel", [firing.id for firing in each.firings]))
+        elif isinstance(each, Fault):
+            said.append(("fault", type(each.error), str(each.error)))
+        else:
+            said.append(each)
+    return said
+
+
+def dump(marking: Marking) -> Any:
+    """A marking as a value, to compare."""
+    return {
+        "status": marking.status,
+        "live": [(each.id, each.node.index, sorted(each.past)) for each in marking.live.values()],
+        "rounds": {
+            key: [
+                (
+                    each.id,
+                    each.fired,
+                    each.arrived,
+                    each.cancelled,
+                    {slot: [token.seq for token in held] for slot, held in each.held.items()},
+                )
+                for each in rounds
+            ]
+            for key, rounds in marking.rounds.items()
+        },
+        "watched": list(marking.watched),
+        "fired": list(marking.fired),
+        "seen": list(marking.seen),
+        "queued": {
+            node: [each.id for each in line]
+            for node, line in (marking.queued or {}).items()
+            if line
+        },
+        "routes": dict(marking.routes),
+        "next": (marking.next_firing, marking.next_round, marking.next_token),
+    }  # fmt: skip
