@@ -146,7 +146,8 @@ def signature(name: str, value: Any) -> str:
             inner.append("*")
         inner.append(_unquoted(str(each)))
     result = text.rpartition(") -> ")[2]
-    return "\n".join([f"{name}(", *(f"    {each}," for each in inner), f") -> {result}"])
+    lines = [f"{name}(", *(f"    {each}," for each in inner), f") -> {result}"]
+    return "\n".join(lines)
 
 
 def _unquoted(text: str) -> str:
@@ -178,10 +179,9 @@ def _one(name: str) -> list[str]:
 
 
 def _member(owner: str, name: str, value: Any) -> list[str]:
-    if isinstance(value, property):
-        doc = value.fget.__doc__ if value.fget else ""
-        return [f"#### `{owner}.{name}`", "", as_markdown(doc or ""), ""]
     function = value.__func__ if isinstance(value, classmethod) else value
+    if not inspect.isfunction(function):  # a property, of whatever kind
+        return [f"#### `{owner}.{name}`", "", as_markdown(value.__doc__ or ""), ""]
     call = signature(f"{owner}.{name}", function)
     doc = as_markdown(function.__doc__ or "")
     return [f"#### `{owner}.{name}`", "", "```text", call, "```", "", doc, ""]

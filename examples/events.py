@@ -31,11 +31,11 @@ class Purchase(Flow):
         return "ship" if paid["amount"] >= receive.total else "refund"
 
     @listen("ship")
-    def ship(self):
+    def send_off(self):
         return f"{self.state['item']} shipped"
 
     @listen("refund")
-    def refund(self):
+    def pay_back(self):
         return f"{self.state['item']} refunded"
 
 

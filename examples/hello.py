@@ -14,7 +14,7 @@ class Greeting(Flow):
         return self.state.get("name", "Ada")
 
     @listen(name)
-    def greet(self, name):
+    def greet(self, name: str):
         return f"Hello, {name}"
 
 

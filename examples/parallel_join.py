@@ -7,6 +7,7 @@ import operator
 from typing import Annotated
 
 import anyio
+from pydantic import Field
 
 from flowkit import Flow, FlowState, and_, listen, start
 
@@ -15,7 +16,7 @@ class Findings(FlowState):
     """What parallel steps write, and how it is joined."""
 
     calls: Annotated[int, operator.add] = 0
-    sources: list[str] = []
+    sources: list[str] = Field(default_factory=list)
 
 
 class Research(Flow[Findings]):

@@ -95,7 +95,9 @@ class RouteError(RunError, ValueError):
 class StateConflictError(RunError):
     """Parallel steps wrote one state field and nothing says how to join it."""
 
-    def __init__(self, text: str, *, field: str = "", steps: Sequence[str] = ()) -> None:
+    def __init__(
+        self, text: str, *, field: str = "", steps: Sequence[str] = ()
+    ) -> None:
         self.field: str = field
         self.steps: tuple[str, ...] = tuple(steps)
         super().__init__(text)

@@ -7,7 +7,17 @@ an instance holds the state and the latest run.
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, get_args, get_origin
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Self,
+    TypeVar,
+    cast,
+    get_args,
+    get_origin,
+    overload,
+)
 
 from flowkit.define.compiler import compile_class
 from flowkit.errors import FlowkitWarning, RunError
@@ -28,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Flow"]
 
 StateT = TypeVar("StateT")
+ShownT = TypeVar("ShownT")
 _OPTIONS = frozenset({"initial_state", "name", "max_method_calls"})
 _CLASS_OPTIONS = frozenset({"backend", "max_firings", "on_conflict", "strict"})
 _IGNORED = frozenset(
@@ -39,6 +50,23 @@ _IGNORED = frozenset(
         "defer_trace_finalization",
     }
 )
+
+
+class _shown(Generic[ShownT]):  # noqa: N801 - a decorator, as property is
+    """A property that gives way to a plain attribute of the same name."""
+
+    def __init__(self, read: Callable[[Any], ShownT]) -> None:
+        self.read = read
+        self.__doc__ = read.__doc__
+
+    @overload
+    def __get__(self, flow: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, flow: object, owner: type) -> ShownT: ...
+
+    def __get__(self, flow: object | None, owner: type) -> Self | ShownT:
+        return self if flow is None else self.read(flow)
 
 
 class Flow(Generic[StateT]):
@@ -147,17 +175,17 @@ class Flow(Generic[StateT]):
             raise RunError(no_scope(type(self))) from None
         scope.assign(initial.replacement(scope.box, value, type(self).__name__))
 
-    @property
+    @_shown
     def flow_id(self) -> str:
         """The state's id."""
         return initial.state_id(self._flowkit.state)
 
-    @property
+    @_shown
     def run(self) -> Run | None:
         """The handle of the latest run, None before the first kickoff."""
         return self._flowkit.run
 
-    @property
+    @_shown
     def method_outputs(self) -> list[Any]:
         """Outputs of the finished steps in the order they ended, as a new list."""
         run = self._flowkit.run
@@ -196,7 +224,9 @@ class Flow(Generic[StateT]):
         if cls.kickoff_async is not Flow.kickoff_async:
             return _blocking(self.kickoff_async, inputs, backend=backend)
         if in_running_loop():
-            return in_thread(lambda: _kickoff(self, inputs, backend))
+            return in_thread(
+                lambda: _kickoff(self, inputs, backend), lambda: _interrupt(self)
+            )
         return _kickoff(self, inputs, backend)
 
     async def kickoff_async(
@@ -334,9 +364,18 @@ def _kickoff(flow: Any, inputs: Mapping[str, Any] | None, backend: str) -> Any:
     return run.outcome()
 
 
+def _interrupt(flow: Any) -> None:
+    run = flow._flowkit.run
+    if run is not None:
+        run.cancel("KeyboardInterrupt")
+
+
 def _blocking(function: Any, *arguments: Any, backend: str) -> Any:
     if in_running_loop():
-        return in_thread(lambda: run_async(function, *arguments, backend=backend))
+        return in_thread(
+            lambda: run_async(function, *arguments, backend=backend),
+            lambda: _interrupt(function.__self__),
+        )
     return run_async(function, *arguments, backend=backend)
 
 

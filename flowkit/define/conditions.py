@@ -39,9 +39,10 @@ class EventSource:
     def __init__(
         self,
         name: str,
-        key: str | Callable[[Any], Any] | None,
-        transient: bool,
-        optional: bool,
+        key: str | Callable[[Any], Any] | None = None,
+        *,
+        transient: bool = False,
+        optional: bool = False,
     ) -> None:
         self.name: str = name
         self.key: str | Callable[[Any], Any] | None = key
@@ -128,7 +129,7 @@ def event(
     if type(name) is not str or not name:
         msg = f"Invalid condition: an event needs a name, not {name!r}."
         raise ValueError(msg)
-    return EventSource(name, key, transient, optional)
+    return EventSource(name, key, transient=transient, optional=optional)
 
 
 def or_(*conditions: AnyCondition) -> Condition:

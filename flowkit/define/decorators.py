@@ -6,7 +6,15 @@ said stands in its ``__flowkit__`` attribute until the class is compiled.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Protocol, TypeVar, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Concatenate,
+    ParamSpec,
+    Protocol,
+    TypeVar,
+    overload,
+)
 
 from flowkit.define.conditions import Condition, EventSource, FailedSource, checked
 
@@ -18,25 +26,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Mark", "StepMethod", "listen", "mark_of", "router", "start", "unapplied"]
 
-S = TypeVar("S", contravariant=True)
+S_contra = TypeVar("S_contra", contravariant=True)
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
+R_co = TypeVar("R_co", covariant=True)
 
 
-class StepMethod(Protocol[S, P, R]):
+class StepMethod(Protocol[S_contra, P, R_co]):
     """A decorated method: called as before, and a source for conditions."""
 
     __name__: str
     failed: FailedSource
 
-    def __call__(self, flow: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
         """Run the body alone; nothing is triggered."""
         ...
 
     @overload
-    def __get__(self, flow: None, owner: Any = ..., /) -> StepMethod[S, P, R]: ...
+    def __get__(
+        self, flow: None, owner: Any = ..., /
+    ) -> StepMethod[S_contra, P, R_co]: ...
     @overload
-    def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R]: ...
+    def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R_co]: ...
 
 
 if TYPE_CHECKING:
@@ -124,9 +134,13 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
     *,
     on: AnyCondition | None = None,
     max_firings: int | None = None,
-) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]: ...
+) -> Callable[
+    [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
+]: ...
 @overload
-def start(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
+def start(
+    condition: Callable[Concatenate[S_contra, P], R_co], /
+) -> StepMethod[S_contra, P, R_co]: ...
 def start(
     condition: AnyCondition | None = None,
     *,
@@ -155,7 +169,9 @@ def start(
     if source is not None:
         checked(source)
 
-    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+    def decorate(
+        function: Callable[Concatenate[S_contra, P], R_co],
+    ) -> StepMethod[S_contra, P, R_co]:
         mark = _mark(function, "start")
         mark.start = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
@@ -169,7 +185,9 @@ def start(
 
 def listen(
     condition: AnyCondition, *, max_firings: int | None = None
-) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]:
+) -> Callable[
+    [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
+]:
     """Mark a method as one that reacts.
 
     A method with one parameter is given the payload of the last arrival; one with
@@ -185,7 +203,9 @@ def listen(
     """
     checked(condition)
 
-    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+    def decorate(
+        function: Callable[Concatenate[S_contra, P], R_co],
+    ) -> StepMethod[S_contra, P, R_co]:
         mark = _mark(function, "listen")
         mark.max_firings = _bound(max_firings) or mark.max_firings
         mark.triggers.append(condition)
@@ -200,9 +220,13 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
-) -> Callable[[Callable[Concatenate[S, P], R]], StepMethod[S, P, R]]: ...
+) -> Callable[
+    [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
+]: ...
 @overload
-def router(condition: Callable[Concatenate[S, P], R], /) -> StepMethod[S, P, R]: ...
+def router(
+    condition: Callable[Concatenate[S_contra, P], R_co], /
+) -> StepMethod[S_contra, P, R_co]: ...
 def router(
     condition: AnyCondition | None = None,
     *,
@@ -231,7 +255,9 @@ def router(
         checked(condition)
     labels = _labels(emit)
 
-    def decorate(function: Callable[Concatenate[S, P], R]) -> StepMethod[S, P, R]:
+    def decorate(
+        function: Callable[Concatenate[S_contra, P], R_co],
+    ) -> StepMethod[S_contra, P, R_co]:
         mark = _mark(function, "router")
         mark.router = True
         mark.max_firings = _bound(max_firings) or mark.max_firings

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["drive_blocking", "in_thread", "run_async", "spawn"]
 
+SECONDS_TO_END = 1.0
 _kept = threading.local()
 
 
@@ -92,6 +93,8 @@ def run_async(
         return anyio.run(function, *arguments, backend="trio")
     import asyncio  # only where asyncio runs
 
+    from flowkit.runtime.interrupts import Interrupts
+
     runner = getattr(_kept, "runner", None)
     if runner is None:
         runner = _kept.runner = asyncio.Runner()
@@ -99,8 +102,14 @@ def run_async(
             atexit.register(runner.close)
         else:
             _kept.guard = _Guard(runner)
+    guard = Interrupts(runner.get_loop())
     try:
-        return runner.run(function(*arguments))  # type: ignore[arg-type]  # a coroutine
+        with guard:
+            return runner.run(guard.run(function, *arguments))
+    except asyncio.CancelledError:
+        if guard.came:
+            raise KeyboardInterrupt from None
+        raise
     finally:
         loop = runner.get_loop()
         left = asyncio.all_tasks(loop)
@@ -131,8 +140,15 @@ def spawn(function: Callable[[], Any]) -> threading.Thread:
     return thread
 
 
-def in_thread(function: Callable[[], Any]) -> Any:
-    """The result of ``function`` called in a thread of its own; blocks."""
+def in_thread(
+    function: Callable[[], Any], give_up: Callable[[], object] | None = None
+) -> Any:
+    """The result of ``function`` called in a thread of its own; blocks.
+
+    Interrupted meanwhile, it calls ``give_up`` and leaves the thread a second to end.
+    """
+    from flowkit.runtime.interrupts import interruptible  # only where a loop runs
+
     outcome: list[Any] = []
 
     def work() -> None:
@@ -141,7 +157,15 @@ def in_thread(function: Callable[[], Any]) -> Any:
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
             outcome.append((None, error))
 
-    spawn(work).join()
+    with interruptible():
+        thread = spawn(work)
+        try:
+            thread.join()
+        except BaseException:
+            if give_up is not None:
+                give_up()
+                thread.join(SECONDS_TO_END)
+            raise
     value, error = outcome[0]
     if error is not None:
         raise error

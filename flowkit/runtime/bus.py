@@ -70,7 +70,7 @@ class EventBus:
         self._busy: set[Run] = set()
         self._lock = threading.RLock()
 
-    def register(self, *flows: type) -> None:
+    def register(self, *flows: Any) -> None:
         """Let these flow classes begin runs and take events.
 
         Raises:

@@ -62,7 +62,7 @@ def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) ->
     if on_trio():
         backend = "trio"
     if in_running_loop():
-        in_thread(lambda: drive_blocking(run, backend))
+        in_thread(lambda: drive_blocking(run, backend), run.cancel)
     else:
         drive_blocking(run, backend)
     run.outcome()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar, get_origin
 
 from flowkit.errors import InputError, StateError
@@ -59,7 +59,7 @@ def box(kind: Any, name: str) -> StateBox:
     return made
 
 
-@lru_cache(maxsize=None)
+@cache
 def _has_required(model: Any) -> bool:
     return any(info.is_required() for info in model.model_fields.values())
 
@@ -79,8 +79,9 @@ def _instance(given: Any) -> Any:
     from flowkit.runtime.models import with_id
 
     state = _copy(given)
-    model = with_id(type(state))
-    if model is type(state):
+    kind: Any = type(state)
+    model = with_id(kind)
+    if model is kind:
         return state
     made = model.model_construct(_fields_set=set(state.model_fields_set))
     made.__dict__.update(state.__dict__)
@@ -93,7 +94,7 @@ def state_id(state: Any) -> str:
 
 
 def merge_inputs(
-    holder: StateBox, inputs: Mapping[str, Any] | None, name: str
+    holder: StateBox, inputs: Any, name: str
 ) -> dict[str, Any] | None:
     """Lay a kickoff's inputs over the state.
 
@@ -158,15 +159,16 @@ def replacement(holder: StateBox, value: Any, name: str) -> Any:
     Raises:
         StateError: the value is no state of the declared type.
     """
-    kind = holder.kind
+    kind: Any = holder.kind
+    given: Any = type(value)
     if kind is None:
         if isinstance(value, dict):
             value.setdefault("id", state_id(holder.live) or random_id())
             return value
-        if is_model(type(value)):
-            return _instance(value) if "id" not in type(value).model_fields else value
+        if is_model(given):
+            return value if "id" in given.model_fields else _instance(value)
     elif isinstance(value, kind):
-        if hasattr(type(value), "model_fields") and "id" in type(value).model_fields:
+        if is_model(given) and "id" in given.model_fields:
             return value
         made = _instance(value)
         made.__dict__["id"] = state_id(holder.live) or made.__dict__["id"]
@@ -186,7 +188,7 @@ def _validated(holder: StateBox, value: dict[str, Any], name: str) -> Any:
 
     from flowkit.runtime.models import faults_in, with_id
 
-    model = with_id(holder.kind)  # type: ignore[arg-type]  # a model: kind is not None
+    model = with_id(holder.kind)  
     try:
         return model.model_validate({"id": state_id(holder.live), **value})
     except ValidationError as error:

@@ -22,16 +22,18 @@ __all__ = [
 def on_trio() -> bool:
     """Whether this thread runs trio."""
     trio: Any = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
+    # Another thread may be importing it just now; then no loop of it runs here.
+    lowlevel = getattr(trio, "lowlevel", None)
+    running = getattr(lowlevel, "in_trio_run", None)
+    return running is not None and bool(running())
 
 
 def in_running_loop() -> bool:
     """Whether an event loop, asyncio or trio, runs in this thread."""
     asyncio: Any = sys.modules.get("asyncio")
-    if asyncio is not None:
-        running = asyncio._get_running_loop()  # noqa: SLF001 - public, for loops
-        if running is not None:
-            return True
+    running = getattr(asyncio, "_get_running_loop", None)  # public, for loops
+    if running is not None and running() is not None:
+        return True
     return on_trio()
 
 

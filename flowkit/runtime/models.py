@@ -11,7 +11,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
-from functools import lru_cache
+from functools import cache
 from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
@@ -60,7 +60,7 @@ class _Link(dict[str, Any]):
     changes: Changes
 
 
-@lru_cache(maxsize=None)
+@cache
 def with_id(model: type[BaseModel]) -> type[BaseModel]:
     """The model itself if it has an ``id`` field, else a subclass with one."""
     if "id" in model.model_fields:
@@ -72,7 +72,9 @@ def with_id(model: type[BaseModel]) -> type[BaseModel]:
         "__annotations__": {"id": str},
         "id": Field(default_factory=random_id),
     }
-    return type(model)(model.__name__, (model,), body)
+    metaclass: Any = type(model)
+    made: type[BaseModel] = metaclass(model.__name__, (model,), body)
+    return made
 
 
 def link(state: Any, changes: Changes) -> None:
@@ -80,7 +82,7 @@ def link(state: Any, changes: Changes) -> None:
     private = _Link(state.__pydantic_private__ or ())
     private.changes = changes
     _put(state, "__pydantic_private__", private)
-    kind = type(state)
+    kind: Any = type(state)
     if _MARK not in kind.__dict__:
         _put(state, "__class__", _tracked(kind))
 
@@ -100,7 +102,7 @@ def _empty(kind: Any) -> dict[str, Any] | None:
 
 def twin(state: Any, fields: dict[str, Any]) -> Any:
     """An object of the same class with these fields."""
-    kind = type(state)
+    kind: Any = type(state)
     new = kind.__new__(kind)
     _put(new, "__dict__", fields)
     extra = state.__pydantic_extra__
@@ -170,7 +172,7 @@ class _Touch:
 _MARK = "__flowkit_tracked__"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _tracked(model: type[BaseModel]) -> type:
     """The subclass an object of this model is lent while a run goes on.
 
@@ -200,7 +202,7 @@ def _tracked(model: type[BaseModel]) -> type:
 
 def _setter(model: type[BaseModel]) -> Callable[[Any, str, Any], None]:
     """``__setattr__`` that notes the field first; plain fields past pydantic."""
-    native = model.__setattr__
+    native: Any = model.__setattr__
     config = model.model_config
     fields = frozenset(model.model_fields)
     simple = not config.get("validate_assignment") and not config.get("frozen")
@@ -236,7 +238,7 @@ def _is_atomic(annotation: Any) -> bool:
     return annotation is None
 
 
-@lru_cache(maxsize=None)
+@cache
 def reducers_of(model: type[BaseModel]) -> Mapping[str, Callable[..., Any]]:
     """The reducer of each field that declares one by ``Annotated``."""
     found = {}
@@ -248,7 +250,7 @@ def reducers_of(model: type[BaseModel]) -> Mapping[str, Callable[..., Any]]:
     return found
 
 
-@lru_cache(maxsize=None)
+@cache
 def native_types(model: type[BaseModel]) -> dict[str, type]:
     """Fields whose whole check is the type of their value."""
     decorators = model.__pydantic_decorators__
@@ -273,7 +275,7 @@ def invalid_fields(state: Any, changed: list[str]) -> list[tuple[str, Any, str]]
     Field by field and on a copy: the state itself is not touched. Validators of
     the field and of the model run, as for pydantic's ``validate_assignment``.
     """
-    kind = type(state)
+    kind: Any = type(state)
     model = kind.__base__ if _MARK in kind.__dict__ else kind
     native = native_types(model)
     found: list[tuple[str, Any, str]] = []

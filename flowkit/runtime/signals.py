@@ -72,7 +72,24 @@ event_accepted: Signal = _signal("event_accepted", "The bus took an event.")
 event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
-__all__ = [*sorted(_all), "tell"]
+__all__ = [
+    "event_accepted",
+    "event_rejected",
+    "handler_failed",
+    "log",
+    "routed",
+    "run_failed",
+    "run_finished",
+    "run_started",
+    "run_waiting",
+    "state_changed",
+    "step_cancelled",
+    "step_failed",
+    "step_finished",
+    "step_started",
+    "stuck",
+    "tell",
+]
 
 
 def tell(signal: Signal, sender: Any, **arguments: Any) -> None:
@@ -95,7 +112,7 @@ def _receivers(signal: Signal, sender: Any) -> Iterator[Any]:
 def _report(signal: Signal, receiver: Any, error: Exception) -> None:
     name = getattr(receiver, "__qualname__", repr(receiver))
     text = (
-        f"The observer {name} of signal {signal.name!r} raised "
+        f"The observer {name} of signal {getattr(signal, 'name', '')!r} raised "
         f"{type(error).__name__}: {error}. The run goes on without it."
     )
     log().error(text, exc_info=error)

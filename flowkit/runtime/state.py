@@ -226,8 +226,9 @@ class StateBox:
         self.live = live
         self._link, self._unlink = models.link, models.unlink
         self._validate = models.invalid_fields
-        self.reducers = models.reducers_of(type(live))
-        self.native = models.native_types(type(live))
+        model: Any = type(live)
+        self.reducers = models.reducers_of(model)
+        self.native = models.native_types(model)
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""

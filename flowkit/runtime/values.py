@@ -50,7 +50,7 @@ def _flat(values: Any) -> bool:
 
 
 def _model_copy(value: Any) -> Any:
-    kind = type(value)
+    kind: Any = type(value)
     new = kind.__new__(kind)
     fields = {key: snapshot(each) for key, each in value.__dict__.items()}
     object.__setattr__(new, "__dict__", fields)

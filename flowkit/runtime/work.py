@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -131,6 +132,5 @@ class Workshop:
                 if not self._open:
                     return
                 empty = anyio.Event()
-                soon = loop_caller()
-                self._waiters.append(lambda: soon(empty.set))
+                self._waiters.append(partial(loop_caller(), empty.set))
             await empty.wait()

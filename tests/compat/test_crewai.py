@@ -49,7 +49,7 @@ def test_unknown_name_is_an_attribute_error(path):
     """A name that flowkit does not have fails at import, not later."""
     module = importlib.import_module(path)
     with pytest.raises(AttributeError, match=f"'{path}' has no attribute 'Crew'"):
-        module.Crew
+        _ = module.Crew
     with pytest.raises(ImportError):
         exec(f"from {path} import Crew")
 

@@ -168,8 +168,9 @@ async def test_a_failing_branch_cancels_and_joins_its_siblings():
             ended.append("after")
 
     flow = Failing()
-    with pytest.raises(ValueError, match="^bad$") as caught:
+    with pytest.raises(ValueError) as caught:
         await flow.kickoff_async()
+    assert str(caught.value) == "bad"
     assert ended == ["good"]
     assert set(flow.state) == {"id"}
     assert flow.run.failures == [caught.value]
@@ -183,7 +184,7 @@ async def test_several_failures_come_out_as_the_first_with_the_others_noted():
     class Several(Flow):
         @start()
         async def one(self):
-            await checkpoint()
+            await self.begun.wait()
             raise ValueError("one")
 
         @start()
@@ -196,15 +197,18 @@ async def test_several_failures_come_out_as_the_first_with_the_others_noted():
         @start()
         async def three(self):
             try:
+                self.begun.set()
                 await anyio.sleep_forever()
             finally:
                 raise TypeError("three")
 
     flow = Several()
+    flow.begun = anyio.Event()
     with pytest.raises(ValueError) as caught:
         await flow.kickoff_async()
     assert {type(each) for each in flow.run.failures} == {ValueError, KeyError, TypeError}
     assert flow.run.failures[0] is caught.value
+    assert str(caught.value) == "one"
     notes = caught.value.__notes__
     assert notes[0] == f"flowkit: step Several.one, attempt 1, run {flow.run.id}"
     assert set(notes[1:]) == {
@@ -779,9 +783,9 @@ async def test_a_long_chain_that_never_suspends_does_not_starve_other_tasks():
             pass
 
         @router(or_(begin, "again"))
-        async def turn(self) -> Literal["again", "done"]:
+        async def turn(self):
             self.turns += 1
-            return "again" if self.turns < 5000 else "done"
+            return "again" if self.turns < 5000 else None
 
     ticks = 0
     over = False
@@ -851,7 +855,7 @@ def test_a_plain_function_that_returns_a_coroutine_is_awaited_inline():
             return fails() if self.state.get("fail") else two
 
     assert Hidden().kickoff() == 2
-    with pytest.raises(ValueError, match="^mine$"):
+    with pytest.raises(ValueError, match="^mine"):
         Hidden().kickoff({"fail": 1})
 
 
@@ -888,7 +892,7 @@ async def test_a_coroutine_of_a_plain_function_can_stop_and_fail():
         assert await kick(flow, "stop") == "stopped"
         assert flow.state["x"] == 1
         flow = Hidden()
-        with pytest.raises(ValueError, match="^no$"):
+        with pytest.raises(ValueError, match="^no"):
             await kick(flow, "fail")
         assert "x" not in flow.state
         flow = Hidden()
@@ -1031,7 +1035,7 @@ async def test_any_name_may_be_a_steps_name(name):
     assert repr(kind()) == "<Named: not started>"
 
 
-@pytest.mark.parametrize("name", [each for each in NAMES if each != "flow_id"])
+@pytest.mark.parametrize("name", NAMES)
 async def test_any_name_may_be_a_plain_attribute(name):
     """Set on the object after ``super().__init__()``, read in the steps."""
 
@@ -1045,8 +1049,6 @@ async def test_any_name_may_be_a_plain_attribute(name):
             getattr(self, name).append("too")
             return getattr(self, name)
 
-    if name in {"method_outputs", "run"}:
-        pytest.skip("a documented property of every flow")
     assert await Named().kickoff_async() == ["mine", "too"]
     assert Named().kickoff() == ["mine", "too"]
 

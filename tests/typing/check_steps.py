@@ -2,8 +2,19 @@
 
 from typing import Any, Literal, assert_type
 
-from flowkit import Flow, all_active, and_, any_of, event, listen, merge, or_
-from flowkit import router, start, times
+from flowkit import (
+    Flow,
+    all_active,
+    and_,
+    any_of,
+    event,
+    listen,
+    merge,
+    or_,
+    router,
+    start,
+    times,
+)
 from flowkit.define.conditions import Condition, EventSource, FailedSource
 
 
@@ -78,7 +89,7 @@ def taken_from_the_class(flow: Steps) -> None:
     assert_type(Steps.plain.failed, FailedSource)
     assert_type(Steps.plain(flow, 1), str)
     assert_type(Steps.plain.__name__, str)
-    Steps.begin.faild  # type: ignore[attr-defined]  # noqa: B018
+    Steps.begin.failing  # type: ignore[attr-defined]  # noqa: B018
 
 
 def conditions() -> None:

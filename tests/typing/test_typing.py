@@ -31,7 +31,8 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 def test_mypy_agrees():
     """Strictly; an ignore that is not needed is an error."""
     files = sorted(map(str, HERE.glob("check_*.py")))
-    done = _run(sys.executable, "-m", "mypy", "--strict", "--follow-imports=silent", *files)
+    options = ("--strict", "--follow-imports=silent")
+    done = _run(sys.executable, "-m", "mypy", *options, *files)
     assert (done.stdout + done.stderr).startswith("Success"), done.stdout + done.stderr
 
 
