@@ -235,6 +235,7 @@ class Node:
 
     Attributes:
         bit: its place in a bitset of steps.
+        events: the outside events it listens to.
         serial: listens to an outside event, and handles one at a time.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
@@ -246,6 +247,7 @@ class Node:
         "bit",
         "direct",
         "done",
+        "events",
         "failed",
         "index",
         "labels",
@@ -268,9 +270,10 @@ class Node:
         self.labels: frozenset[str] | None = (
             None if step.labels is None else frozenset(step.labels)
         )
-        self.serial: bool = not step.conditional and any(
-            leaf.kind == "event" for leaf in leaves(step.trigger)
+        self.events: frozenset[str] = frozenset(
+            leaf.name for leaf in leaves(step.trigger) if leaf.kind == "event"
         )
+        self.serial: bool = bool(self.events) and not step.conditional
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
         self.solo: Edge | None = None

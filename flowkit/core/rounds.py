@@ -67,8 +67,11 @@ def next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
         return
     live = sum(each.node is node for each in marking.live.values())
     if live == len(line):
+        firing = line.popleft()
+        if firing.name in node.events:
+            marking.fired = [0] * len(marking.fired)
         marking.fired[node.index] += 1
-        out.append(line.popleft())
+        out.append(firing)
 
 
 def arrive(

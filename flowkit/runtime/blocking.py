@@ -150,21 +150,24 @@ def in_thread(
     from flowkit.runtime.interrupts import interruptible  # only where a loop runs
 
     outcome: list[Any] = []
+    ended = threading.Event()
 
     def work() -> None:
         try:
             outcome.append((function(), None))
         except BaseException as error:  # noqa: BLE001 - raised again by the caller
             outcome.append((None, error))
+        finally:
+            ended.set()
 
     with interruptible():
-        thread = spawn(work)
         try:
-            thread.join()
+            spawn(work)
+            ended.wait()  # not join: interrupted once, a second join returns at once
         except BaseException:
             if give_up is not None:
                 give_up()
-                thread.join(SECONDS_TO_END)
+                ended.wait(SECONDS_TO_END)
             raise
     value, error = outcome[0]
     if error is not None:

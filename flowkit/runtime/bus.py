@@ -12,6 +12,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flowkit.core.records import EventReceived
 from flowkit.errors import FlowkitError, InputError
 from flowkit.journal.base import KeptEvent
 from flowkit.journal.memory import MemoryInbox
@@ -325,7 +326,9 @@ class EventBus:
             while True:
                 await drive(run)
                 with self._lock:
-                    if not run.pending or run.over:
+                    if run.over:
+                        self._hand_on(run)
+                    if not run.pending:
                         self._busy.discard(run)
                         return
         except FlowkitError as error:
@@ -333,6 +336,18 @@ class EventBus:
         finally:
             with self._lock:
                 self._busy.discard(run)
+
+    def _hand_on(self, run: Run) -> None:
+        """Events that reached a run when it had just ended go to the next one."""
+        self._open.drop(run)
+        left = [each for each in run.pending if isinstance(each, EventReceived)]
+        run.pending.clear()
+        for each in left:
+            receipt = Receipt(each.name, each.key, each.id)
+            self._to_flow(type(run.flow), receipt, each.payload)
+            for reason in receipt.refusals:
+                gone = Rejection(each.name, each.id, "invalid", reason)
+                self._report(gone, each.payload, each.key)
 
     def watch(self, run: Run) -> None:
         """A run waits or is over: what was kept for it is handed to it."""

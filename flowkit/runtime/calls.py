@@ -230,13 +230,12 @@ def validated(payload: Any, kind: Any, what: str) -> Any:
     """
     if kind is None or kind is Any:
         return payload
-    from pydantic import PydanticUserError, TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    from flowkit.runtime.models import faults_in
+    from flowkit.runtime.models import adapter_for, faults_in
 
-    try:
-        adapter = TypeAdapter(kind)
-    except PydanticUserError:
+    adapter = adapter_for(kind)
+    if adapter is None:
         return payload
     try:
         return adapter.validate_python(payload)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Leaf, leaves
@@ -16,15 +17,19 @@ __all__ = ["OpenRuns", "event_leaves", "key_in"]
 Place = tuple[type, str, str | None]
 
 
-def event_leaves(kind: Kind, *, begins: bool) -> list[Leaf]:
+def event_leaves(kind: Kind, *, begins: bool) -> tuple[Leaf, ...]:
     """Event leaves of a flow's starts, or of its listeners."""
-    return [
-        leaf
-        for step in kind.compiled.definition.steps
-        if step.begins_on_event is begins
-        for leaf in leaves(step.trigger)
-        if leaf.kind == "event"
-    ]
+    return _event_leaves(kind)[begins]
+
+
+@cache
+def _event_leaves(kind: Kind) -> tuple[tuple[Leaf, ...], tuple[Leaf, ...]]:
+    found: tuple[list[Leaf], list[Leaf]] = ([], [])
+    for step in kind.compiled.definition.steps:
+        for leaf in leaves(step.trigger):
+            if leaf.kind == "event":
+                found[step.begins_on_event].append(leaf)
+    return tuple(found[False]), tuple(found[True])
 
 
 def key_in(kind: Kind, leaf: Leaf, carrier: Any) -> str | None:
@@ -68,7 +73,7 @@ class OpenRuns:
         cls = type(run.flow)
         places = set()
         for leaf in event_leaves(kind, begins=False):
-            key = key_in(kind, leaf, run.box.live) or run.key
+            key = run.key or key_in(kind, leaf, run.box.live)
             places.add((cls, leaf.name, key))
         before = self._of.get(run, set())
         for place in before - places:

@@ -16,7 +16,13 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, Literal, Union, get_args, get_origin
 from uuid import UUID
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    Field,
+    PydanticUserError,
+    TypeAdapter,
+    ValidationError,
+)
 
 from flowkit.runtime.ids import random_id
 from flowkit.runtime.values import ATOMS, MISSING, same
@@ -30,6 +36,7 @@ ATOMS.update((date, datetime, time, timedelta, Decimal, UUID))
 
 __all__ = [
     "FlowState",
+    "adapter_for",
     "faults_in",
     "invalid_fields",
     "link",
@@ -305,6 +312,24 @@ def _checked(
         return field, value, "" if frozen else faults_in(error)
     checked = copy.__dict__[field]
     return field, value if same(value, checked) else checked, ""
+
+
+def adapter_for(kind: Any) -> TypeAdapter[Any] | None:
+    """What validates values of a type; None for a type pydantic does not know."""
+    try:
+        return _adapter(kind)
+    except TypeError:  # a type that can't be a dictionary's key
+        return _new_adapter(kind)
+
+
+def _new_adapter(kind: Any) -> TypeAdapter[Any] | None:
+    try:
+        return TypeAdapter(kind)
+    except PydanticUserError:
+        return None
+
+
+_adapter = cache(_new_adapter)
 
 
 def faults_in(error: ValidationError) -> str:

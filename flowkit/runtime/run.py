@@ -366,7 +366,7 @@ class Run:
 
     def take_pending(self) -> None:
         """Apply what came from outside while a step ran."""
-        while self.pending:
+        while self.pending and not self.over:
             each = self.pending.popleft()
             if callable(each):
                 each()

@@ -32,6 +32,7 @@ class Workshop:
         self._jobs: deque[Callable[[], Awaitable[None]]] = deque()
         self._changed = threading.Condition(threading.RLock())
         self._open = 0
+        self._called = False
         self._running = 0
         self._group: Any = None
         self._soon: Callable[[Callable[[], None]], None] | None = None
@@ -44,13 +45,15 @@ class Workshop:
         with self._changed:
             self._open += 1
             self._jobs.append(job)
-            soon = self._soon
-            if soon is None and self._thread is None:
+            soon = None if self._called else self._soon
+            if self._soon is None and self._thread is None:
                 self._start_thread()
+            self._called = self._called or soon is not None
         if soon is not None:
             soon(self._pump)
 
     def _pump(self) -> None:
+        self._called = False
         while self._jobs and self._running < self.limit and self._group is not None:
             self._running += 1
             self._group.start_soon(self._do, self._jobs.popleft())

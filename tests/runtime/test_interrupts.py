@@ -106,7 +106,17 @@ CASES = {
             pass
         flow = OnTrio(); report(flow, flow.kickoff)""",
     "asyncio.run": "flow = Sleeper(); report(flow, lambda: asyncio.run(flow.kickoff_async()))",
-    "asyncio.run of threads": "flow = Threads(); report(flow, lambda: asyncio.run(flow.kickoff_async()))",
+    "asyncio.run of threads": """
+        class Quiet(Threads):
+            @start()
+            def two(self):
+                while True:
+                    time.sleep(0.01)
+        flow = Quiet()
+        async def main():
+            asyncio.get_running_loop().call_later(0.1, ready)
+            await flow.kickoff_async()
+        report(flow, lambda: asyncio.run(main()))""",
     "anyio.run on trio": "flow = Mixed(); report(flow, lambda: anyio.run(flow.kickoff_async, backend='trio'))",
     "kickoff in a running loop": """
         flow = Sleeper()

@@ -28,7 +28,7 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not find_spec("mypy"), reason="mypy is not installed")
-def test_mypy_agrees():
+def test_mypy_agrees() -> None:
     """Strictly; an ignore that is not needed is an error."""
     files = sorted(map(str, HERE.glob("check_*.py")))
     options = ("--strict", "--follow-imports=silent")
@@ -38,7 +38,7 @@ def test_mypy_agrees():
 
 @pytest.mark.skipif(not find_spec("pyright"), reason="pyright is not installed")
 @pytest.mark.skipif(not shutil.which("node"), reason="pyright needs node")
-def test_pyright_agrees():
+def test_pyright_agrees() -> None:
     """The same files, read by the other checker."""
     done = _run(
         sys.executable, "-m", "pyright", "--pythonpath", sys.executable, str(HERE)
