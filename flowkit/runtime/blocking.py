@@ -32,13 +32,17 @@ def drive_blocking(run: Run, backend: str) -> None:
         return
     from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
-    run_async(drive, run, begun, backend=backend)
+    try:
+        run_async(drive, run, begun, backend=backend)
+    except KeyboardInterrupt as error:
+        run.note_interrupt(error)
+        raise
 
 
 _OVER: Any = object()
 
 
-def _inline(run: Run) -> Any:
+def _inline(run: Run) -> Any:  # noqa: C901 - the hot loop of blocking kickoffs
     """Run lone synchronous steps here.
 
     Gives ``_OVER``, or what a loop has to take over: a firing with the coroutine it

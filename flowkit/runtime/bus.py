@@ -19,7 +19,7 @@ from flowkit.journal.memory import MemoryInbox
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
-from flowkit.runtime.correlation import OpenRuns, event_leaves, key_in
+from flowkit.runtime.correlation import OpenRuns, carried_key, event_leaves
 from flowkit.runtime.handlers import Handler
 from flowkit.runtime.inbox import accepted, fitting, listeners
 from flowkit.runtime.launch import known, new_run, payload_for
@@ -29,6 +29,7 @@ from flowkit.runtime.work import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from typing import Self
 
     from flowkit.core.net import Node
     from flowkit.journal.base import Inbox
@@ -119,7 +120,7 @@ class EventBus:
         payload: Any = None,
         *,
         key: str | None = None,
-        id: str | None = None,  # noqa: A002 - the word of every event envelope
+        id: str | None = None,
     ) -> Receipt:
         """Hand in an event; returns once it is accepted, or refused with a reason.
 
@@ -149,7 +150,7 @@ class EventBus:
         payload: Any = None,
         *,
         key: str | None = None,
-        id: str | None = None,  # noqa: A002 - as for send
+        id: str | None = None,
     ) -> Receipt:
         """As :meth:`send`, and lets other tasks run before it returns."""
         from anyio.lowlevel import checkpoint
@@ -182,13 +183,13 @@ class EventBus:
             known[flow].buses.remove(self)
         self._flows.clear()
 
-    def __enter__(self) -> EventBus:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    async def __aenter__(self) -> EventBus:
+    async def __aenter__(self) -> Self:
         await self._shop.enter()
         return self
 
@@ -200,7 +201,7 @@ class EventBus:
         name: str,
         payload: Any,
         key: str | None,
-        id: str | None,  # noqa: A002 - as for send
+        id: str | None,
     ) -> Receipt:
         receipt = Receipt(name, key, id)
         if id is not None and not self._inbox.is_new(id):
@@ -241,12 +242,7 @@ class EventBus:
     def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
         kind = known[flow]
         name = receipt.name
-        key = receipt.key
-        if key is None:
-            for begins in (True, False):
-                for leaf in event_leaves(kind, begins=begins):
-                    if leaf.name == name and key is None:
-                        key = key_in(kind, leaf, payload)
+        key = receipt.key or carried_key(kind, name, payload)
         try:
             for run in self._open.find(flow, name, key):
                 if listeners(run, name) and not _lost(run, name):
@@ -397,7 +393,7 @@ class EventBus:
         name: str,
         payload: Any,
         key: str | None,
-        id: str | None,  # noqa: A002 - as for send
+        id: str | None,
         **more: Any,
     ) -> None:
         signals.tell(signal, self, name=name, payload=payload, key=key, id=id, **more)

@@ -129,9 +129,11 @@ def _counts(firing: Firing) -> bool:
 
 def _by_name(firing: Firing) -> dict[str, Any]:
     if firing.tokens is None:
-        return {firing.name.removesuffix(".failed"): firing.payload} if (
-            firing.name
-        ) else {}
+        return (
+            {firing.name.removesuffix(".failed"): firing.payload}
+            if (firing.name)
+            else {}
+        )
     several: dict[str, list[Any]] = {}
     for token in firing.tokens:
         several.setdefault(token.name.removesuffix(".failed"), []).append(token.payload)

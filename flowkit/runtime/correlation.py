@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.launch import Kind
     from flowkit.runtime.run import Run
 
-__all__ = ["OpenRuns", "event_leaves", "key_in"]
+__all__ = ["OpenRuns", "carried_key", "event_leaves", "key_in"]
 
 Place = tuple[type, str, str | None]
 
@@ -46,6 +46,17 @@ def key_in(kind: Kind, leaf: Leaf, carrier: Any) -> str | None:
         for part in leaf.key.split("."):
             found = _field(found, part)
     return None if found is None else str(found)
+
+
+def carried_key(kind: Kind, name: str, payload: Any) -> str | None:
+    """The key of an event that was sent without one, read from its payload."""
+    for begins in (True, False):
+        for leaf in event_leaves(kind, begins=begins):
+            if leaf.name == name:
+                key = key_in(kind, leaf, payload)
+                if key is not None:
+                    return key
+    return None
 
 
 def _field(carrier: Any, name: str) -> Any:

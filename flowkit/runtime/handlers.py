@@ -23,9 +23,11 @@ class Handler:
     def __init__(self, name: str, function: Callable[..., Any]) -> None:
         self.name: str = name
         self.function: Callable[..., Any] = function
-        self.title: Any | str = getattr(function, "__qualname__", repr(function))
+        self.title: str = getattr(function, "__qualname__", repr(function))
         self.bare: bool = not inspect.signature(function).parameters
-        self.type: Any | None = None if self.bare else payload_type(function, method=False)
+        self.type: Any | None = (
+            None if self.bare else payload_type(function, method=False)
+        )
 
     def __str__(self) -> str:
         return f"the handler {self.title} of {self.name!r}"

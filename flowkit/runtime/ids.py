@@ -15,9 +15,7 @@ def random_id() -> str:
     noise = os.urandom(16)
     text = noise.hex()
     variant = "89ab"[noise[8] & 3]
-    return (
-        f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
-    )
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 def run_id(at: float) -> str:

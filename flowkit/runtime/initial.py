@@ -24,8 +24,10 @@ def declared(value: Any, parameter: Any) -> Any:
 
 def is_model(kind: Any) -> bool:
     """Whether this is a pydantic model class, without importing pydantic."""
-    return isinstance(kind, type) and hasattr(kind, "__pydantic_validator__") and (
-        hasattr(kind, "model_fields")
+    return (
+        isinstance(kind, type)
+        and hasattr(kind, "__pydantic_validator__")
+        and (hasattr(kind, "model_fields"))
     )
 
 
@@ -93,9 +95,7 @@ def state_id(state: Any) -> str:
     return str(dict.get(raw_fields(state), "id", ""))
 
 
-def merge_inputs(
-    holder: StateBox, inputs: Any, name: str
-) -> dict[str, Any] | None:
+def merge_inputs(holder: StateBox, inputs: Any, name: str) -> dict[str, Any] | None:
     """Lay a kickoff's inputs over the state.
 
     Keys a model does not have are dropped.
@@ -188,7 +188,7 @@ def _validated(holder: StateBox, value: dict[str, Any], name: str) -> Any:
 
     from flowkit.runtime.models import faults_in, with_id
 
-    model = with_id(holder.kind)  
+    model = with_id(holder.kind)
     try:
         return model.model_validate({"id": state_id(holder.live), **value})
     except ValidationError as error:

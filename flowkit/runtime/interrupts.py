@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from types import FrameType
+    from typing import Self
 
 __all__ = ["Interrupts", "interruptible"]
 
@@ -55,7 +56,7 @@ class Interrupts:
         self.took = False
         self.wakes = -1
 
-    def __enter__(self) -> Interrupts:
+    def __enter__(self) -> Self:
         handler = signal.getsignal(signal.SIGINT) if _is_main_thread() else None
         if handler is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._come)
@@ -74,7 +75,9 @@ class Interrupts:
             signal.set_wakeup_fd(self.wakes)
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    async def run(self, function: Callable[..., Awaitable[Any]], *arguments: Any) -> Any:
+    async def run(
+        self, function: Callable[..., Awaitable[Any]], *arguments: Any
+    ) -> Any:
         """Call an async function as the task that Ctrl-C cancels."""
         import asyncio  # runs already
 

@@ -32,7 +32,15 @@ known: dict[type, Kind] = {}
 class Kind:
     """A flow class: its compiled graph, its calls, and the options it was given."""
 
-    __slots__ = ("backend", "buses", "calls", "compiled", "on_conflict", "state", "types")
+    __slots__ = (
+        "backend",
+        "buses",
+        "calls",
+        "compiled",
+        "on_conflict",
+        "state",
+        "types",
+    )
 
     def __init__(
         self, compiled: Compiled, on_conflict: str, backend: str, state: Any

@@ -173,7 +173,8 @@ class _Touch:
         return state.__pydantic_private__.changes.touch(self.name, value)
 
     def __set__(self, state: Any, value: Any) -> None:
-        type(state).__setattr__(state, self.name, value)
+        setattr_of: Any = type(state).__setattr__
+        setattr_of(state, self.name, value)
 
 
 _MARK = "__flowkit_tracked__"

@@ -45,7 +45,7 @@ class Receipt:
         "status",
     )
 
-    def __init__(self, name: str, key: str | None, id: str | None) -> None:  # noqa: A002
+    def __init__(self, name: str, key: str | None, id: str | None) -> None:
         self.name: str = name
         self.key: str | None = key
         self.id: str | None = id
@@ -68,9 +68,7 @@ class Receipt:
         return self
 
     def __bool__(self) -> bool:
-        return self.status == "duplicate" or (
-            self.status == "accepted" and self.taken
-        )
+        return self.status == "duplicate" or (self.status == "accepted" and self.taken)
 
     def __repr__(self) -> str:
         said = f": {self.reason}" if self.reason else ""

@@ -47,7 +47,7 @@ MOST_NESTED = 50
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
-class Stop(BaseException):  # noqa: N818 - control flow, not an error
+class Stop(BaseException):
     """Raised by ``self.stop()``: nothing after it runs. Never caught by accident."""
 
 
@@ -96,6 +96,7 @@ class Run:
         self.last: Any = None
         self.reason = ""
         self.interrupt: BaseException | None = None
+        self.cut: tuple[Firing, ...] = ()
         self.scopes: dict[int, Any] = {}
         self.hurry: Callable[[], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []
@@ -253,9 +254,7 @@ class Run:
     ) -> None:
         if changed and signals.state_changed.receivers:
             state = self.box.live
-            self._tell_step(
-                signals.state_changed, firing, changed=changed, state=state
-            )
+            self._tell_step(signals.state_changed, firing, changed=changed, state=state)
         if signals.step_finished.receivers:
             self._tell_step(signals.step_finished, firing, output=output)
         if labels and signals.routed.receivers:
@@ -363,6 +362,22 @@ class Run:
         self.interrupt = error
         self.reason = type(error).__name__
         self.apply(RunCancelled(now(), self.reason))
+        self.note_interrupt(error)
+
+    def note_interrupt(self, error: BaseException) -> None:
+        """Tell in the error itself which steps it ended."""
+        name = self.net.definition.name
+        steps = [
+            f"{name}.{firing.node.name} ({firing.node.step.place})"
+            for firing in self.cut
+        ]
+        what = type(error).__name__
+        at_work = " and ".join(steps) or "no step"
+        be = "were" if len(steps) > 1 else "was"
+        error.add_note(
+            f"flowkit: {what} while {at_work} {be} running; "
+            f"run {self.id} is {self.status}."
+        )
 
     def take_pending(self) -> None:
         """Apply what came from outside while a step ran."""
@@ -390,7 +405,7 @@ class Run:
             self.take_pending()
             self.settle_end()
 
-    def event(self, name: str, payload: Any, key: str | None, id: str | None) -> None:  # noqa: A002
+    def event(self, name: str, payload: Any, key: str | None, id: str | None) -> None:
         """Queue an outside event; whoever drives the run takes it in order."""
         self.pending.append(EventReceived(now(), name, payload, key, id))
 
@@ -461,6 +476,7 @@ class Run:
         return self.last if self.status == "completed" else None
 
     def _cancel(self, command: Cancel) -> None:
+        self.cut = tuple(each for each in command.firings if each.driver is not None)
         for firing in command.firings:
             scope = self.scopes.get(firing.id)
             if firing.driver is not None and scope is None:
@@ -509,5 +525,3 @@ def _too_deep(name: str) -> str:
         f"{name} was kicked off inside itself or other flows more than {MOST_NESTED} "
         f"levels deep. Give the recursion an end: a step that does not kick off again."
     )
-
-

@@ -66,9 +66,9 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.settle_end()
 
 
-def _interrupt_in(group: BaseExceptionGroup[Any]) -> BaseException | None:
+def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
     """A Ctrl-C that hit the engine between two steps, out of a task group."""
-    some = group.subgroup((KeyboardInterrupt, SystemExit))
+    some: Any = group.subgroup((KeyboardInterrupt, SystemExit))
     while isinstance(some, BaseExceptionGroup):
         some = some.exceptions[0]
     return some
@@ -279,9 +279,7 @@ class _Driver:
         run.take_pending()
         run.finish(firing, output)
 
-    def _raised(
-        self, firing: Firing, error: BaseException, scope: _Scope
-    ) -> None:
+    def _raised(self, firing: Firing, error: BaseException, scope: _Scope) -> None:
         run = self.run
         run.take_pending()
         if isinstance(error, Stop):

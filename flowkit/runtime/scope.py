@@ -86,9 +86,9 @@ class Scope:
 
     def let_back(self, thread: int | None) -> None:
         """That thread has ended."""
-        if thread is not None and _apart.pop(thread, None) is not None:
-            if all(each[0] is not self for each in list(_apart.values())):
-                self.__class__ = Scope
+        gone = thread is not None and _apart.pop(thread, None) is not None
+        if gone and all(each[0] is not self for each in list(_apart.values())):
+            self.__class__ = Scope
 
 
 _apart: dict[int, tuple[Scope, Any, Any, Any]] = {}
@@ -117,7 +117,7 @@ class _Shared(Scope):
 
     __slots__ = ()
 
-    changes = _for_each_thread("changes", 1)  # type: ignore[assignment]  # a slot
-    firing = _for_each_thread("firing", 2)  # type: ignore[assignment]  # a slot
-    run = _for_each_thread("run", 3)  # type: ignore[assignment]  # a slot
-    state = _for_each_thread("state", 1, "state")  # type: ignore[assignment]  # a slot
+    changes = _for_each_thread("changes", 1)
+    firing = _for_each_thread("firing", 2)
+    run = _for_each_thread("run", 3)
+    state = _for_each_thread("state", 1, "state")

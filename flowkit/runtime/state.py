@@ -26,8 +26,12 @@ from flowkit.runtime.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Self
 
 __all__ = ["Changes", "StateBox", "StateDict"]
+
+
+LONGEST = 60  # of a value shown in a message
 
 
 class Changes:
@@ -96,7 +100,7 @@ class StateDict(dict[str, Any]):
 
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key, or ``default``."""
-        return self[key] if key in self else default
+        return self[key] if key in self else default  # noqa: SIM401 - this is get
 
     def _touch_all(self) -> None:
         if self.changes is not None:
@@ -147,7 +151,7 @@ class StateDict(dict[str, Any]):
         for key, value in dict(*args, **kwargs).items():
             self[key] = value
 
-    def __ior__(self, other: Any) -> StateDict:  # type: ignore[override,misc]  # as dict
+    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # as dict
         self.update(other)
         return self
 
@@ -187,9 +191,9 @@ class StateBox:
         "incomplete",
         "kind",
         "last",
-        "native",
         "live",
         "name",
+        "native",
         "reducers",
         "solo",
         "versions",
@@ -483,10 +487,9 @@ def _restore(raw: dict[str, Any], field: str, value: Any) -> None:
     now = dict.get(raw, field, MISSING)
     if type(now) is list and type(value) is list:
         now[:] = value
-    elif type(now) is dict and type(value) is dict:
-        now.clear()
-        now.update(value)
-    elif type(now) is set and type(value) is set:
+    elif (type(now) is dict and type(value) is dict) or (
+        type(now) is set and type(value) is set
+    ):
         now.clear()
         now.update(value)
     else:
@@ -495,7 +498,7 @@ def _restore(raw: dict[str, Any], field: str, value: Any) -> None:
 
 def _brief(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
 
 
 def _link_dict(state: Any, changes: Changes) -> None:
@@ -504,4 +507,3 @@ def _link_dict(state: Any, changes: Changes) -> None:
 
 def _unlink_dict(state: Any) -> None:
     state.changes = None
-

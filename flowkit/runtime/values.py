@@ -30,19 +30,34 @@ def snapshot(value: Any) -> Any:
     kind = type(value)
     if kind in ATOMS:
         return value
-    if kind is list:
-        return value[:] if _flat(value) else [snapshot(each) for each in value]
-    if kind is dict:
-        return {key: snapshot(each) for key, each in value.items()}
-    if kind is set:
-        return set(value)
-    if kind is tuple:
-        return value if _flat(value) else tuple(snapshot(each) for each in value)
+    copy = _COPIES.get(kind)
+    if copy is not None:
+        return copy(value)
     if hasattr(kind, "__pydantic_validator__") and hasattr(kind, "model_fields"):
         return _model_copy(value)
     if hasattr(kind, "__dataclass_fields__") and hasattr(value, "__dict__"):
         return _object_copy(value)
     return value
+
+
+def _list_copy(value: list[Any]) -> list[Any]:
+    return value[:] if _flat(value) else [snapshot(each) for each in value]
+
+
+def _dict_copy(value: dict[Any, Any]) -> dict[Any, Any]:
+    return {key: snapshot(each) for key, each in value.items()}
+
+
+def _tuple_copy(value: tuple[Any, ...]) -> tuple[Any, ...]:
+    return value if _flat(value) else tuple(snapshot(each) for each in value)
+
+
+_COPIES: dict[type, Callable[[Any], Any]] = {
+    list: _list_copy,
+    dict: _dict_copy,
+    set: set,
+    tuple: _tuple_copy,
+}
 
 
 def _flat(values: Any) -> bool:
