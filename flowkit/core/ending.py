@@ -139,7 +139,7 @@ def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
     if leaf.kind == "failed":
         return f"{node.name} did not fail"
     if not times:
-        return f"{node.name} never ended"
+        return f"{node.name} never ran"
     if node.router and leaf.name != node.name:
         chose = marking.routes.get(node.index, ())
         if not chose:

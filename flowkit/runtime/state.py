@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "StateBox", "StateDict"]
 
 
-LONGEST = 60  # of a value shown in a message
+LONGEST = 60  # characters of a value shown in a message
 
 
 class Changes:
@@ -39,10 +39,21 @@ class Changes:
 
     Attributes:
         before: each touched field as last committed.
+        own: each touched value as the step holds it, to tell growth from a new value.
         base: fields that somebody else committed meanwhile, as this step saw them.
     """
 
-    __slots__ = ("base", "before", "box", "original", "raw", "since", "state", "view")
+    __slots__ = (
+        "base",
+        "before",
+        "box",
+        "original",
+        "own",
+        "raw",
+        "since",
+        "state",
+        "view",
+    )
 
     def __init__(self, box: StateBox, state: Any, *, view: bool) -> None:
         self.box: StateBox = box
@@ -51,6 +62,7 @@ class Changes:
         self.view: bool = view
         self.before: dict[str, Any] = {}
         self.base: dict[str, Any] | None = None
+        self.own: dict[str, Any] = {}
         self.since: int = box.commits
         self.original: Any = None
 
@@ -62,7 +74,9 @@ class Changes:
             self.before[field] = value
             own = snapshot(value)
             dict.__setitem__(self.raw, field, own)
+            self.own[field] = own
             return own
+        self.own[field] = value
         old = self.before[field] = snapshot(value)
         for other in self.box.views:
             if field not in other.before and other.raw.get(field) is value:
@@ -101,6 +115,10 @@ class StateDict(dict[str, Any]):
     def get(self, key: str, default: Any = None) -> Any:
         """The value of a key, or ``default``."""
         return self[key] if key in self else default  # noqa: SIM401 - this is get
+
+    def __getattr__(self, name: str) -> Any:
+        msg = f"Free-form state has no attribute {name!r}. Write state[{name!r}]."
+        raise AttributeError(msg)
 
     def _touch_all(self) -> None:
         if self.changes is not None:
@@ -338,7 +356,9 @@ class StateBox:
             return mine
         current = self._committed(field)
         try:
-            return join_values(base, current, mine, self.reducers.get(field))
+            reducer = self.reducers.get(field)
+            grown = changes.own.get(field) is mine
+            return join_values(base, current, mine, reducer, grown=grown)
         except NotJoined:
             if self.last:
                 return mine

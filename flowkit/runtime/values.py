@@ -102,13 +102,22 @@ class NotJoined(Exception):  # noqa: N818 - tells the caller, never leaves the p
 
 
 def join_values(
-    base: Any, current: Any, mine: Any, reducer: Callable[..., Any] | None
+    base: Any,
+    current: Any,
+    mine: Any,
+    reducer: Callable[..., Any] | None,
+    *,
+    grown: bool = False,
 ) -> Any:
     """One value from two changes of ``base``, the committed one first.
 
     A reducer is asked with the committed value and the step's; for ``operator.add``
     the step's is what it added. Without one, additions to a list or set and
     changes at distinct keys of a dictionary are joined.
+
+    Args:
+        grown: ``mine`` was changed in place, so what it gained is an addition even
+            if the other step added the same.
 
     Raises:
         NotJoined: nothing says how.
@@ -117,9 +126,11 @@ def join_values(
         return operator.add(current, _added(base, mine))
     if reducer is not None:
         return reducer(current, mine)
-    if same(current, mine):
-        return current
     kind = type(mine)
+    if base is MISSING and kind in {list, set, dict}:
+        base = kind()
+    if same(current, mine) and not (grown and kind is list):
+        return current
     if type(current) is kind and type(base) is kind:
         if kind is list and mine[: len(base)] == base == current[: len(base)]:
             return current + mine[len(base) :]
