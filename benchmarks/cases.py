@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+from collections.abc import Callable
 from operator import add
 from types import new_class
 from typing import Annotated, Any
@@ -153,7 +154,20 @@ def blocking() -> None:
         Plain().kickoff()
 
 
+def compiled(steps: int) -> Callable[[], object]:
+    """A class of that many steps and joins, compiled anew at each call."""
+    return functools.partial(chain, steps)
+
+
+def drawn() -> object:
+    """A picture of 200 steps as SVG."""
+    from flowkit.plot import to_svg
+
+    return to_svg(Chain200.definition())
+
+
 part = functools.partial
+Chain200 = chain(200)
 CASES = [
     Case(
         "chain of 100 async steps, per step",
@@ -210,5 +224,21 @@ CASES = [
         RUNS,
         None,
         "50 us (20,000 runs/s)",
+    ),
+    Case(
+        "compile 2,000 steps, against 200, per step",
+        compiled(2_000),
+        lambda: [chain(200) for _ in range(10)],
+        2_000,
+        1.5,
+        "0.5 s for all",
+    ),
+    Case(
+        "draw 200 steps, against compiling them",
+        drawn,
+        compiled(200),
+        1,
+        None,
+        "200 ms",
     ),
 ]

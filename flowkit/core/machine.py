@@ -29,7 +29,7 @@ from flowkit.core.records import (
     StepFailed,
     StepFinished,
 )
-from flowkit.core.rounds import arrive, fire, next_in_line, settle
+from flowkit.core.rounds import arrive, fire, next_in_line, same_turn, settle
 from flowkit.errors import RouteError, RunawayError
 
 if TYPE_CHECKING:
@@ -121,6 +121,7 @@ def _deliver(
 ) -> Sequence[Command]:
     out: list[Command] = []
     node = firing.node
+    first = marking.next_token, marking.next_firing
     if node.serial:
         next_in_line(marking, node, out)
     if node.done:
@@ -137,6 +138,8 @@ def _deliver(
             error = RouteError(f"{text}. ({node.step.place})")
             return _fault(net, marking, error)
         out.append(Report("unheard", node.name, text))
+    if marking.watched:
+        same_turn(marking, *first)
     return _checked(net, marking, out)
 
 
@@ -215,8 +218,11 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     out: list[Command] = []
     if node.serial:
         next_in_line(marking, node, out)
+    first = marking.next_token, marking.next_firing
     token = _token(marking, f"{node.name}.failed", record.error, firing, -1)
     _spread(net, marking, node.failed, token, out)
+    if marking.watched:
+        same_turn(marking, *first)
     return _checked(net, marking, out)
 
 
@@ -226,6 +232,7 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     marking.status = "running"
     marking.fired = [0] * len(marking.fired)
     out: list[Command] = []
+    first = marking.next_token, marking.next_firing
     token = _token(marking, record.name, record.payload, None, -1)
     edges = [
         edge
@@ -236,6 +243,8 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     if record.name not in net.definition.names:
         plain = tuple(edge for edge in net.by_name.get(record.name, ()))
         _spread(net, marking, plain, token, out)
+    if marking.watched:
+        same_turn(marking, *first)
     return _checked(net, marking, out)
 
 

@@ -125,6 +125,7 @@ class Trigger:
     __slots__ = (
         "_exclusive",
         "_reach",
+        "_turns",
         "blocks",
         "external",
         "flat",
@@ -168,6 +169,7 @@ class Trigger:
             if any(leaf.kind == "event" and not leaf.optional for leaf in slot.leaves)
         )
         self._reach: tuple[int, ...] | None = None
+        self._turns: int | None = None
         self._exclusive: dict[int, int] = {}
 
     @property
@@ -178,6 +180,18 @@ class Trigger:
                 self.net.upstream(slot.leaves, self.node) for slot in self.slots
             )
         return self._reach
+
+    @property
+    def turns(self) -> int:
+        """Slots that the step itself can lead to: a loop comes round there."""
+        if self._turns is None:
+            behind = self.net.downstream(self.node)
+            self._turns = sum(
+                1 << slot.index
+                for slot in self.slots
+                if any(self.net.sources(leaf) & behind for leaf in slot.leaves)
+            )
+        return self._turns
 
     def exclusive(self, tree: Tree) -> int:
         """Steps that feed this condition and nothing else (R8), as a bitset.
@@ -399,6 +413,17 @@ class Net:
         for leaf in leaves(node.step.trigger):
             if failed or leaf.kind != "failed":
                 found |= self.sources(leaf)
+        return found
+
+    def downstream(self, node: Node) -> int:
+        """Steps that a step can lead to, itself only by a loop."""
+        found, fresh = 0, self.followers(node)
+        while fresh:
+            found |= fresh
+            wider = 0
+            for index in bits(fresh):
+                wider |= self.followers(self.nodes[index])
+            fresh = wider & ~found
         return found
 
     def upstream(self, inputs: Iterable[Leaf], without: Node) -> int:

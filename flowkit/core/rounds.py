@@ -25,7 +25,15 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node
 
-__all__ = ["arrive", "dead_inputs", "fire", "forget", "next_in_line", "settle"]
+__all__ = [
+    "arrive",
+    "dead_inputs",
+    "fire",
+    "forget",
+    "next_in_line",
+    "same_turn",
+    "settle",
+]
 
 
 def fire(
@@ -110,7 +118,10 @@ def _lane(token: Token) -> Lane:
 
 
 def _takes(each: Round, trigger: Trigger, slot: int, token: Token) -> bool:
-    if each.arrived >> slot & 1 or each.id in token.past:
+    past = token.past
+    if each.arrived >> slot & 1 or each.id in past:
+        return False
+    if -each.id in past and trigger.turns >> slot & 1:
         return False
     for merge, others in trigger.slots[slot].merges:
         if merge.status(each.arrived, 0) == MET or any(
@@ -140,7 +151,7 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
         past = frozenset(
             number
             for number in past
-            if number in marking.watched and marking.watched[number].fired
+            if (known := marking.watched.get(abs(number))) and known.fired
         )
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
 
@@ -165,6 +176,37 @@ def _consumed(each: Round) -> tuple[Token, ...]:
         if not lacks[slot]:
             arrived |= 1 << slot
     return tuple(taken)
+
+
+def same_turn(marking: Marking, token: int, firing: int) -> None:
+    """Note on what a commit made which rounds it opened at the entry of a loop (R5).
+
+    What comes round the loop from there, by whichever branch, is the next turn, and
+    not for these rounds.
+
+    Args:
+        token: number of the first token of the commit.
+        firing: number of the first firing it made.
+    """
+    opened = [each for each in marking.watched.values() if _is_entry(each, token)]
+    for each in opened:
+        mark = frozenset((-each.id,))
+        for made in marking.live.values():
+            if made.id >= firing and each.id not in made.past:
+                made.past |= mark
+        for parked in marking.parked():
+            for tokens in parked.held.values():
+                for held in tokens:
+                    if held.seq >= token:
+                        held.past |= mark
+
+
+def _is_entry(each: Round, token: int) -> bool:
+    turns = each.trigger.turns if each.fired else 0
+    return bool(turns & ~each.arrived) and any(
+        not turns >> slot & 1 and tokens[-1].seq >= token
+        for slot, tokens in each.held.items()
+    )
 
 
 def _close(marking: Marking, each: Round) -> None:
@@ -274,15 +316,29 @@ def dead_inputs(marking: Marking, each: Round, aside: Sequence[Round] = ()) -> i
     dead = _unreached(each, moving)
     if dead and len(marking.rounds) > 1:
         dead = _unreached(each, _with_parked(marking, each, aside, moving))
+    if dead and each.fired:
+        dead &= ~_turned(marking, each, dead)
     return dead
 
 
+def _turned(marking: Marking, each: Round, dead: int) -> int:
+    """The inputs that work of this round's own turn leads to, but for loops (R5)."""
+    moving = 0
+    for firing in marking.live.values():
+        if -each.id in firing.past and each.id not in firing.past:
+            moving |= firing.node.bit
+    if not moving:
+        return 0
+    return dead & ~each.trigger.turns & ~_unreached(each, moving)
+
+
 def _moving(marking: Marking, each: Round) -> int:
-    """Steps with firings that this round did not cause."""
+    """Steps with firings that this round, or its turn of a loop, did not cause."""
     number = each.id
     moving = 0
     for firing in marking.live.values():
-        if number not in firing.past:
+        past = firing.past
+        if not past or (number not in past and -number not in past):
             moving |= firing.node.bit
     return moving
 

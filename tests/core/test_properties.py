@@ -43,6 +43,8 @@ def fires_once_a_turn(case: Case) -> None:
     played = play(case.definition, **case.script)
     assert len(played.at("join")) == case.expected
     assert len(played.at("last")) == 1
+    heads = [name for name in set(played.order) if name.endswith("0") and name[0] == "b"]
+    assert {len(played.at(name)) for name in heads} == {case.expected}
     assert played.stuck == []
     assert played.status == "completed"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from typing import Any
@@ -198,17 +197,6 @@ def test_long_names_are_cut_and_kept_in_the_tip() -> None:
     assert f"<title>{name} (start)" in drawn
     assert fit("short", 13, 100) == "short"
     assert text_width(fit(name, 13, 100), 13) <= 100
-
-
-def test_two_hundred_steps_are_drawn_quickly() -> None:
-    """Far below a quarter of a second, the best of three tries."""
-    definition = chain(200)
-    took = []
-    for _ in range(3):
-        before = time.perf_counter()
-        to_svg(definition)
-        took.append(time.perf_counter() - before)
-    assert min(took) < 0.2
 
 
 def test_a_merged_line_names_all_its_labels() -> None:

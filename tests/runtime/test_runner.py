@@ -258,7 +258,7 @@ async def test_keyboard_interrupt_of_a_sync_step_ends_the_run(blocking, kind):
             seen.append("after")
 
     flow = Interrupted()
-    with pytest.raises(kind, match="^now$"):
+    with pytest.raises(kind, match="^now"):
         if blocking:
             flow.kickoff()
         else:
@@ -291,7 +291,7 @@ async def test_keyboard_interrupt_of_an_async_step_ends_the_run(suspends):
             seen.append("after")
 
     flow = Interrupted()
-    with pytest.raises(KeyboardInterrupt, match="^now$"):
+    with pytest.raises(KeyboardInterrupt, match="^now"):
         await flow.kickoff_async()
     assert flow.run.status == "cancelled"
     assert seen == ["beside"]
