@@ -6,10 +6,11 @@ error in a strict flow; a *hint* is shown by checks and pictures only.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowkit.core.definition import Join, Leaf, leaves
-from flowkit.core.net import bits, net_of
+from flowkit.core.net import Net, bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     _Read = Callable[[str], tuple[tuple[str, ...], bool]]
 
-__all__ = ["RESERVED", "Fault", "closest", "is_typo", "validate"]
+__all__ = ["RESERVED", "Fault", "closest", "hints", "is_typo", "validate"]
 
 RESERVED = frozenset({"kickoff", "kickoff_async", "akickoff", "state"})
 
@@ -32,15 +33,27 @@ class Fault(NamedTuple):
 
 
 def validate(definition: Definition, read: _Read) -> list[Fault]:
-    """All faults of a definition, in the order of its steps.
+    """All errors and warnings of a definition, in the order of its steps.
 
     Args:
+        definition: the graph.
         read: labels that the source of a router shows, and whether it may return
             others; asked only when it matters.
     """
     faults: list[Fault] = []
-    for check in (_reserved, _itself, _joins, _names, _labels_unheard, _hints):
+    for check in (_reserved, _itself, _joins, _begins, _names, _labels_unheard):
         faults += check(definition, read)
+    return _ordered(definition, faults)
+
+
+def hints(definition: Definition) -> list[Fault]:
+    """What may be meant but looks odd, in the order of the steps."""
+    net = Net(definition)
+    faults = [*_one_label_joins(definition), *_unreachable(net), *_endless(net)]
+    return _ordered(definition, faults)
+
+
+def _ordered(definition: Definition, faults: list[Fault]) -> list[Fault]:
     order = {step.name: index for index, step in enumerate(definition.steps)}
     return sorted(faults, key=lambda fault: order.get(fault.step, 0))
 
@@ -90,6 +103,23 @@ def _joins(definition: Definition, _: _Read) -> Iterator[Fault]:
                     f"({step.place})"
                 )
                 yield Fault("error", step.name, text)
+
+
+def _begins(definition: Definition, _: _Read) -> Iterator[Fault]:
+    for step in definition.steps:
+        if not step.begins_on_event:
+            continue
+        for join in _inner_joins(step.trigger):
+            alone = join.kind in {"or", "merge"} or len(join.inputs) == 1
+            if alone and join.kind != "times":
+                continue
+            text = (
+                f"{_at(definition, step)} begins a run on {join}, but a run begins "
+                f"with one event. Begin it with the first and listen to the others, "
+                f"or write or_(..). ({step.place})"
+            )
+            yield Fault("error", step.name, text)
+            break
 
 
 def _inner_joins(condition: Condition | None) -> Iterator[Join]:
@@ -187,31 +217,31 @@ def _labels_unheard(definition: Definition, _: _Read) -> Iterator[Fault]:
             yield Fault("warning", step.name, text)
 
 
-def _hints(definition: Definition, _: _Read) -> Iterator[Fault]:
-    yield from _one_label_joins(definition)
-    yield from _unreachable(definition)
-
-
 def _one_label_joins(definition: Definition) -> Iterator[Fault]:
+    singles: dict[str, list[str]] = {}
+    for step in definition.steps:
+        if step.router and step.single:
+            for label in step.labels or ():
+                singles.setdefault(label, []).append(step.name)
     for step in definition.steps:
         for join in _inner_joins(step.trigger):
+            if join.kind != "and":
+                continue
             names = {leaf.name for leaf in join.inputs if isinstance(leaf, Leaf)}
-            for router in definition.steps:
-                both = names & set(router.labels or ())
-                if join.kind == "and" and router.single and len(both) > 1:
-                    text = (
-                        f"{_at(definition, step)} waits for several labels of "
-                        f"{router.name}, which chooses one at a time: it fires only "
-                        f"after as many turns. ({step.place})"
-                    )
-                    yield Fault("hint", step.name, text)
+            found = Counter(each for name in names for each in singles.get(name, ()))
+            for router in sorted(each for each, count in found.items() if count > 1):
+                text = (
+                    f"{_at(definition, step)} waits for several labels of {router}, "
+                    f"which chooses one at a time: it fires only after as many turns. "
+                    f"({step.place})"
+                )
+                yield Fault("hint", step.name, text)
 
 
-def _unreachable(definition: Definition) -> Iterator[Fault]:
-    net = net_of(definition)
-    reached = sum(1 << node.index for node in net.nodes if node.step.start)
+def _unreachable(net: Net) -> Iterator[Fault]:
+    reached = sum(node.bit for node in net.nodes if node.step.start)
     for node, _ in net.events:
-        reached |= 1 << node.index
+        reached |= node.bit
     fresh = reached
     while fresh:
         wider = 0
@@ -220,9 +250,80 @@ def _unreachable(definition: Definition) -> Iterator[Fault]:
         fresh = wider & ~reached
         reached |= fresh
     for node in net.nodes:
-        if not reached >> node.index & 1:
+        if not reached & node.bit:
             text = (
-                f"{_at(definition, node.step)} can never run: nothing that starts "
+                f"{_at(net.definition, node.step)} can never run: nothing that starts "
                 f"leads to it. ({node.step.place})"
             )
             yield Fault("hint", node.name, text)
+
+
+def _endless(net: Net) -> Iterator[Fault]:
+    """Circles that each turn enters again: no router, no event, no join to stop it."""
+    going = _peeled(
+        {node.index: net.listeners(node) for node in net.nodes if _goes_on(node.step)}
+    )
+    seen = 0
+    for index in going:
+        if seen >> index & 1:
+            continue
+        circle = _circle_of(going, index)
+        seen |= 1 << index
+        for inside in bits(circle):
+            seen |= 1 << inside
+        if circle:
+            step = net.nodes[index].step
+            names = ", ".join(net.nodes[inside].name for inside in bits(circle))
+            text = (
+                f"{_at(net.definition, step)} is in a circle without an exit ({names}): "
+                f"nothing in it chooses to leave. Put a router into it. ({step.place})"
+            )
+            yield Fault("hint", step.name, text)
+
+
+def _goes_on(step: Step) -> bool:
+    """Whether each arrival fires the step, and each firing goes on."""
+    joins = _inner_joins(step.trigger)
+    return not step.router and all(each.kind in {"or", "merge"} for each in joins)
+
+
+def _peeled(going: dict[int, int]) -> dict[int, int]:
+    """The steps that lead to a circle or are in one."""
+    inside = sum(1 << index for index in going)
+    left = {index: (ahead & inside).bit_count() for index, ahead in going.items()}
+    before: dict[int, list[int]] = {}
+    for index, ahead in going.items():
+        for target in bits(ahead & inside):
+            before.setdefault(target, []).append(index)
+    ends = [index for index, count in left.items() if not count]
+    while ends:
+        index = ends.pop()
+        del left[index]
+        for source in before.get(index, ()):
+            left[source] -= 1
+            if not left[source]:
+                ends.append(source)
+    return {index: going[index] for index in left}
+
+
+def _circle_of(going: dict[int, int], start: int) -> int:
+    """The steps that a step leads to and that lead back to it, as a bitset."""
+    ahead = _closure(going, going[start])
+    if not ahead >> start & 1:
+        return 0
+    return sum(
+        1 << index
+        for index in bits(ahead)
+        if index in going and _closure(going, going[index]) >> start & 1
+    )
+
+
+def _closure(going: dict[int, int], found: int) -> int:
+    fresh = found
+    while fresh:
+        wider = 0
+        for index in bits(fresh):
+            wider |= going.get(index, 0)
+        fresh = wider & ~found
+        found |= fresh
+    return found

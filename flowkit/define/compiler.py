@@ -33,10 +33,10 @@ class Compiled:
         net: its transition tables.
         functions: the plain function of each step.
         keys: callables that read an event's correlation key, by event name.
-        faults: warnings and hints that were found.
+        warnings: what was warned of.
     """
 
-    __slots__ = ("_read", "definition", "faults", "functions", "keys", "net")
+    __slots__ = ("_read", "definition", "functions", "keys", "net", "warnings")
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class Compiled:
         self.definition: Definition = definition
         self.functions: dict[str, Callable[..., Any]] = functions
         self.keys: dict[str, Callable[[Any], Any]] = keys
-        self.faults: list[Fault] = []
+        self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
 
@@ -77,7 +77,9 @@ def compile_class(
     )
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
-    faults = [*builder.faults, *validate(definition, compiled.read)]
+    found = [*builder.faults, *validate(definition, compiled.read)]
+    order = {step.name: index for index, step in enumerate(steps)}
+    faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
     errors = [
         fault.text
         for fault in faults
@@ -85,16 +87,17 @@ def compile_class(
     ]
     if errors:
         raise DefinitionError(cls.__name__, errors)
-    compiled.faults = faults
+    compiled.warnings = faults
     for fault in faults:
-        if fault.level == "warning":
-            warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
+        warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
 
 
 def faults_of(compiled: Compiled) -> list[Fault]:
     """Warnings and hints of a class that compiled."""
-    return list(compiled.faults)
+    from flowkit.core.validate import hints  # for checks and pictures only
+
+    return [*compiled.warnings, *hints(compiled.definition)]
 
 
 def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
@@ -220,7 +223,10 @@ class _Builder:
             return str(name)
         owner = getattr(function, "__qualname__", name).replace("<locals>.", "")
         owner = ".".join(owner.split(".")[-2:])
-        if mark_of(function) is None:
+        if getattr(self.cls, name, self) is None:
+            cause = f"which {self.cls.__name__} takes away with {name} = None"
+            cure = "Take this one away too, or listen to something else"
+        elif mark_of(function) is None:
             cause = "which is no step: it has no @start, @listen or @router"
             cure = "Decorate it, or listen to a step"
         else:

@@ -74,7 +74,8 @@ class Condition:
         self, kind: JoinKind, inputs: tuple[Any, ...], need: int, rest: Rest = "ignore"
     ) -> None:
         if not inputs:
-            msg = f"Invalid condition: {kind} needs at least one input: {_FORMS}."
+            name = kind + "_" if kind in {"and", "or"} else kind
+            msg = f"Invalid condition: {name}() needs at least one input: {_FORMS}."
             raise ValueError(msg)
         self.kind: JoinKind = kind
         self.inputs: tuple[Any, ...] = tuple(checked(each) for each in inputs)
@@ -163,7 +164,8 @@ def any_of(n: int, *conditions: AnyCondition, rest: Rest = "ignore") -> Conditio
         msg = f"Invalid condition: any_of takes a count first, not {n!r}."
         raise ValueError(msg)
     if not 1 <= n <= len(conditions):
-        msg = f"Invalid condition: any_of({n}, ..) has {len(conditions)} inputs."
+        count = f"any_of counts from 1 to its number of inputs, {len(conditions)}"
+        msg = f"Invalid condition: {count}, not {n}."
         raise ValueError(msg)
     if rest not in ("ignore", "block", "cancel"):
         msg = f"Invalid condition: rest={rest!r}. Use 'ignore', 'block' or 'cancel'."

@@ -276,4 +276,13 @@ def _labels(emit: Sequence[object] | None) -> tuple[str, ...]:
     if isinstance(emit, str):
         msg = f"emit takes a list of labels, not the text {emit!r}. Write [{emit!r}]."
         raise ValueError(msg)
-    return tuple(str(getattr(label, "value", label)) for label in emit)
+    try:
+        labels = [getattr(label, "value", label) for label in emit]
+    except TypeError:
+        msg = f"emit takes a list of labels, not {emit!r}."
+        raise ValueError(msg) from None
+    for label in labels:
+        if label is None or label == "":
+            msg = f"emit takes labels, and {label!r} is none: it chooses nothing."
+            raise ValueError(msg)
+    return tuple(dict.fromkeys(map(str, labels)))

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flowkit.journal.base import KeptEvent
 
 __all__ = ["MemoryInbox"]
+
+Place = tuple[str, str, str | None]
 
 
 class MemoryInbox:
@@ -22,11 +25,11 @@ class MemoryInbox:
     def __init__(self, most: int = 10_000, ids: int = 1_000_000) -> None:
         self.most = most
         self.ids = ids
-        self._seen: dict[str, None] = {}
-        self._places: OrderedDict[
-            tuple[str, str, str | None], deque[KeptEvent]
-        ] = OrderedDict()
-        self._count = 0
+        self._seen: OrderedDict[str, None] = OrderedDict()
+        self._places: dict[Place, deque[int]] = {}
+        # In the order kept: the times of two events may be equal.
+        self._events: OrderedDict[int, tuple[Place, KeptEvent]] = OrderedDict()
+        self._numbers = count()
 
     def is_new(self, event_id: str) -> bool:
         """Whether this id was not remembered yet."""
@@ -36,16 +39,17 @@ class MemoryInbox:
         """From now on the id is not new."""
         self._seen[event_id] = None
         if len(self._seen) > self.ids:
-            del self._seen[next(iter(self._seen))]
+            self._seen.popitem(last=False)
 
     def keep(self, subscriber: str, event: KeptEvent) -> KeptEvent | None:
         """Keep an event; gives the oldest one if it had to make room."""
         place = (subscriber, event.name, event.key)
-        self._places.setdefault(place, deque()).append(event)
-        self._count += 1
-        if self._count <= self.most:
+        number = next(self._numbers)
+        self._places.setdefault(place, deque()).append(number)
+        self._events[number] = place, event
+        if len(self._events) <= self.most:
             return None
-        oldest = min(self._places, key=lambda place: self._places[place][0].at)
+        oldest, _ = next(iter(self._events.values()))
         return self._pop(oldest)
 
     def take(
@@ -59,14 +63,13 @@ class MemoryInbox:
                 return found
         return None
 
-    def _pop(self, place: tuple[str, str, str | None]) -> KeptEvent:
+    def _pop(self, place: Place) -> KeptEvent:
         line = self._places[place]
-        found = line.popleft()
-        self._count -= 1
+        _, found = self._events.pop(line.popleft())
         if not line:
             del self._places[place]
         return found
 
     def kept(self) -> int:
         """How many events are kept."""
-        return self._count
+        return len(self._events)

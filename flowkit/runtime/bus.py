@@ -109,7 +109,7 @@ class EventBus:
         left = [
             each
             for each in before
-            if handler is not None and each.function is not handler
+            if handler is not None and each.function != handler
         ]
         self._handlers[name] = left
         return len(left) < len(before)
@@ -179,6 +179,9 @@ class EventBus:
     def close(self) -> None:
         """Finish what is open and end the background thread; blocks."""
         self._shop.close()
+        self._unregister()
+
+    def _unregister(self) -> None:
         for flow in self._flows:
             known[flow].buses.remove(self)
         self._flows.clear()
@@ -194,7 +197,10 @@ class EventBus:
         return self
 
     async def __aexit__(self, *error: object) -> None:
-        await self._shop.leave(*error)
+        try:
+            await self._shop.leave(*error)
+        finally:
+            self._unregister()
 
     def _accept(
         self,
@@ -211,6 +217,9 @@ class EventBus:
             payload = validated(payload, self._models.get(name), f"Event {name!r}")
         except InputError as error:
             return receipt.refuse("invalid", str(error))
+        except Exception as error:  # noqa: BLE001 - a validator of the model raised
+            reason = f"Event {name!r} could not be validated: {error!r}"
+            return receipt.refuse("invalid", reason)
         handlers = self._handlers.get(name, [])
         flows = [flow for flow in self._flows if _takes(flow, name)]
         if not handlers and not flows:
@@ -242,8 +251,8 @@ class EventBus:
     def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
         kind = known[flow]
         name = receipt.name
-        key = receipt.key or carried_key(kind, name, payload)
         try:
+            key = receipt.key or carried_key(kind, name, payload)
             for run in self._open.find(flow, name, key):
                 if listeners(run, name) and not _lost(run, name):
                     taken = accepted(run, name, payload)
@@ -288,7 +297,7 @@ class EventBus:
         # Now, while the sender can be told: later it would spoil another event.
         fit = fitting(flow, nodes, name, payload)
         event = KeptEvent(name, fit, key, receipt.id, now())
-        dropped = self._inbox.keep(flow.__qualname__, event)
+        dropped = self._inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
             reason = "kept for a later wait, but newer events needed the room"
@@ -300,6 +309,10 @@ class EventBus:
             taken = validated(payload, handler.type, f"The payload for {handler}")
         except InputError as error:
             receipt.refusals.append(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - a validator of its type raised
+            reason = f"The payload for {handler} could not be validated: {error!r}"
+            receipt.refusals.append(reason)
             return
         receipt.handlers.append(handler.title)
         self._shop.put(lambda: handler.call(self, taken))
@@ -362,7 +375,7 @@ class EventBus:
         found = False
         for _, name, key in self._open.put(run, kind):
             since = now() - self.keep_for
-            while event := self._inbox.take(cls.__qualname__, name, key, since):
+            while event := self._inbox.take(_subscriber(cls), name, key, since):
                 run.event(name, accepted(run, name, event.payload), key, event.id)
                 found = True
         if found and run not in self._busy:
@@ -397,6 +410,10 @@ class EventBus:
         **more: Any,
     ) -> None:
         signals.tell(signal, self, name=name, payload=payload, key=key, id=id, **more)
+
+
+def _subscriber(flow: type) -> str:
+    return f"{flow.__module__}.{flow.__qualname__}"
 
 
 def _takes(flow: type, name: str) -> bool:

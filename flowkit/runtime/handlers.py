@@ -26,7 +26,7 @@ class Handler:
         self.title: str = getattr(function, "__qualname__", repr(function))
         self.bare: bool = not inspect.signature(function).parameters
         self.type: Any | None = (
-            None if self.bare else payload_type(function, method=False)
+            None if self.bare else payload_type(_hinted(function), method=False)
         )
 
     def __str__(self) -> str:
@@ -39,8 +39,10 @@ class Handler:
             if inspect.iscoroutinefunction(self.function):
                 await self.function(*arguments)
             else:
-                await pool.run(lambda: self.function(*arguments), _ignored)
-        except Exception as error:  # noqa: BLE001 - one handler must not stop the bus
+                made = await pool.run(lambda: self.function(*arguments), _ignored)
+                if inspect.isawaitable(made):  # an object with an async __call__
+                    await made
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - nor the bus with it
             signals.log().error("%s raised %r", self, error, exc_info=error)
             if signals.handler_failed.receivers:
                 signals.tell(
@@ -50,6 +52,13 @@ class Handler:
                     handler=self.title,
                     error=error,
                 )
+
+
+def _hinted(function: Any) -> Any:
+    """Where the annotations are: of an object that is called, at its method."""
+    if inspect.isroutine(function) or inspect.isclass(function):
+        return function
+    return type(function).__call__.__get__(function)
 
 
 def _ignored(value: Any, error: BaseException | None) -> None:

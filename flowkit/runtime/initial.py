@@ -50,7 +50,7 @@ def box(kind: Any, name: str) -> StateBox:
             state["id"] = random_id()
         return StateBox(state, None, name)
     if not isinstance(kind, type):
-        return StateBox(_instance(kind), type(kind), name)
+        return StateBox(_identified(_copy(kind)), type(kind), name)
     from flowkit.runtime.models import with_id
 
     model = with_id(kind)
@@ -77,16 +77,19 @@ def _copy(value: Any) -> Any:
         return snapshot(value)
 
 
-def _instance(given: Any) -> Any:
+def _identified(state: Any) -> Any:
+    """The instance, or one with an id that holds the very same values."""
     from flowkit.runtime.models import with_id
 
-    state = _copy(given)
     kind: Any = type(state)
     model = with_id(kind)
     if model is kind:
         return state
     made = model.model_construct(_fields_set=set(state.model_fields_set))
     made.__dict__.update(state.__dict__)
+    for slot in ("__pydantic_extra__", "__pydantic_private__"):
+        held = getattr(state, slot)
+        object.__setattr__(made, slot, None if held is None else dict(held))
     return made
 
 
@@ -125,17 +128,17 @@ def _merge_model(holder: StateBox, inputs: Mapping[str, Any], name: str) -> None
 
     state = holder.live
     model = type(state)
-    by_alias = {
-        field: info.validation_alias or info.alias
+    given = {
+        field: _keys(field, info.validation_alias or info.alias, inputs)
         for field, info in model.model_fields.items()
     }
     values = {
-        alias if isinstance(alias := by_alias.get(field), str) else field: value
+        given[field][0] if field in given else field: value
         for field, value in state.__dict__.items()
     }
+    named = {field: keys[0] for field, keys in given.items()}
     for key, value in inputs.items():
-        alias = by_alias.get(key)
-        values[alias if isinstance(alias, str) else key] = value
+        values[named.get(key, key)] = value
     try:
         checked = model.model_validate(values)
     except ValidationError as error:
@@ -144,13 +147,20 @@ def _merge_model(holder: StateBox, inputs: Mapping[str, Any], name: str) -> None
             f"{model.__name__}: {faults_in(error)}"
         )
         raise InputError(text) from None
-    for field, alias in by_alias.items():
-        if field in inputs or alias in inputs or holder.incomplete:
+    for field, keys in given.items():
+        if field in inputs or holder.incomplete or not inputs.keys().isdisjoint(keys):
             state.__dict__[field] = checked.__dict__[field]
             state.__pydantic_fields_set__.add(field)
     if checked.__pydantic_extra__:
         state.__pydantic_extra__.update(checked.__pydantic_extra__)
     holder.incomplete = False
+
+
+def _keys(field: str, alias: Any, inputs: Mapping[str, Any]) -> list[str]:
+    """The keys a field is validated from, one that the inputs have first."""
+    choices = getattr(alias, "choices", None) or [alias]
+    keys = [each for each in choices if isinstance(each, str)] or [field]
+    return sorted(keys, key=lambda key: key not in inputs)
 
 
 def replacement(holder: StateBox, value: Any, name: str) -> Any:
@@ -166,11 +176,11 @@ def replacement(holder: StateBox, value: Any, name: str) -> Any:
             value.setdefault("id", state_id(holder.live) or random_id())
             return value
         if is_model(given):
-            return value if "id" in given.model_fields else _instance(value)
+            return _identified(value)
     elif isinstance(value, kind):
         if is_model(given) and "id" in given.model_fields:
             return value
-        made = _instance(value)
+        made = _identified(value)
         made.__dict__["id"] = state_id(holder.live) or made.__dict__["id"]
         return made
     elif isinstance(value, dict):

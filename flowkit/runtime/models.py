@@ -8,6 +8,7 @@ slot that pydantic gives every model. Afterwards the object has its own class ba
 
 from __future__ import annotations
 
+import warnings
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -78,10 +79,22 @@ def with_id(model: type[BaseModel]) -> type[BaseModel]:
         "__doc__": model.__doc__,
         "__annotations__": {"id": str},
         "id": Field(default_factory=random_id),
+        "__reduce_ex__": _reduced_with_id,
     }
-    metaclass: Any = type(model)
-    made: type[BaseModel] = metaclass(model.__name__, (model,), body)
+    with warnings.catch_warnings():  # the model's own class statement has warned
+        warnings.simplefilter("ignore")
+        metaclass: Any = type(model)
+        made: type[BaseModel] = metaclass(model.__name__, (model,), body)
     return made
+
+
+def _reduced_with_id(self: Any, protocol: Any) -> Any:
+    return _new_with_id, (type(self).__base__,), self.__getstate__()
+
+
+def _new_with_id(model: type[BaseModel]) -> Any:
+    kind = with_id(model)
+    return kind.__new__(kind)
 
 
 def link(state: Any, changes: Changes) -> None:
@@ -135,7 +148,12 @@ def _equal(self: Any, other: object) -> Any:
 
 
 def _reduced(self: Any, protocol: Any) -> Any:
-    return _own(self).__reduce_ex__(protocol)
+    return _itself, (_own(self),)
+
+
+def _itself(value: Any) -> Any:
+    """Pickle insists that a state's class is what is rebuilt; this is what is."""
+    return value
 
 
 def _copied(self: Any) -> Any:
@@ -176,6 +194,12 @@ class _Touch:
         setattr_of: Any = type(state).__setattr__
         setattr_of(state, self.name, value)
 
+    def __delete__(self, state: Any) -> None:
+        try:
+            del state.__dict__[self.name]
+        except KeyError:
+            raise AttributeError(self.name) from None
+
 
 _MARK = "__flowkit_tracked__"
 
@@ -194,6 +218,7 @@ def _tracked(model: type[BaseModel]) -> type:
         "__qualname__": model.__qualname__,
         "__doc__": model.__doc__,
         "__setattr__": _setter(model),
+        "__delattr__": _deleter(model),
         "__eq__": _equal,
         "__hash__": model.__hash__,
         "__reduce_ex__": _reduced,
@@ -217,6 +242,7 @@ def _setter(model: type[BaseModel]) -> Callable[[Any, str, Any], None]:
     own = native is BaseModel.__setattr__
     frozen = {name for name, info in model.model_fields.items() if info.frozen}
     plain = fields - frozen if simple and own else frozenset()
+    private = frozenset(model.__private_attributes__)
 
     def assign(self: Any, name: str, value: Any) -> None:
         if name in plain:
@@ -227,11 +253,38 @@ def _setter(model: type[BaseModel]) -> Callable[[Any, str, Any], None]:
             raw[name] = value
             self.__pydantic_fields_set__.add(name)
             return
+        changes = self.__pydantic_private__.changes
         if name in fields:
-            self.__pydantic_private__.changes.write(name)
+            changes.write(name)
         native(self, name, value)
+        if self.__dict__ is not changes.raw:
+            _taken_back(self, changes)
+        if changes.view and name in private:  # not state: all views share them
+            changes.box.live.__pydantic_private__[name] = value
 
     return assign
+
+
+def _taken_back(state: Any, changes: Changes) -> None:
+    """Validation of an assignment gave the object a new ``__dict__``: keep ours."""
+    new, raw = state.__dict__, changes.raw
+    for field, value in new.items():
+        if raw.get(field, MISSING) is not value:
+            changes.write(field)
+            raw[field] = value
+    _put(state, "__dict__", raw)
+
+
+def _deleter(model: type[BaseModel]) -> Callable[[Any, str], None]:
+    native: Any = model.__delattr__
+    fields = frozenset(model.model_fields)
+
+    def delete(self: Any, name: str) -> None:
+        if name in fields:
+            self.__pydantic_private__.changes.write(name)
+        native(self, name)
+
+    return delete
 
 
 def _is_atomic(annotation: Any) -> bool:

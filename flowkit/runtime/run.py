@@ -415,19 +415,24 @@ class Run:
             self._finished()
             return
         if self.status == "waiting":
+            self._release()
             for watcher in self.watchers:
                 watcher(self)
             if signals.run_waiting.receivers:
                 self.tell(signals.run_waiting, events=self.awaits)
 
-    def _finished(self) -> None:
-        if self.told:
-            return
-        self.told = True
+    def _release(self) -> None:
+        """Between steps the state is the user's own object."""
         if self.root.run is self:
             self.box.release()
             self.root.state = self.box.live
             self.root.firing = None
+
+    def _finished(self) -> None:
+        if self.told:
+            return
+        self.told = True
+        self._release()
         if self.failures:
             self._gather_failures()
         for watcher in self.watchers:

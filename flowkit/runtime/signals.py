@@ -16,9 +16,10 @@ signal                    arguments beside ``run``
 ``step_finished``         ``step``, ``firing``, ``attempt``, ``output``
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
-``routed``                ``step``, ``firing``, ``labels``
+``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``
-``state_changed``         ``step``, ``firing``, ``changed``: field names, ``state``
+``state_changed``         ``step``, ``firing``, ``attempt``, ``changed``: field
+                          names, ``state``
 ``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
 ``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
 ``handler_failed``        ``name``, ``handler``, ``error`` (sender: the bus)

@@ -25,7 +25,7 @@ from flowkit.runtime.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import Self
 
 __all__ = ["Changes", "StateBox", "StateDict"]
@@ -40,6 +40,7 @@ class Changes:
     Attributes:
         before: each touched field as last committed.
         own: each touched value as the step holds it, to tell growth from a new value.
+        extra: what a model's ``extra="allow"`` holds, as last committed.
         base: fields that somebody else committed meanwhile, as this step saw them.
     """
 
@@ -47,6 +48,7 @@ class Changes:
         "base",
         "before",
         "box",
+        "extra",
         "original",
         "own",
         "raw",
@@ -65,6 +67,7 @@ class Changes:
         self.own: dict[str, Any] = {}
         self.since: int = box.commits
         self.original: Any = None
+        self.extra: dict[str, Any] | None = None
 
     def touch(self, field: str, value: Any) -> Any:
         """Note a mutable value before a step can change it; return what to use."""
@@ -116,6 +119,9 @@ class StateDict(dict[str, Any]):
         """The value of a key, or ``default``."""
         return self[key] if key in self else default  # noqa: SIM401 - this is get
 
+    def __iter__(self) -> Iterator[str]:  # else dict(state) reads past __getitem__
+        return super().__iter__()
+
     def __getattr__(self, name: str) -> Any:
         msg = f"Free-form state has no attribute {name!r}. Write state[{name!r}]."
         raise AttributeError(msg)
@@ -149,7 +155,10 @@ class StateDict(dict[str, Any]):
     def pop(self, key: str, *default: Any) -> Any:
         """Remove a key and give its value."""
         if self.changes is not None and key in self:
+            value = self[key]  # noted: the step may change what it takes out
             self.changes.write(key)
+            super().__delitem__(key)
+            return value
         return super().pop(key, *default)
 
     def popitem(self) -> tuple[str, Any]:
@@ -212,6 +221,7 @@ class StateBox:
         "live",
         "name",
         "native",
+        "open",
         "reducers",
         "solo",
         "versions",
@@ -224,6 +234,7 @@ class StateBox:
         self.name: str = name
         self.last: bool = False
         self.incomplete: bool = False
+        self.open: bool = False
         self.commits = 0
         self.solo: Changes | None = None
         self.views: dict[Changes, None] = {}
@@ -242,6 +253,7 @@ class StateBox:
             self.live = live if isinstance(live, StateDict) else StateDict(live)
             self._link, self._unlink = _link_dict, _unlink_dict
             self._validate, self.reducers, self.native = None, {}, {}
+            self.open = False
             return
         from flowkit.runtime import models  # pydantic, once a model is used
 
@@ -251,6 +263,7 @@ class StateBox:
         model: Any = type(live)
         self.reducers = models.reducers_of(model)
         self.native = models.native_types(model)
+        self.open = model.model_config.get("extra") == "allow"
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""
@@ -260,6 +273,10 @@ class StateBox:
             self._link(self.live, solo)
         elif solo.before:
             solo.before = {}
+        if solo.own:
+            solo.own = {}
+        if self.open:
+            solo.extra = snapshot(self.live.__pydantic_extra__)
         solo.since = self.commits
         return solo
 
@@ -273,6 +290,12 @@ class StateBox:
                 else:
                     fields[field] = value
         view = Changes(self, self._fresh(fields), view=True)
+        if self.open:
+            extra = self.live.__pydantic_extra__
+            if self.solo is not None and self.solo.since >= 0:
+                extra = self.solo.extra
+            view.extra = extra = snapshot(extra)
+            _put_extra(view.state, snapshot(extra))
         self._link(view.state, view)
         self.views[view] = None
         return view
@@ -292,12 +315,15 @@ class StateBox:
                 changes.before[field] = value
         if isinstance(state, dict):
             state = StateDict(dict(state.items()))
+        elif changes.view and isinstance(changes.state, dict):
+            state = StateDict(raw_fields(state))  # the live state is a dictionary
         for field in raw_fields(state):
             changes.before.setdefault(field, MISSING)
         self._unlink(changes.state)
         if not changes.view:
-            changes.original = changes.original or changes.state
-            self.live = state
+            if changes.original is None:
+                changes.original = changes.state
+            self.adopt(state)
         changes.state = state
         changes.raw = raw_fields(state)
         self._link(state, changes)
@@ -311,9 +337,12 @@ class StateBox:
         """
         if not changes.before:
             if changes.view:
+                self._take_extra(changes)
                 self._drop(changes)
             return ()
-        if not (changes.view or self.views or changes.base or changes.original):
+        if not (changes.view or self.views or changes.base) and (
+            changes.original is None
+        ):
             return self._commit_alone(changes, step)
         final: dict[str, Any] = {}
         changed: list[str] = []
@@ -429,7 +458,25 @@ class StateBox:
                 self._under(solo, field, final[field])
             else:
                 _put(raw, field, final[field])
+        self._take_extra(changes)
         self._drop(changes)
+
+    def _take_extra(self, changes: Changes) -> None:
+        """Extra fields that a view changed; the later commit wins."""
+        old, new = changes.extra, None
+        if old is not None and self.open:
+            new = changes.state.__pydantic_extra__
+        if old is None or new is None:
+            return
+        solo = self.solo
+        targets = [self.live.__pydantic_extra__]
+        if solo is not None and solo.since >= 0 and solo.extra is not None:
+            targets.append(solo.extra)
+        for key in {**old, **new}:
+            value = new.get(key, MISSING)
+            if not same(old.get(key, MISSING), value):
+                for target in targets:
+                    _put(target, key, value)
 
     def _under(self, solo: Changes, field: str, value: Any) -> None:
         """Commit a field below a step that works on the live object."""
@@ -453,14 +500,17 @@ class StateBox:
             return
         if changes.original is not None:
             self._unlink(changes.state)
-            self.live = changes.state = changes.original
+            self.adopt(changes.original)
+            changes.state = changes.original
             changes.raw = raw_fields(self.live)
             changes.original = None
             self._link(self.live, changes)
         for field, value in changes.before.items():
-            _restore(changes.raw, field, value)
+            _restore(changes.raw, field, value, changes.own.get(field))
         changes.before = {}
         changes.base = None
+        if changes.extra is not None:
+            _put_extra(self.live, changes.extra)
 
     def give_up(self, changes: Changes) -> None:
         """Forget what a step did that goes on in a thread.
@@ -487,6 +537,8 @@ class StateBox:
     def release(self) -> None:
         """The run is over: the live object is the user's own class again."""
         if self.solo is not None:
+            if self.solo.before or self.solo.original is not None:
+                self.discard(self.solo)  # an interrupt ended the step
             self._unlink(self.solo.state)
             self.solo = None
         self.views.clear()
@@ -502,18 +554,21 @@ def _put(raw: dict[str, Any], field: str, value: Any) -> None:
         dict.__setitem__(raw, field, value)
 
 
-def _restore(raw: dict[str, Any], field: str, value: Any) -> None:
-    """Put a value back, into the same list or dictionary where that is still it."""
-    now = dict.get(raw, field, MISSING)
-    if type(now) is list and type(value) is list:
-        now[:] = value
-    elif (type(now) is dict and type(value) is dict) or (
-        type(now) is set and type(value) is set
-    ):
-        now.clear()
-        now.update(value)
-    else:
-        _put(raw, field, value)
+def _restore(raw: dict[str, Any], field: str, value: Any, own: Any) -> None:
+    """Put a value back, into the list, dictionary or set the step was given."""
+    if own is not value and type(own) is type(value):
+        if type(own) is list:
+            own[:] = value
+            value = own
+        elif type(own) is dict or type(own) is set:
+            own.clear()
+            own.update(value)
+            value = own
+    _put(raw, field, value)
+
+
+def _put_extra(state: Any, extra: dict[str, Any]) -> None:
+    object.__setattr__(state, "__pydantic_extra__", extra)
 
 
 def _brief(value: Any) -> str:

@@ -85,13 +85,27 @@ class Workshop:
 
     async def leave(self, *error: Any) -> None:
         """Finish what is open, or cancel it if the block failed."""
-        self._soon = None
-        if error[0] is not None:
+        if error[0] is None:
+            self._group.start_soon(self.wait_async)  # what is open may add more
+        else:
+            self._jobs.clear()  # none of these begins any more
             self._group.cancel_scope.cancel()
         try:
             await self._group.__aexit__(*error)
         finally:
-            self._group = None
+            self._soon = self._group = None
+            self._forget()
+
+    def _forget(self) -> None:
+        """Nothing is open any more: what was cancelled will not say it is done."""
+        with self._changed:
+            self._jobs.clear()
+            self._open = self._running = 0
+            self._called = False
+            self._changed.notify_all()
+            waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter()
 
     def _start_thread(self) -> None:
         def work() -> None:

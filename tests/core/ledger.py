@@ -60,7 +60,9 @@ class Ledger:
         if isinstance(record, StepFinished) and firing is not None:
             if firing.node.done:
                 yield firing.node.done
-            yield from (net.by_name[each] for each in record.labels if each in net.by_name)
+            yield from (
+                net.by_name[each] for each in record.labels if each in net.by_name
+            )
         elif isinstance(record, StepFailed) and firing is not None:
             yield firing.node.failed
         elif isinstance(record, EventReceived):

@@ -59,9 +59,10 @@ def looped(draw: st.DrawFn) -> Case:
     steps: dict[str, Any] = {"begin": BEGIN}
     takes: dict[str, Any] = {"begin": 0, "more": 0, "join": 0}
     ends = []
+    longest = draw(st.integers(1, 3))
     for at in range(m):
         before: Any = or_("begin", "again")
-        for link in range(draw(st.integers(1, 3))):
+        for link in range(draw(st.integers(1, longest))):
             name = f"b{at}{link}"
             steps[name] = before
             takes[name] = draw(
@@ -75,7 +76,24 @@ def looped(draw: st.DrawFn) -> Case:
     steps["more"] = router("join", labels=["again", "enough"])
     steps["last"] = "enough"
     routes = {"more": ["again"] * (turns - 1) + ["enough"]}
-    return Case(flow(**steps), {"takes": takes, "routes": routes}, turns)
+    when = _moments(takes, ends, n, turns, rest) if longest == 1 else None
+    return Case(flow(**steps), {"takes": takes, "routes": routes}, (turns, when))
+
+
+def _moments(
+    takes: dict[str, Any], ends: list[Any], n: int, turns: int, rest: str
+) -> list[int]:
+    """When the join fires, if each branch is one step."""
+    moments, now, complete = [], 0, 0
+    for turn in range(turns):
+        arrivals = sorted(now + takes[name][turn] for name in ends)
+        fires = arrivals[n - 1]
+        if rest == "block":
+            fires = max(fires, complete)
+        complete = max(complete, arrivals[-1])
+        now = fires
+        moments.append(fires)
+    return moments
 
 
 @st.composite
@@ -105,9 +123,7 @@ def choosing(draw: st.DrawFn) -> Case:
     steps["more"] = router("join", labels=["again", "enough"])
     steps["last"] = "enough"
     turns = draw(st.integers(1, 5))
-    chosen = draw(
-        st.lists(st.sampled_from(labels), min_size=turns, max_size=turns)
-    )
+    chosen = draw(st.lists(st.sampled_from(labels), min_size=turns, max_size=turns))
     routes = {"choose": chosen, "more": ["again"] * (turns - 1) + ["enough"]}
     return Case(flow(**steps), {"takes": takes, "routes": routes}, turns)
 
@@ -145,7 +161,9 @@ class _Tree:
     def new(self, kind: str, value: Any) -> str:
         name = f"{kind}{len(self.steps)}"
         self.steps[name] = value
-        self.takes[name] = self.draw(st.lists(st.integers(0, 6), min_size=1, max_size=4))
+        self.takes[name] = self.draw(
+            st.lists(st.integers(0, 6), min_size=1, max_size=4)
+        )
         return name
 
     def grow(self, before: str, depth: int) -> None:
@@ -205,7 +223,9 @@ def _joined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         several,
     )
     partial = st.builds(
-        lambda parts, rest: any_of(1, *parts, rest=rest), several, st.sampled_from(RESTS)
+        lambda parts, rest: any_of(1, *parts, rest=rest),
+        several,
+        st.sampled_from(RESTS),
     ) | st.builds(
         lambda parts, rest: any_of(2, *parts, rest=rest),
         st.lists(inner, min_size=3, max_size=3),
@@ -230,9 +250,7 @@ def tangled(draw: st.DrawFn) -> Case:
         "s": router(draw(conditions), labels=labels),
     }
     subsets = st.lists(st.sampled_from(["x", "y", "z"]), unique=True, max_size=3)
-    routes = {
-        name: draw(st.lists(subsets, max_size=6)) for name in ("r", "s")
-    }
+    routes = {name: draw(st.lists(subsets, max_size=6)) for name in ("r", "s")}
     times_of = st.lists(st.integers(0, 5), min_size=1, max_size=4)
     takes = {name: draw(times_of) for name in steps}
     ordinals = st.frozensets(st.integers(1, 4), max_size=2)

@@ -195,7 +195,9 @@ class Played:
         ]
 
 
-def play(definition: Definition | Net, *, longest: int = 5_000, **script: Any) -> Played:
+def play(
+    definition: Definition | Net, *, longest: int = 5_000, **script: Any
+) -> Played:
     """Play a flow to its end, or until it waits and nothing more comes."""
     net = definition if isinstance(definition, Net) else Net(definition)
     played = Played(net)
@@ -301,7 +303,9 @@ def told(commands: Sequence[Command]) -> list[Any]:
         if isinstance(each, Firing):
             tokens = each.tokens and tuple(token.seq for token in each.tokens)
             past = sorted(each.past)
-            said.append((each.id, each.node.name, each.name, each.payload, past, tokens))
+            said.append(
+                (each.id, each.node.name, each.name, each.payload, past, tokens)
+            )
         elif isinstance(each, Cancel):
             said.append(("cancel", [firing.id for firing in each.firings]))
         elif isinstance(each, Fault):

@@ -110,7 +110,9 @@ def test_every_listener_gets_a_copy() -> None:
 
 def test_routers_of_a_step_start_before_its_plain_listeners() -> None:
     """Decision 9, whatever the order in the source."""
-    net = flow(a=BEGIN, b="a", r=router("a", labels=[]), c="a", s=router("a", labels=[]))
+    net = flow(
+        a=BEGIN, b="a", r=router("a", labels=[]), c="a", s=router("a", labels=[])
+    )
     assert play(net).order == ["a", "r", "s", "b", "c"]
 
 

@@ -79,9 +79,7 @@ def test_and_fires_once_after_the_slower_with_both_values(
     assert played.given("j")[0][-1] == last == played.started[-1][1].payload
 
 
-@pytest.mark.parametrize(
-    "order", sorted(set(permutations("aaabbb"))), ids="".join
-)
+@pytest.mark.parametrize("order", sorted(set(permutations("aaabbb"))), ids="".join)
 def test_and_pairs_the_kth_with_the_kth_in_any_interleaving(
     order: tuple[str, ...],
 ) -> None:
@@ -101,7 +99,10 @@ def test_and_pairs_the_kth_with_the_kth_in_any_interleaving(
 
 def test_and_reports_what_is_left_over() -> None:
     """WCP-33: three and two tokens are two firings and one stuck engine."""
-    events = [(at, "engine", at) for at in (1, 2, 3)] + [(4, "frame", 4), (5, "frame", 5)]
+    events = [(at, "engine", at) for at in (1, 2, 3)] + [
+        (4, "frame", 4),
+        (5, "frame", 5),
+    ]
     net = flow(hold=BEGIN, j=and_("engine", "frame"))
     played = play(net, takes={"hold": 20}, events=events)
     assert played.given("j") == [(1, 4), (2, 5)]
@@ -342,9 +343,7 @@ def test_a_racer_whose_failure_alone_is_heard_is_cancelled() -> None:
 
 def test_a_racer_that_feeds_the_step_another_way_is_spared() -> None:
     """What the outer condition still needs is not cancelled by the inner one."""
-    net = flow(
-        a=BEGIN, b=BEGIN, j=and_(any_of(1, "a", "b", rest="cancel"), "b")
-    )
+    net = flow(a=BEGIN, b=BEGIN, j=and_(any_of(1, "a", "b", rest="cancel"), "b"))
     played = play(net, takes={"b": 5})
     assert played.cancelled == []
     assert played.at("j") == [5]
@@ -495,7 +494,9 @@ def test_all_active_waits_for_a_retry_loop() -> None:
         review=router(or_("legal", "redo"), labels=["redo", "legal_ok"]),
         j=all_active("legal_ok", "tax"),
     )
-    played = play(net, takes={"tax": 2}, routes={"review": ["redo", "redo", "legal_ok"]})
+    played = play(
+        net, takes={"tax": 2}, routes={"review": ["redo", "redo", "legal_ok"]}
+    )
     assert played.at("j") == [5]
     assert played.given("j") == [("tax1", "legal_ok")]
 
