@@ -211,10 +211,21 @@ def signal_page() -> str:
     ]
     lines = ["# Signals", "", before.strip(), "", "As `flowkit.signals.<name>`:", ""]
     lines += ["| signal | when | arguments beside `run` |", "|---|---|---|"]
-    for name, arguments in rows[1:]:
+    for name, arguments in _joined(rows[1:]):
         doc = getattr(signals, name.strip("`")).__doc__
         lines.append(f"| {name} | {doc} | {arguments} |")
     return "\n".join(lines) + "\n\nHow to use them: [observe](../how-to/observe.md).\n"
+
+
+def _joined(rows: list[list[str]]) -> list[list[str]]:
+    """Rows of a table, with the lines that go on with the one before."""
+    joined: list[list[str]] = []
+    for name, text in rows:
+        if name:
+            joined.append([name, text])
+        else:
+            joined[-1][1] += f" {text}"
+    return joined
 
 
 def pages() -> dict[str, str]:

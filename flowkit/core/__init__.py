@@ -1,4 +1,4 @@
-"""The part that decides: a definition, a marking, and one function between records and commands.
+"""The part that decides: from a definition, a marking and a record to commands.
 
 Imports the standard library and :mod:`flowkit.errors` only. It reads no clock,
 draws no random number and does no I/O, so the same records on a fresh marking

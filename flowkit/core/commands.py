@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 
 from flowkit.core.marking import Firing
 
-__all__ = ["Cancel", "Command", "End", "Firing", "Fault", "Report", "Status", "Wait"]
+__all__ = ["Cancel", "Command", "End", "Fault", "Firing", "Report", "Status", "Wait"]
 
 Status = Literal["completed", "failed", "cancelled"]
 

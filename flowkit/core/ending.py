@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Leaf, leaves
 from flowkit.core.net import MET, bits
 
 if TYPE_CHECKING:
+    from flowkit.core.definition import Leaf
     from flowkit.core.marking import Marking, Round
     from flowkit.core.net import Net, Node, Slot, Tree, Trigger
 

@@ -71,7 +71,7 @@ class Firing:
 
     def __init__(
         self,
-        id: int,  # noqa: A002 - the word users know from the run's history
+        id: int,
         node: Node,
         name: str | None,
         payload: Any,
@@ -98,7 +98,7 @@ class Round:
 
     __slots__ = ("arrived", "cancelled", "fired", "held", "id", "lane", "trigger")
 
-    def __init__(self, id: int, trigger: Trigger, lane: Lane) -> None:  # noqa: A002
+    def __init__(self, id: int, trigger: Trigger, lane: Lane) -> None:
         self.id: int = id
         self.trigger: Trigger = trigger
         self.lane: Lane = lane

@@ -460,9 +460,9 @@ def _closed(ahead: dict[int, set[int]]) -> dict[int, set[int]]:
     changed = True
     while changed:
         changed = False
-        for known in ahead.values():
+        for each, known in ahead.items():
             wider = known.union(*(ahead[number] for number in known))
             if len(wider) > len(known):
-                known |= wider
+                ahead[each] = wider
                 changed = True
     return ahead

@@ -275,8 +275,9 @@ def _endless(net: Net) -> Iterator[Fault]:
             step = net.nodes[index].step
             names = ", ".join(net.nodes[inside].name for inside in bits(circle))
             text = (
-                f"{_at(net.definition, step)} is in a circle without an exit ({names}): "
-                f"nothing in it chooses to leave. Put a router into it. ({step.place})"
+                f"{_at(net.definition, step)} is in a circle without an exit "
+                f"({names}): nothing in it chooses to leave. Put a router into it. "
+                f"({step.place})"
             )
             yield Fault("hint", step.name, text)
 

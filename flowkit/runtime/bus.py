@@ -107,9 +107,7 @@ class EventBus:
         """Take a handler away, or all of that name; whether there was one."""
         before = self._handlers.get(name, [])
         left = [
-            each
-            for each in before
-            if handler is not None and each.function != handler
+            each for each in before if handler is not None and each.function != handler
         ]
         self._handlers[name] = left
         return len(left) < len(before)
@@ -210,6 +208,10 @@ class EventBus:
         id: str | None,
     ) -> Receipt:
         receipt = Receipt(name, key, id)
+        if not isinstance(name, str):
+            return receipt.refuse("invalid", f"An event's name is text, not {name!r}.")
+        if id is not None and not isinstance(id, str | int):
+            return receipt.refuse("invalid", f"An event's id is text, not {id!r}.")
         if id is not None and not self._inbox.is_new(id):
             receipt.status = "duplicate"
             return receipt
@@ -443,7 +445,7 @@ def _required(flow: Any, payload: Any) -> dict[str, Any] | None:
     if not box.incomplete:
         return None
     fields = type(box.live).model_fields
-    carried = payload if isinstance(payload, dict) else vars(payload)
+    carried = payload if isinstance(payload, dict) else getattr(payload, "__dict__", {})
     return {
         field: carried[field]
         for field, info in fields.items()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flowkit.core.marking import Firing
     from flowkit.core.net import Net, Node
@@ -17,6 +17,8 @@ __all__ = ["Call", "calls_for", "labels_of", "payload_type", "undeclared", "vali
 
 TRIGGER_PAYLOAD = "crewai_trigger_payload"
 _VAR_POSITIONAL, _VAR_KEYWORD = 0x04, 0x08
+VARIABLE = ("*",)
+"""The parameters of a function that takes only ``*args``."""
 
 
 class Call:
@@ -29,6 +31,7 @@ class Call:
     """
 
     __slots__ = (
+        "by_position",
         "function",
         "is_async",
         "keywords",
@@ -42,7 +45,7 @@ class Call:
     def __init__(self, node: Node, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
-        names, required, keywords = _parameters(function)
+        names, required, keywords, unnamed, by_keyword = _parameters(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
         if self.wants_trigger:
@@ -50,7 +53,12 @@ class Call:
             required = [name for name in required if name != TRIGGER_PAYLOAD]
         self.names: tuple[str, ...] = tuple(names)
         self.required: tuple[str, ...] = tuple(required)
-        self.single: bool = len(names) == 1 and not self.keywords
+        self.by_position: tuple[str, ...] = tuple(
+            name for name in names if name in unnamed
+        )
+        self.single: bool = self.names == VARIABLE or (
+            len(names) == 1 and not self.keywords and not by_keyword
+        )
         self.none: bool = not names and not self.keywords
 
     def arguments(
@@ -64,26 +72,37 @@ class Call:
         keywords: dict[str, Any] = {}
         if self.wants_trigger and inputs and TRIGGER_PAYLOAD in inputs:
             keywords[TRIGGER_PAYLOAD] = inputs[TRIGGER_PAYLOAD]
-        if self.none or (not firing.name and firing.payload is None):
+        if self.none:
             return (), keywords
-        if self.single:
-            return (_last(firing),), keywords
+        if not firing.name and firing.payload is None:
+            if self.required:
+                raise ArgumentError(_nothing_to_bind(firing, self.required))
+            return (), keywords
+        if self.single and firing.tokens is None:
+            return (firing.payload,), keywords
         payloads = _by_name(firing)
-        for name in self.names:
-            if name in payloads:
-                keywords[name] = payloads[name]
-        if self.keywords:
-            keywords.update(payloads)
-        lacking = [name for name in self.required if name not in keywords]
-        if len(lacking) == 1 and firing.tokens is None and not keywords:
-            keywords[lacking.pop()] = firing.payload
+        bound = {name: payloads[name] for name in self.names if name in payloads}
+        if self.keywords and self.names != VARIABLE:
+            bound.update(payloads)
+        if not bound and self.names:
+            bound[self.names[0]] = _last(firing)
+        lacking = [name for name in self.required if name not in bound]
         if lacking:
             raise ArgumentError(_cannot_bind(firing, lacking, payloads))
-        return (), keywords
+        positional = [bound.pop(name) for name in self.by_position if name in bound]
+        keywords.update(bound)
+        return tuple(positional), keywords
 
 
-def _parameters(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
-    """Parameters after ``self``, those without a default, and whether ``**`` ends."""
+Parameters = tuple[list[str], list[str], bool, tuple[str, ...], bool]
+
+
+def _parameters(function: Callable[..., Any]) -> Parameters:
+    """What a function takes after ``self``.
+
+    Names, those without a default, whether ``**`` ends them, those that can be
+    given by position only, whether all can be given by keyword only.
+    """
     code = getattr(function, "__code__", None)
     if code is None or hasattr(function, "__wrapped__"):
         return _by_signature(function)
@@ -96,22 +115,32 @@ def _parameters(function: Callable[..., Any]) -> tuple[list[str], list[str], boo
     given = function.__kwdefaults__ or {}
     required += [name for name in only if name not in given]
     if code.co_flags & _VAR_POSITIONAL and not names:
-        names = ["*"]
-    return names, required, bool(code.co_flags & _VAR_KEYWORD)
+        names = [*VARIABLE]
+    unnamed = code.co_varnames[1 : code.co_posonlyargcount] or VARIABLE
+    by_keyword = code.co_argcount <= 1 and code.co_kwonlyargcount > 0
+    return names, required, bool(code.co_flags & _VAR_KEYWORD), unnamed, by_keyword
 
 
-def _by_signature(function: Callable[..., Any]) -> tuple[list[str], list[str], bool]:
+def _by_signature(function: Callable[..., Any]) -> Parameters:
     import inspect  # only for callables that are no plain function
 
-    names, required, keywords = [], [], False
+    names, required, keywords, unnamed, by_keyword = [], [], False, [], True
+    variable = False
     for name, each in list(inspect.signature(function).parameters.items())[1:]:
         if each.kind is each.VAR_KEYWORD:
             keywords = True
-        elif each.kind is not each.VAR_POSITIONAL:
+        elif each.kind is each.VAR_POSITIONAL:
+            variable = True
+        else:
             names.append(name)
+            by_keyword = by_keyword and each.kind is each.KEYWORD_ONLY
+            if each.kind is each.POSITIONAL_ONLY:
+                unnamed.append(name)
             if each.default is each.empty:
                 required.append(name)
-    return names, required, keywords
+    if variable and not names:
+        names = [*VARIABLE]
+    return names, required, keywords, (*unnamed, *VARIABLE), by_keyword and bool(names)
 
 
 def _last(firing: Firing) -> Any:
@@ -150,6 +179,15 @@ def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -
         f"{step.name}() needs {', '.join(map(repr, lacking))}, but was triggered with "
         f"{came}. Name each parameter after an input of {step.trigger}, or give it a "
         f"default. ({step.place})"
+    )
+
+
+def _nothing_to_bind(firing: Firing, lacking: Sequence[str]) -> str:
+    step = firing.node.step
+    return (
+        f"{step.name}() needs {', '.join(map(repr, lacking))}, but a start is handed "
+        f"nothing. Read the inputs from self.state, or give it a default. "
+        f"({step.place})"
     )
 
 

@@ -156,8 +156,22 @@ def _itself(value: Any) -> Any:
     return value
 
 
+def _touch_all(state: Any) -> None:
+    """Note every mutable field: what is made now shares their values."""
+    changes = state.__pydantic_private__.changes
+    for name, value in list(state.__dict__.items()):
+        if type(value) not in ATOMS:
+            changes.touch(name, value)
+
+
 def _copied(self: Any) -> Any:
+    _touch_all(self)
     return _own(self)
+
+
+def _iterated(self: Any) -> Any:
+    _touch_all(self)
+    return iter(_own(self))
 
 
 def _deep_copied(self: Any, memo: dict[int, Any] | None = None) -> Any:
@@ -167,6 +181,7 @@ def _deep_copied(self: Any, memo: dict[int, Any] | None = None) -> Any:
 
 
 def _model_copied(self: Any, **options: Any) -> Any:
+    _touch_all(self)
     return _own(self).model_copy(**options)
 
 
@@ -223,6 +238,7 @@ def _tracked(model: type[BaseModel]) -> type:
         "__hash__": model.__hash__,
         "__reduce_ex__": _reduced,
         "__copy__": _copied,
+        "__iter__": _iterated,
         "__deepcopy__": _deep_copied,
         "model_copy": _model_copied,
     }

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
     from flowkit.runtime.scope import Scope
-    from flowkit.runtime.state import StateBox
+    from flowkit.runtime.state import Changes, StateBox
 
 __all__ = ["Abort", "Run", "Stop"]
 
@@ -267,7 +267,7 @@ class Run:
             self._late(firing, None, error)
             return
         if firing.driver is not None:
-            self.box.discard(firing.driver)
+            self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
         if not firing.node.failed:
@@ -275,6 +275,12 @@ class Run:
         self.apply(StepFailed(now(), firing.id, error))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
+
+    def discard(self, changes: Changes) -> None:
+        """Forget what a step did to the state, a wholly new one included."""
+        self.box.discard(changes)
+        if not changes.view:
+            self.root.state = self.box.live
 
     def _note(self, firing: Firing, error: BaseException) -> None:
         name = f"{self.net.definition.name}.{firing.node.name}"
@@ -285,7 +291,7 @@ class Run:
     def _late(self, firing: Firing, output: Any, error: BaseException | None) -> None:
         """A result after its firing was cancelled: reported, never counted."""
         if firing.driver is not None:
-            self.box.discard(firing.driver)
+            self.discard(firing.driver)
         name = f"{self.net.definition.name}.{firing.node.name}"
         if error is None:
             text = "%s ended after it was cancelled; its result %.60r does not count"
@@ -352,7 +358,7 @@ class Run:
         if firing is not None and firing.id not in self.marking.live:
             return
         if firing is not None and firing.driver is not None:
-            self.box.discard(firing.driver)
+            self.discard(firing.driver)
         self.reason = reason
         number = None if firing is None else firing.id
         self.apply(RunAborted(now(), number, reason))
@@ -485,7 +491,7 @@ class Run:
         for firing in command.firings:
             scope = self.scopes.get(firing.id)
             if firing.driver is not None and scope is None:
-                self.box.discard(firing.driver)
+                self.discard(firing.driver)
             if scope is not None:
                 scope.cancel()
             if signals.step_cancelled.receivers:
@@ -503,7 +509,7 @@ class Run:
         else:
             signals.log().info("%s", command.text)
 
-    def _end(self, command: End) -> None:
+    def _end(self, _: End) -> None:
         self.over = True
 
     def tell(self, signal: Any, **arguments: Any) -> None:

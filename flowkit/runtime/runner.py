@@ -109,6 +109,8 @@ class _Driver:
         if self.soon is None:
             self.soon = loop_caller()
             self.run.hurry = self._hurry
+            if self.run.pending:  # it came while the first step ran
+                self._hurry()
 
     def _hurry(self) -> None:
         """Something came from outside: look at it on the loop, from any thread."""
@@ -289,7 +291,7 @@ class _Driver:
             return
         if isinstance(error, anyio.get_cancelled_exc_class()):
             if firing.driver is not None and firing.id not in run.marking.live:
-                run.box.discard(firing.driver)
+                run.discard(firing.driver)
             if scope.cancel_called or task_is_cancelled():
                 raise error
             run.fail(firing, error)
@@ -351,7 +353,7 @@ class _Stretch:
         output = self.context.copy().run(body)
         while self.alone and not hasattr(output, "__await__"):
             with self.lock:
-                if not self.alone or self.run.pending:
+                if self._is_beside():
                     break
                 self.run.finish(self.firing, output)
                 following = self._next()
@@ -359,6 +361,9 @@ class _Stretch:
                 return _DONE
             output = self.context.copy().run(following)
         return output
+
+    def _is_beside(self) -> bool:
+        return not self.alone or bool(self.run.pending)
 
     def _next(self) -> Callable[[], Any] | None:
         run = self.run

@@ -65,12 +65,14 @@ class Ledger:
             )
         elif isinstance(record, StepFailed) and firing is not None:
             yield firing.node.failed
-        elif isinstance(record, EventReceived):
-            if self.marking.status in {"running", "waiting"}:
-                plain = () if record.name in net.definition.names else (
-                    net.by_name.get(record.name, ())
-                )  # fmt: skip
-                yield net.by_event.get(record.name, ()) + plain
+        elif isinstance(record, EventReceived) and self._takes_events():
+            edges = net.by_event.get(record.name, ())
+            if record.name not in net.definition.names:
+                edges += net.by_name.get(record.name, ())
+            yield edges
+
+    def _takes_events(self) -> bool:
+        return self.marking.status in {"running", "waiting"}
 
     def after(self, commands: Sequence[Command]) -> None:
         """Find where each token has gone."""

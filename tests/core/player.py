@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.marking import Round
     from flowkit.core.records import Record
 
 BEGIN = Step("", start=True)
@@ -319,16 +320,13 @@ def dump(marking: Marking) -> Any:
     """A marking as a value, to compare."""
     return {
         "status": marking.status,
-        "live": [(each.id, each.node.index, sorted(each.past)) for each in marking.live.values()],
+        "live": [
+            (each.id, each.node.index, sorted(each.past))
+            for each in marking.live.values()
+        ],
         "rounds": {
             key: [
-                (
-                    each.id,
-                    each.fired,
-                    each.arrived,
-                    each.cancelled,
-                    {slot: [token.seq for token in held] for slot, held in each.held.items()},
-                )
+                (each.id, each.fired, each.arrived, each.cancelled, _held(each))
                 for each in rounds
             ]
             for key, rounds in marking.rounds.items()
@@ -343,4 +341,8 @@ def dump(marking: Marking) -> Any:
         },
         "routes": dict(marking.routes),
         "next": (marking.next_firing, marking.next_round, marking.next_token),
-    }  # fmt: skip
+    }
+
+
+def _held(each: Round) -> dict[int, list[int]]:
+    return {slot: [token.seq for token in held] for slot, held in each.held.items()}

@@ -21,7 +21,6 @@ from flowkit.define.conditions import and_, any_of, event, merge, or_
 from flowkit.errors import RouteError, RunawayError, StuckError
 from tests.core.player import BEGIN, flow, play, router, step
 
-
 # --- starting --------------------------------------------------------------------
 
 
@@ -218,8 +217,11 @@ def test_a_failed_leaf_in_a_join_is_reported_when_the_step_did_not_fail() -> Non
     """R14: the reason is that it did not fail."""
     net = flow(a=BEGIN, b=BEGIN, j=and_("a", "b.failed"))
     assert play(net).stuck == [
-        "Flow.j is stuck on and_(a, b.failed): a came; b.failed cannot come any more "
-        "(b did not fail). (flow.py:3)"
+        (
+            "Flow.j is stuck on and_(a, b.failed): a came; b.failed cannot come any "
+            "more "
+            "(b did not fail). (flow.py:3)"
+        )
     ]
 
 

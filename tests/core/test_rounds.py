@@ -6,6 +6,9 @@ from itertools import permutations
 
 import pytest
 
+from flowkit.core.marking import Marking, Token
+from flowkit.core.net import Net
+from flowkit.core.rounds import fire, forget
 from flowkit.define.conditions import (
     all_active,
     and_,
@@ -15,9 +18,6 @@ from flowkit.define.conditions import (
     or_,
     times,
 )
-from flowkit.core.marking import Marking, Token
-from flowkit.core.net import Net
-from flowkit.core.rounds import fire, forget
 from tests.core.player import BEGIN, flow, play, router, step
 
 NOTHING = {"begin": 0, "j": 0, "more": 0}
@@ -107,8 +107,11 @@ def test_and_reports_what_is_left_over() -> None:
     played = play(net, takes={"hold": 20}, events=events)
     assert played.given("j") == [(1, 4), (2, 5)]
     assert played.stuck == [
-        "Flow.j is stuck on and_(engine, frame): engine came; frame cannot come any "
-        "more (nothing in the flow produces it). (flow.py:2)"
+        (
+            "Flow.j is stuck on and_(engine, frame): engine came; frame cannot come "
+            "any "
+            "more (nothing in the flow produces it). (flow.py:2)"
+        )
     ]
 
 
@@ -629,8 +632,10 @@ def test_all_active_does_not_wait_for_what_is_parked_beside_an_optional_event() 
     played = play(net)
     assert played.at("j") == [1]
     assert played.stuck == [
-        "Flow.approved is stuck on and_(ask, event('yes')): ask came; event('yes') "
-        "cannot come any more (the event is optional). (flow.py:3)"
+        (
+            "Flow.approved is stuck on and_(ask, event('yes')): ask came; event('yes') "
+            "cannot come any more (the event is optional). (flow.py:3)"
+        )
     ]
 
 
@@ -676,8 +681,11 @@ def test_times_makes_one_firing_of_n_arrivals() -> None:
     played = play(net, takes={"hold": 99}, events=events)
     assert played.given("j") == [tuple(range(1, 11)), tuple(range(11, 21))]
     assert played.stuck == [
-        "Flow.j is stuck on times(10, car): car came 5 of 10 times and cannot come any "
-        "more (nothing in the flow produces it). (flow.py:2)"
+        (
+            "Flow.j is stuck on times(10, car): car came 5 of 10 times and cannot come "
+            "any "
+            "more (nothing in the flow produces it). (flow.py:2)"
+        )
     ]
 
 
@@ -696,9 +704,13 @@ def test_times_is_an_input_like_any_other() -> None:
     played = play(net, takes={"hold": 9}, events=events)
     assert played.given("j") == [(1, 2, 3)]
     assert played.stuck == [
-        "Flow.j is stuck on and_(times(2, vote), chair): vote came 1 of 2 times and "
-        "cannot come any more (nothing in the flow produces it); chair cannot come any "
-        "more (nothing in the flow produces it). (flow.py:2)"
+        (
+            "Flow.j is stuck on and_(times(2, vote), chair): vote came 1 of 2 times "
+            "and "
+            "cannot come any more (nothing in the flow produces it); chair cannot come "
+            "any "
+            "more (nothing in the flow produces it). (flow.py:2)"
+        )
     ]
 
 

@@ -27,7 +27,7 @@ def fails(strategy: Any, check: Callable[[Any], None]) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    with pytest.raises(Exception) as caught:  # noqa: PT011, B017 - any failure will do
+    with pytest.raises(Exception) as caught:
         draw(given(strategy)(check))()
     assert not isinstance(caught.value, TypeError | AttributeError | NameError)
 

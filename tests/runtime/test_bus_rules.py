@@ -103,6 +103,19 @@ class Broken(Flow):
         raise ValueError(msg)
 
 
+class Needs(BaseModel):
+    """A state with a required field."""
+
+    need: int
+
+
+class Demanding(Flow[Needs]):
+    """Its state takes the field from the payload."""
+
+    @start(on=event("need"))
+    async def begins(self): ...
+
+
 @pytest.fixture
 def bus():
     """A bus with a thread of its own, closed afterwards."""
@@ -727,6 +740,33 @@ def test_a_model_that_raises_refuses_the_event(bus):
     receipt = bus.send("e", {"k": "x"})
     assert receipt.status == "invalid"
     assert receipt.reason == "Event 'e' could not be validated: RuntimeError('x')"
+
+
+@pytest.mark.parametrize("name", [None, 5, ["e"]])
+def test_a_name_that_is_no_text_is_refused(bus, name):
+    """Send never raises for what is wrong with an event."""
+    bus.register(Case)
+    receipt = bus.send(name)
+    assert receipt.status == "invalid"
+    assert receipt.reason == f"An event's name is text, not {name!r}."
+
+
+def test_an_id_that_is_no_text_is_refused(bus):
+    """It could not be remembered."""
+    bus.register(Case)
+    receipt = bus.send("opened", {"k": 1}, id=["i"])
+    assert receipt.status == "invalid"
+    assert receipt.reason == "An event's id is text, not ['i']."
+
+
+@pytest.mark.parametrize("payload", [None, 5, {}])
+def test_a_payload_without_a_required_field_begins_no_run(bus, payload):
+    """The field is named, whatever the payload is."""
+    bus.register(Demanding)
+    assert bus.send("need", payload).reason == (
+        "Invalid inputs for structured state: Demanding does not take them as Needs: "
+        "need: Field required"
+    )
 
 
 def test_one_refusing_subscriber_does_not_stop_the_others(bus):

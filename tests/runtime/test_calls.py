@@ -356,11 +356,11 @@ async def test_a_router_chooses_any_subset_of_labels(returned, labels):
             return returned
 
         @listen("red")
-        async def red(self, label):
+        async def on_red(self, label):
             self.seen.append(label)
 
         @listen("blue")
-        async def blue(self, label):
+        async def on_blue(self, label):
             self.seen.append(label)
 
         @listen("0")

@@ -758,7 +758,8 @@ async def test_a_conflict_names_field_steps_values_and_cures(suspends):
         @start()
         async def right(self):
             self.state.number = 2
-            if suspends:
+            if suspends:  # two turns: trio wakes tasks of one turn in any order
+                await checkpoint()
                 await checkpoint()
 
     flow = Conflicts()
@@ -1036,7 +1037,9 @@ def test_every_form_of_the_type_parameter():
     assert issubclass(Generic_().kickoff(), dict)
     for parameter in (dict, dict[str, Any], Any):
         body = {"begin": start()(lambda self: type(self.state))}
-        kind = types.new_class("Free", (Flow[parameter],), exec_body=lambda space: space.update(body))  # noqa: B023
+        kind = types.new_class(
+            "Free", (Flow[parameter],), exec_body=lambda space: space.update(body)
+        )  # noqa: B023
         assert issubclass(kind().kickoff(), dict)
 
 

@@ -206,7 +206,11 @@ async def test_several_failures_come_out_as_the_first_with_the_others_noted():
     flow.begun = anyio.Event()
     with pytest.raises(ValueError) as caught:
         await flow.kickoff_async()
-    assert {type(each) for each in flow.run.failures} == {ValueError, KeyError, TypeError}
+    assert {type(each) for each in flow.run.failures} == {
+        ValueError,
+        KeyError,
+        TypeError,
+    }
     assert flow.run.failures[0] is caught.value
     assert str(caught.value) == "one"
     notes = caught.value.__notes__
@@ -1234,6 +1238,204 @@ async def test_cancel_from_another_thread_ends_a_lone_step():
     assert flow.run.status == "cancelled"
 
 
+async def test_a_cancel_before_the_first_suspension_is_not_lost():
+    """What comes from a thread while a step runs is looked at when it suspends."""
+
+    class Early(Flow):
+        @start()
+        async def begin(self):
+            thread = threading.Thread(target=self.run_handle().cancel)
+            thread.start()
+            thread.join()
+            await anyio.sleep_forever()
+
+        def run_handle(self):
+            return self.run
+
+    flow = Early()
+    assert await flow.kickoff_async() is None
+    assert flow.run.status == "cancelled"
+
+
+async def test_a_step_that_swallows_its_cancellation_commits_nothing():
+    """Its writes are undone, its worker takes no other step along."""
+
+    class Swallows(Flow):
+        @start()
+        async def stubborn(self):
+            self.state["before"] = 1
+            try:
+                self.running.set()
+                await anyio.sleep_forever()
+            except cancelled_class():
+                self.state["after"] = 1
+            return "late"
+
+        @start()
+        async def bad(self):
+            await self.running.wait()
+            raise ValueError("bad")
+
+        @listen(stubborn)
+        async def never(self):
+            raise AssertionError
+
+    flow = Swallows()
+    flow.running = anyio.Event()
+    with pytest.raises(ValueError, match="bad"):
+        await flow.kickoff_async()
+    assert set(flow.state) == {"id"}
+    assert flow.method_outputs == []
+
+
+async def test_stop_from_a_thread_beside_others():
+    """A synchronous step beside an async one ends the run well, on the loop."""
+    seen = []
+
+    class Stops(Flow):
+        @start()
+        async def endless(self):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append(threading.current_thread())
+
+        @start()
+        def work(self):
+            self.state["x"] = 1
+            if self.state["verb"] == "stop":
+                self.stop("enough")
+            self.abort("why")
+
+    for verb in ("stop", "abort"):
+        flow = Stops()
+        got = await flow.kickoff_async({"verb": verb})
+        assert got == ("enough" if verb == "stop" else None)
+        assert flow.run.status == ("completed" if verb == "stop" else "cancelled")
+        assert ("x" in flow.state) is (verb == "stop")
+    assert seen == [threading.current_thread()] * 2
+
+
+async def test_a_swallowed_stop_counts_all_the_same():
+    """The decision is recorded before the raise."""
+
+    class Swallows(Flow):
+        @start()
+        def begin(self):
+            try:
+                self.stop("first")
+            except BaseException:
+                return "swallowed"
+
+        @listen(begin)
+        async def never(self):
+            raise AssertionError
+
+    flow = Swallows()
+    assert await flow.kickoff_async() == "first"
+    assert flow.run.status == "completed"
+    assert Swallows().kickoff() == "first"
+
+
+async def test_an_event_reaches_a_run_whose_thread_is_busy():
+    """A listener of an outside event does not wait for a synchronous step."""
+    heard = threading.Event()
+    begun = threading.Event()
+
+    class Hears(Flow):
+        @start()
+        def slow(self):
+            begun.set()
+            assert heard.wait(5)
+            self.state["slow"] = 1
+            return "slow"
+
+        @listen(event("ping"))
+        async def on_ping(self, payload):
+            self.state["ping"] = payload
+            heard.set()
+
+        @listen(and_(slow, on_ping))
+        def last(self):
+            self.stop((self.state["slow"], self.state["ping"]))
+
+    flow = Hears()
+    results = []
+
+    async def kick():
+        results.append(await flow.kickoff_async())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(kick)
+        while not begun.is_set():
+            await checkpoint()
+        assert flow.send("ping", 5)
+    assert results == [(1, 5)]
+
+
+async def test_a_stretch_of_sync_steps_can_be_cancelled_in_its_middle():
+    """Later steps of one thread hop are cancelled as the first is."""
+    going, release = threading.Event(), threading.Event()
+
+    class Long(Flow):
+        @start()
+        def one(self):
+            self.state["one"] = 1
+
+        @listen(one)
+        def two(self):
+            self.state["two"] = 1
+            going.set()
+            release.wait(5)
+
+        @listen(two)
+        def three(self):
+            raise AssertionError
+
+    flow = Long()
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        while not going.is_set():
+            await checkpoint()
+        flow.run.cancel("enough")
+    release.set()
+    assert flow.run.status == "cancelled"
+    assert set(flow.state) == {"id", "one"}
+
+
+async def test_a_thread_that_was_given_up_can_harm_no_later_run():
+    """It neither writes into nor stops the next run on the same object."""
+    going, release, ended = (threading.Event() for _ in range(3))
+
+    class Late(Flow):
+        first = True
+
+        @start()
+        def work(self):
+            if not self.first:
+                return self.state.get("late")
+            going.set()
+            release.wait(5)
+            self.state["late"] = 1
+            try:
+                self.stop("late")
+            finally:
+                ended.set()
+
+    flow = Late()
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        while not going.is_set():
+            await checkpoint()
+        flow.run.cancel()
+    flow.first = False
+    assert await flow.kickoff_async() is None
+    release.set()
+    assert ended.wait(5)
+    assert flow.run.status == "completed"
+    assert "late" not in flow.state
+
+
 async def test_a_flow_without_steps_gives_none():
     """A Flow class without steps or without a start is legal."""
 
@@ -1253,7 +1455,7 @@ async def test_a_flow_without_steps_gives_none():
 
 
 async def test_a_waiting_flow_is_driven_on_by_send():
-    """kickoff returns the handle; send takes it to its end."""
+    """Kickoff returns the handle; send takes it to its end."""
 
     class Waits(Flow):
         @start()

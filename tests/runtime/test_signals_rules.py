@@ -55,7 +55,7 @@ class Routed(Flow[Counts]):
         return "begun"
 
     @router(begins)
-    async def chooses(self) -> Literal["left", "right"]:
+    async def chooses(self) -> Literal["left"]:
         return "left"
 
     @listen("left")
@@ -104,6 +104,9 @@ class Sticks(Flow):
     @router(begins)
     async def chooses(self) -> Literal["left", "right"]:
         return "left"
+
+    @listen("left")
+    async def goes(self): ...
 
     @listen("right")
     async def never(self): ...
@@ -227,7 +230,9 @@ async def test_parallel_steps_tell_their_own_changes(told):
             self.state.two = 6
 
     await Parallel().kickoff_async()
-    changes = {each["step"]: list(each["changed"]) for each in of(told, "state_changed")}
+    changes = {
+        each["step"]: list(each["changed"]) for each in of(told, "state_changed")
+    }
     assert changes == {"first": ["one"], "second": ["two"]}
 
 
@@ -428,7 +433,10 @@ async def test_an_async_observer_is_refused_clearly(caplog):
         "TypeError: it is a coroutine function; observers are plain functions. "
         "The run goes on without it."
     )
-    with signals.run_started.connected_to(observer), pytest.warns(FlowkitWarning) as all_:
+    with (
+        signals.run_started.connected_to(observer),
+        pytest.warns(FlowkitWarning) as all_,
+    ):
         assert await Routed().kickoff_async() == "gone"
     assert [str(each.message) for each in all_] == [text]
     assert caplog.messages == [text]
