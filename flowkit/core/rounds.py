@@ -16,18 +16,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.commands import Cancel, Command
-from flowkit.core.ending import moved_by_events
+from flowkit.core.dead import circle, dead_inputs, older, stays_open
 from flowkit.core.marking import NOTHING, Firing, Lane, Marking, Round, Token
 from flowkit.core.net import MET, Trigger, bits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from flowkit.core.net import Node
+    from flowkit.core.net import Node, Tree
 
 __all__ = [
     "arrive",
-    "dead_inputs",
     "fire",
     "forget",
     "next_in_line",
@@ -222,21 +219,68 @@ def settle(marking: Marking, out: list[Command]) -> None:
     """Fire and close what dead inputs allow, until nothing moves any more (R3)."""
     moved = True
     while moved and marking.watched:
-        moved = False
-        for each in list(marking.watched.values()):
-            if each.id in marking.watched and _move(marking, each, out):
-                moved = True
-        if not moved:
-            moved = _mutual(marking, out)
+        moved = _pass(marking, out) or _mutual(marking, out)
+
+
+def _pass(marking: Marking, out: list[Command]) -> bool:
+    """Look at each watched round once; those behind one that waits wait, too."""
+    moved = False
+    waiting: set[int] = set()
+    for each in list(marking.watched.values()):
+        if each.trigger.index in waiting and not each.fired:
+            continue
+        if each.id not in marking.watched:
+            continue
+        if _move(marking, each, out):
+            moved = True
+        elif not each.fired and each.trigger.flat:
+            waiting.add(each.trigger.index)
+    return moved
+
+
+def _mutual(marking: Marking, out: list[Command]) -> bool:
+    """Fire one of several rounds that wait on nothing but each other (R7).
+
+    They are rounds with an ``all_active`` or a ``block`` in them. The one with the
+    oldest token fires; False if there is none.
+    """
+    waiting = _waiting(marking)
+    if len(waiting) < 2:  # noqa: PLR2004 - a circle takes two
+        return False
+    aside = frozenset(each.id for each in marking.watched.values() if not each.fired)
+    dead = {each.id: dead_inputs(marking, each, aside) for each in waiting}
+    ready = [each for each in waiting if _met(marking, each, dead[each.id], aside)]
+    found = circle(marking, ready, waiting, aside) if ready else []
+    if not found:
+        return False
+    oldest = min(found, key=_age)
+    _race(marking, oldest, dead[oldest.id], out)
+    _fire_round(marking, oldest, out)
+    return True
+
+
+def _waiting(marking: Marking) -> list[Round]:
+    """Watched rounds that have not fired, the oldest of each join."""
+    first: dict[int, Round] = {}
+    for each in marking.watched.values():
+        if not each.fired:
+            first.setdefault(
+                each.trigger.index if each.trigger.flat else -each.id, each
+            )
+    return list(first.values())
+
+
+def _age(each: Round) -> int:
+    return each.tokens()[0].seq
 
 
 def _move(marking: Marking, each: Round, out: list[Command]) -> bool:
-    dead = dead_inputs(marking, each)
     if each.fired:
-        if each.arrived | dead == each.trigger.full:
-            _close(marking, each)
-            return True
-        return False
+        if stays_open(marking, each):
+            return False
+        _close(marking, each)
+        return True
+    dead = dead_inputs(marking, each)
     raced = _race(marking, each, dead, out)
     if not _met(marking, each, dead):
         return raced
@@ -244,21 +288,29 @@ def _move(marking: Marking, each: Round, out: list[Command]) -> bool:
     return True
 
 
-def _met(marking: Marking, each: Round, dead: int, aside: Sequence[Round] = ()) -> bool:
+def _met(
+    marking: Marking, each: Round, dead: int, aside: frozenset[int] = NOTHING
+) -> bool:
     """Whether a round with ``all_active`` or ``block`` in it may fire now."""
     arrived = each.arrived
     for part in each.trigger.blocks:
-        for older in _older(marking, each):
-            done = older.arrived | dead_inputs(marking, older, aside)
-            if done & part.mask != part.mask:
-                arrived &= ~part.mask
-                dead &= ~part.mask
+        if _held_back(marking, each, part, aside):
+            arrived &= ~part.mask
+            dead &= ~part.mask
     return bool(arrived) and each.trigger.tree.status(arrived, dead) == MET
 
 
-def _older(marking: Marking, each: Round) -> list[Round]:
-    rounds = marking.rounds[each.trigger.index, each.lane]
-    return rounds[: rounds.index(each)]
+def _held_back(
+    marking: Marking, each: Round, part: Tree, aside: frozenset[int]
+) -> bool:
+    """Whether an older round lacks an input of this condition that may come."""
+    before = older(marking, each)
+    if each.trigger.flat and len(before) > 1:
+        return True  # the second of them is not complete before the first
+    return any(
+        part.mask & ~other.arrived & ~dead_inputs(marking, other, aside)
+        for other in before
+    )
 
 
 def _race(marking: Marking, each: Round, dead: int, out: list[Command]) -> bool:
@@ -304,165 +356,3 @@ def _purge(marking: Marking, parked: Round, spared: int) -> None:
             del parked.held[slot]
     if not parked.held:
         _close(marking, parked)
-
-
-def dead_inputs(marking: Marking, each: Round, aside: Sequence[Round] = ()) -> int:
-    """The missing inputs that nothing live can still produce (R6), as a bitset.
-
-    Args:
-        aside: rounds whose tokens do not count as live work.
-    """
-    moving = _moving(marking, each)
-    dead = _unreached(each, moving)
-    if dead and len(marking.rounds) > 1:
-        dead = _unreached(each, _with_parked(marking, each, aside, moving))
-    if dead and each.fired:
-        dead &= ~_turned(marking, each, dead)
-    return dead
-
-
-def _turned(marking: Marking, each: Round, dead: int) -> int:
-    """The inputs that work of this round's own turn leads to, but for loops (R5)."""
-    moving = 0
-    for firing in marking.live.values():
-        if -each.id in firing.past and each.id not in firing.past:
-            moving |= firing.node.bit
-    if not moving:
-        return 0
-    return dead & ~each.trigger.turns & ~_unreached(each, moving)
-
-
-def _moving(marking: Marking, each: Round) -> int:
-    """Steps with firings that this round, or its turn of a loop, did not cause."""
-    number = each.id
-    moving = 0
-    for firing in marking.live.values():
-        past = firing.past
-        if not past or (number not in past and -number not in past):
-            moving |= firing.node.bit
-    return moving
-
-
-def _unreached(each: Round, moving: int) -> int:
-    dead = 0
-    reach = each.trigger.reach
-    for slot in bits(each.trigger.full & ~each.arrived):
-        if not reach[slot] & moving:
-            dead |= 1 << slot
-    return dead
-
-
-def _beside(marking: Marking, each: Round, aside: Sequence[Round]) -> list[Round]:
-    """Rounds parked in other steps that this round did not cause."""
-    node, number, fired = each.trigger.node, each.id, each.fired
-    return [
-        parked
-        for parked in marking.parked()
-        if parked.trigger.node is not node
-        and parked not in aside
-        and not (
-            fired
-            and any(
-                number in token.past
-                for tokens in parked.held.values()
-                for token in tokens
-            )
-        )
-    ]
-
-
-def _with_parked(
-    marking: Marking, each: Round, aside: Sequence[Round], moving: int
-) -> int:
-    """The steps that move, and those of parked rounds that can still be met."""
-    parked = _beside(marking, each, aside)
-    if not parked:
-        return moving
-    net = each.trigger.net
-    outside = moved_by_events(net, marking) if net.events else 0
-    changed = True
-    while changed:
-        changed = False
-        for other in parked:
-            bit = other.trigger.node.bit
-            if not moving & bit and _can_move(other, moving | outside):
-                moving |= bit
-                changed = True
-    return moving
-
-
-def _can_move(each: Round, moving: int) -> bool:
-    trigger = each.trigger
-    dead = _unreached(each, moving) & ~trigger.external
-    return trigger.tree.status(trigger.full & ~dead, dead) == MET
-
-
-def _mutual(marking: Marking, out: list[Command]) -> bool:
-    """Fire one of several rounds that wait on nothing but each other (R7).
-
-    They are rounds with an ``all_active`` or a ``block`` in them. The one with the
-    oldest token fires; False if there is none.
-    """
-    waiting = [each for each in marking.watched.values() if not each.fired]
-    if len(waiting) < 2:  # noqa: PLR2004 - a circle takes two
-        return False
-    dead = {each.id: dead_inputs(marking, each, waiting) for each in waiting}
-    ready = [each for each in waiting if _met(marking, each, dead[each.id], waiting)]
-    circle = _circle(marking, ready, waiting) if ready else []
-    if not circle:
-        return False
-    oldest = min(circle, key=_age)
-    _race(marking, oldest, dead[oldest.id], out)
-    _fire_round(marking, oldest, out)
-    return True
-
-
-def _age(each: Round) -> int:
-    return each.tokens()[0].seq
-
-
-def _circle(marking: Marking, ready: list[Round], waiting: list[Round]) -> list[Round]:
-    """Those ready rounds that wait on no other but one that waits on them."""
-    ahead = _closed({each.id: _ahead(marking, each, waiting) for each in waiting})
-    ripe = {each.id for each in ready}
-    alone = {
-        each.id
-        for each in waiting
-        if each.id not in ripe and _moves_alone(marking, each, waiting)
-    }
-    return [
-        each
-        for each in ready
-        if not ahead[each.id] & alone
-        and all(each.id in ahead[number] for number in ahead[each.id] & ripe)
-    ]
-
-
-def _moves_alone(marking: Marking, each: Round, waiting: list[Round]) -> bool:
-    net = each.trigger.net
-    moving = _with_parked(marking, each, waiting, _moving(marking, each))
-    outside = moved_by_events(net, marking) if net.events else 0
-    return _can_move(each, moving | outside)
-
-
-def _ahead(marking: Marking, each: Round, waiting: list[Round]) -> set[int]:
-    """The waiting rounds in other steps that a round waits on."""
-    blockers = [each, *_older(marking, each)] if each.trigger.blocks else [each]
-    reach = 0
-    for blocker in blockers:
-        for slot in bits(each.trigger.full & ~blocker.arrived):
-            reach |= each.trigger.reach[slot]
-    return {other.id for other in waiting if reach & other.trigger.node.bit}
-
-
-def _closed(ahead: dict[int, set[int]]) -> dict[int, set[int]]:
-    """The transitive closure."""
-    changed = True
-    while changed:
-        changed = False
-        for each, known in ahead.items():
-            wider = known.union(*(ahead[number] for number in known))
-            if len(wider) > len(known):
-                ahead[each] = wider
-                changed = True
-    return ahead

@@ -208,10 +208,9 @@ class EventBus:
         id: str | None,
     ) -> Receipt:
         receipt = Receipt(name, key, id)
-        if not isinstance(name, str):
-            return receipt.refuse("invalid", f"An event's name is text, not {name!r}.")
-        if id is not None and not isinstance(id, str | int):
-            return receipt.refuse("invalid", f"An event's id is text, not {id!r}.")
+        fault = _odd(name, id)
+        if fault:
+            return receipt.refuse("invalid", fault)
         if id is not None and not self._inbox.is_new(id):
             receipt.status = "duplicate"
             return receipt
@@ -222,6 +221,11 @@ class EventBus:
         except Exception as error:  # noqa: BLE001 - a validator of the model raised
             reason = f"Event {name!r} could not be validated: {error!r}"
             return receipt.refuse("invalid", reason)
+        return self._deliver(receipt, payload)
+
+    def _deliver(self, receipt: Receipt, payload: Any) -> Receipt:
+        """To every subscriber once; one that refuses it stops no other."""
+        name = receipt.name
         handlers = self._handlers.get(name, [])
         flows = [flow for flow in self._flows if _takes(flow, name)]
         if not handlers and not flows:
@@ -233,9 +237,13 @@ class EventBus:
         if receipt.refusals and not receipt.taken:
             return receipt.refuse("invalid", "; ".join(receipt.refusals))
         for reason in receipt.refusals:
-            self._report(Rejection(name, id, "invalid", reason), payload, key)
-        if id is not None:
-            self._inbox.remember(id)
+            gone = Rejection(name, receipt.id, "invalid", reason)
+            self._report(gone, payload, receipt.key)
+        if not receipt.taken:
+            reason = "It is transient, and no run could take it at once."
+            return receipt.refuse("dropped", reason)
+        if receipt.id is not None:
+            self._inbox.remember(receipt.id)
         return receipt
 
     def _unknown(self, name: str) -> str:
@@ -416,6 +424,15 @@ class EventBus:
 
 def _subscriber(flow: type) -> str:
     return f"{flow.__module__}.{flow.__qualname__}"
+
+
+def _odd(name: Any, id: Any) -> str:
+    """One sentence on an envelope that can't be one, else ""."""
+    if not isinstance(name, str):
+        return f"An event's name is text, not {name!r}."
+    if id is not None and not isinstance(id, str | int):
+        return f"An event's id is text, not {id!r}."
+    return ""
 
 
 def _takes(flow: type, name: str) -> bool:

@@ -14,6 +14,7 @@ __all__ = [
     "forget_loop",
     "in_running_loop",
     "loop_caller",
+    "name_loop",
     "on_trio",
     "task_is_cancelled",
 ]
@@ -66,6 +67,13 @@ def task_is_cancelled() -> bool:
 
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
+
+
+def name_loop() -> None:
+    """In the context of a run: the loop that runs here, whatever began the run."""
+    sniffio: Any = sys.modules.get("sniffio")
+    if sniffio is not None:
+        sniffio.current_async_library_cvar.set("trio" if on_trio() else "asyncio")
 
 
 def forget_loop() -> None:

@@ -25,7 +25,8 @@ class Receipt:
     """Who took an event. True if somebody did, or it was taken before.
 
     Attributes:
-        status: ``accepted``, ``duplicate``, ``unknown`` or ``invalid``.
+        status: ``accepted``, ``duplicate``, ``unknown``, ``invalid``, or ``dropped``
+            for a transient event that nobody could take at once.
         runs: the runs that took it or were begun by it.
         handlers: names of the handlers it goes to.
         kept: it waits for a run that is not there yet.

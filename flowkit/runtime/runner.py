@@ -22,7 +22,12 @@ from anyio.lowlevel import checkpoint
 
 from flowkit.core.records import RunCancelled
 from flowkit.runtime.clock import now
-from flowkit.runtime.loops import forget_loop, loop_caller, task_is_cancelled
+from flowkit.runtime.loops import (
+    forget_loop,
+    loop_caller,
+    name_loop,
+    task_is_cancelled,
+)
 from flowkit.runtime.run import Run, Stop
 from flowkit.runtime.threads import pool
 
@@ -51,6 +56,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     worker.begun = begun
     run.active = True
     run.home = threading.get_ident()
+    run.context.run(name_loop)
     try:
         await worker.go()
     except (KeyboardInterrupt, SystemExit) as error:
@@ -63,6 +69,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     finally:
         run.active = False
         run.home = run.hurry = None
+        run.context.run(forget_loop)
         run.settle_end()
 
 

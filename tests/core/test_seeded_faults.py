@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from flowkit.core import ending, machine, marking, net, rounds
+from flowkit.core import dead, ending, machine, marking, net, rounds
 from tests.core import nets, test_machine, test_properties, test_rounds
 
 if TYPE_CHECKING:
@@ -121,8 +121,6 @@ BY_PROPERTY = {
     "alive": ((rounds, "dead_inputs", none_dead), nets.branching,
               "waits_for_all_that_may_come"),
     "turn": ((machine, "same_turn", no_turn), nets.looped, "fires_once_a_turn"),
-    "block": ((rounds, "dead_inputs", none_dead), nets.choosing,
-              "joins_what_was_chosen"),
     "ledger": ((marking.Round, "tokens", lambda each: [
         token for tokens in each.held.values() for token in tokens
     ] * 2), nets.tangled, "accounts_for_everything"),
@@ -143,11 +141,11 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
         test_rounds.test_a_label_of_a_later_choice_is_not_absorbed_by_an_earlier_round,
     ),
     "block": (
-        (rounds, "_older", nothing_held_back),
+        (rounds, "older", nothing_held_back),
         test_rounds.test_block_holds_the_next_round_until_the_first_is_complete,
     ),
     "parked": (
-        (rounds, "_with_parked", parked_is_dead),
+        (dead, "_with_parked", parked_is_dead),
         test_rounds.test_all_active_waits_for_what_is_parked_beside_an_event,
     ),
     "mutual": (
@@ -161,6 +159,14 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
     "race": (
         (rounds, "_race", nobody_cancelled),
         test_rounds.test_the_majority_ends_the_vote,
+    ),
+    "open": (
+        (rounds, "stays_open", lambda *_: True),
+        test_rounds.test_block_goes_on_when_what_is_missing_is_dead,
+    ),
+    "closed": (
+        (rounds, "stays_open", lambda *_: False),
+        test_rounds.test_a_round_stays_open_while_a_branch_may_still_reach_it,
     ),
     "closing": (
         (rounds, "_close", keeps_a_copy),

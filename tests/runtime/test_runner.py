@@ -10,11 +10,23 @@ import pytest
 import trio
 from anyio.lowlevel import checkpoint
 
-from flowkit import Flow, RunError, and_, event, listen, merge, or_, router, start
+from flowkit import (
+    Flow,
+    FlowkitWarning,
+    RunError,
+    and_,
+    event,
+    listen,
+    merge,
+    or_,
+    router,
+    start,
+)
 from flowkit.runtime.loops import on_trio
 
 
 def cancelled_class():
+    """What this loop raises into a cancelled task."""
     return anyio.get_cancelled_exc_class()
 
 
@@ -124,7 +136,7 @@ async def test_each_step_has_its_own_context():
 async def test_kickoff_inside_a_running_loop_runs_and_raises_as_it_is():
     """In a notebook or a web handler; the exception is the step's own, noted."""
 
-    class Oops(Exception):
+    class OopsError(Exception):
         pass
 
     class Inside(Flow):
@@ -132,12 +144,12 @@ async def test_kickoff_inside_a_running_loop_runs_and_raises_as_it_is():
         async def begin(self):
             await checkpoint()
             if self.state.get("fail"):
-                raise Oops("no")
+                raise OopsError("no")
             return "yes"
 
     assert Inside().kickoff() == "yes"
     flow = Inside()
-    with pytest.raises(Oops) as caught:
+    with pytest.raises(OopsError) as caught:
         flow.kickoff({"fail": True})
     assert caught.value.__notes__ == [
         f"flowkit: step Inside.begin, attempt 1, run {flow.run.id}"
@@ -262,7 +274,7 @@ async def test_keyboard_interrupt_of_a_sync_step_ends_the_run(blocking, kind):
             seen.append("after")
 
     flow = Interrupted()
-    with pytest.raises(kind, match="^now"):
+    with pytest.raises(kind, match=r"^now"):
         if blocking:
             flow.kickoff()
         else:
@@ -295,7 +307,7 @@ async def test_keyboard_interrupt_of_an_async_step_ends_the_run(suspends):
             seen.append("after")
 
     flow = Interrupted()
-    with pytest.raises(KeyboardInterrupt, match="^now"):
+    with pytest.raises(KeyboardInterrupt, match=r"^now"):
         await flow.kickoff_async()
     assert flow.run.status == "cancelled"
     assert seen == ["beside"]
@@ -656,14 +668,14 @@ async def test_recursion_without_end_is_one_clear_sentence():
         )
         assert str(caught.value).startswith("Forever")
     for kind in (Forever, ForeverAsync):
-        with pytest.raises(RecursionError, match="^Forever.* more than 50 levels"):
+        with pytest.raises(RecursionError, match=r"^Forever.* more than 50 levels"):
             kind().kickoff()
 
 
 def test_recursion_without_end_outside_a_loop():
     """The same from blocking code."""
     for kind in (Forever, ForeverAsync):
-        with pytest.raises(RecursionError, match="^Forever.* more than 50 levels"):
+        with pytest.raises(RecursionError, match=r"^Forever.* more than 50 levels"):
             kind().kickoff()
 
 
@@ -859,7 +871,7 @@ def test_a_plain_function_that_returns_a_coroutine_is_awaited_inline():
             return fails() if self.state.get("fail") else two
 
     assert Hidden().kickoff() == 2
-    with pytest.raises(ValueError, match="^mine"):
+    with pytest.raises(ValueError, match=r"^mine"):
         Hidden().kickoff({"fail": 1})
 
 
@@ -896,7 +908,7 @@ async def test_a_coroutine_of_a_plain_function_can_stop_and_fail():
         assert await kick(flow, "stop") == "stopped"
         assert flow.state["x"] == 1
         flow = Hidden()
-        with pytest.raises(ValueError, match="^no"):
+        with pytest.raises(ValueError, match=r"^no"):
             await kick(flow, "fail")
         assert "x" not in flow.state
         flow = Hidden()
@@ -1238,6 +1250,31 @@ async def test_cancel_from_another_thread_ends_a_lone_step():
     assert flow.run.status == "cancelled"
 
 
+async def test_a_run_may_go_on_in_another_loop():
+    """Begun on one loop, it waits, and goes on in blocking code or on another."""
+
+    class Waits(Flow):
+        @start()
+        async def begin(self):
+            await checkpoint()
+
+        @listen(event("go"))
+        async def on_go(self, payload):
+            async with anyio.create_task_group() as group:
+                group.start_soon(anyio.sleep, 0)
+            return payload
+
+        @listen(event("sync"))
+        def on_sync(self, payload):
+            return anyio.run(anyio.sleep, 0, backend="asyncio"), payload
+
+    flow = Waits()
+    await flow.kickoff_async()
+    await anyio.to_thread.run_sync(flow.send, "go", 1)
+    await anyio.to_thread.run_sync(flow.send, "sync", 2)
+    assert flow.run.result == (None, 2)
+
+
 async def test_a_cancel_before_the_first_suspension_is_not_lost():
     """What comes from a thread while a step runs is looked at when it suspends."""
 
@@ -1442,7 +1479,7 @@ async def test_a_flow_without_steps_gives_none():
     class Empty(Flow):
         pass
 
-    with pytest.warns(UserWarning):
+    with pytest.warns(FlowkitWarning):
 
         class NoStart(Flow):
             @listen("x")

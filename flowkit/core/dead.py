@@ -1,0 +1,182 @@
+"""What is live, and what is dead for a round (R6, R7).
+
+Live work is what runs, and what is parked in another join and can still be met
+there. It leads to an input if the graph has a way, past the join's own step. Steps
+are bits and inputs are bits, so that a question costs rounds times live work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flowkit.core.ending import moved_by_events
+from flowkit.core.marking import NOTHING
+from flowkit.core.net import MET, bits
+
+if TYPE_CHECKING:
+    from flowkit.core.marking import Marking, Round
+
+__all__ = ["circle", "dead_inputs", "older", "stays_open"]
+
+
+def older(marking: Marking, each: Round) -> list[Round]:
+    """The open rounds of the same join before this one."""
+    rounds = marking.rounds[each.trigger.index, each.lane]
+    return rounds[: rounds.index(each)]
+
+
+def dead_inputs(marking: Marking, each: Round, aside: frozenset[int] = NOTHING) -> int:
+    """The missing inputs that nothing live can still produce (R6), as a bitset.
+
+    Args:
+        aside: numbers of rounds whose tokens do not count as live work.
+    """
+    moving = _moving(marking, each)
+    dead = _unreached(each, moving)
+    if dead and len(marking.rounds) > 1:
+        dead = _unreached(each, _with_parked(marking, each, aside, moving))
+    if dead and each.fired:
+        dead &= ~_turned(marking, each, dead)
+    return dead
+
+
+def stays_open(marking: Marking, each: Round) -> bool:
+    """Whether an input of a round that has fired may still come (R7)."""
+    reach = 0
+    for slot in bits(each.trigger.full & ~each.arrived):
+        reach |= each.trigger.reach[slot]
+    number = each.id
+    for firing in marking.live.values():
+        if reach & firing.node.bit:
+            past = firing.past
+            if not past or (number not in past and -number not in past):
+                return True
+    return each.arrived | dead_inputs(marking, each) != each.trigger.full
+
+
+def _turned(marking: Marking, each: Round, dead: int) -> int:
+    """The inputs that work of this round's own turn leads to, but for loops (R5)."""
+    moving = 0
+    for firing in marking.live.values():
+        if -each.id in firing.past and each.id not in firing.past:
+            moving |= firing.node.bit
+    if not moving:
+        return 0
+    return dead & ~each.trigger.turns & ~_unreached(each, moving)
+
+
+def _moving(marking: Marking, each: Round) -> int:
+    """Steps with firings that this round, or its turn of a loop, did not cause."""
+    number = each.id
+    moving = 0
+    for firing in marking.live.values():
+        past = firing.past
+        if not past or (number not in past and -number not in past):
+            moving |= firing.node.bit
+    return moving
+
+
+def _unreached(each: Round, moving: int) -> int:
+    dead = 0
+    reach = each.trigger.reach
+    for slot in bits(each.trigger.full & ~each.arrived):
+        if not reach[slot] & moving:
+            dead |= 1 << slot
+    return dead
+
+
+def _beside(marking: Marking, each: Round, aside: frozenset[int]) -> list[Round]:
+    """Rounds parked in other steps that this round did not cause."""
+    node, number, fired = each.trigger.node, each.id, each.fired
+    return [
+        parked
+        for parked in marking.parked()
+        if parked.trigger.node is not node
+        and parked.id not in aside
+        and not (
+            fired
+            and any(
+                number in token.past
+                for tokens in parked.held.values()
+                for token in tokens
+            )
+        )
+    ]
+
+
+def _with_parked(
+    marking: Marking, each: Round, aside: frozenset[int], moving: int
+) -> int:
+    """The steps that move, and those of parked rounds that can still be met."""
+    parked = _beside(marking, each, aside)
+    if not parked:
+        return moving
+    net = each.trigger.net
+    outside = moved_by_events(net, marking) if net.events else 0
+    changed = True
+    while changed:
+        changed = False
+        for other in parked:
+            bit = other.trigger.node.bit
+            if not moving & bit and _can_move(other, moving | outside):
+                moving |= bit
+                changed = True
+    return moving
+
+
+def _can_move(each: Round, moving: int) -> bool:
+    trigger = each.trigger
+    dead = _unreached(each, moving) & ~trigger.external
+    return trigger.tree.status(trigger.full & ~dead, dead) == MET
+
+
+def circle(
+    marking: Marking,
+    ready: list[Round],
+    waiting: list[Round],
+    aside: frozenset[int],
+) -> list[Round]:
+    """Those ready rounds that wait on no other but one that waits on them."""
+    ahead = _closed({each.id: _ahead(marking, each, waiting) for each in waiting})
+    ripe = {each.id for each in ready}
+    alone = {
+        each.id
+        for each in waiting
+        if each.id not in ripe and _moves_alone(marking, each, aside)
+    }
+    return [
+        each
+        for each in ready
+        if not ahead[each.id] & alone
+        and all(each.id in ahead[number] for number in ahead[each.id] & ripe)
+    ]
+
+
+def _moves_alone(marking: Marking, each: Round, aside: frozenset[int]) -> bool:
+    net = each.trigger.net
+    moving = _with_parked(marking, each, aside, _moving(marking, each))
+    outside = moved_by_events(net, marking) if net.events else 0
+    return _can_move(each, moving | outside)
+
+
+def _ahead(marking: Marking, each: Round, waiting: list[Round]) -> set[int]:
+    """The waiting rounds in other steps that a round waits on."""
+    blockers = [each, *older(marking, each)] if each.trigger.blocks else [each]
+    reach = 0
+    for blocker in blockers:
+        for slot in bits(each.trigger.full & ~blocker.arrived):
+            reach |= each.trigger.reach[slot]
+    return {other.id for other in waiting if reach & other.trigger.node.bit}
+
+
+def _closed(ahead: dict[int, set[int]]) -> dict[int, set[int]]:
+    """The transitive closure."""
+    changed = True
+    while changed:
+        changed = False
+        for each, known in ahead.items():
+            wider = known.union(*(ahead[number] for number in known))
+            if len(wider) > len(known):
+                ahead[each] = wider
+                changed = True
+    return ahead
