@@ -51,10 +51,10 @@ class Interrupts:
 
     def __init__(self, loop: Any) -> None:
         self.loop = loop
-        self.came = False
+        self.came: bool = False
         self.task: Any = None
-        self.took = False
-        self.wakes = -1
+        self.took: bool = False
+        self.wakes: int = -1
 
     def __enter__(self) -> Self:
         handler = signal.getsignal(signal.SIGINT) if _is_main_thread() else None

@@ -51,7 +51,7 @@ class Receipt:
         self.key: str | None = key
         self.id: str | None = id
         self.status: Fate = "accepted"
-        self.reason = ""
+        self.reason: str = ""
         self.runs: list[Run] = []
         self.handlers: list[str] = []
         self.refusals: list[str] = []

@@ -89,12 +89,12 @@ class Run:
         self.stuck: list[str] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        self.over = False
+        self.over: bool = False
         self.active = False
         self.home: int | None = None
-        self.told = False
+        self.told: bool = False
         self.last: Any = None
-        self.reason = ""
+        self.reason: str = ""
         self.interrupt: BaseException | None = None
         self.cut: tuple[Firing, ...] = ()
         self.scopes: dict[int, Any] = {}

@@ -48,7 +48,7 @@ class Scope:
         self.origin: Any = origin
         self.box: StateBox = box
         self.facade: Callable[[Any, Scope], Any] = facade
-        self.state = box.live
+        self.state: Any = box.live
         self.changes: Changes | None = None
         self.firing: Firing | None = None
         self.run: Run | None = None

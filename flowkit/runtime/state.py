@@ -235,7 +235,7 @@ class StateBox:
         self.last: bool = False
         self.incomplete: bool = False
         self.open: bool = False
-        self.commits = 0
+        self.commits: int = 0
         self.solo: Changes | None = None
         self.views: dict[Changes, None] = {}
         self.versions: dict[str, int] = {}

@@ -162,7 +162,7 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
     ),
     "open": (
         (rounds, "stays_open", lambda *_: True),
-        test_rounds.test_block_goes_on_when_what_is_missing_is_dead,
+        test_rounds.test_a_round_closes_when_nothing_can_bring_what_is_missing,
     ),
     "closed": (
         (rounds, "stays_open", lambda *_: False),

@@ -44,7 +44,10 @@ def test_every_time_of_a_run_comes_from_the_clock(clock):
     flow = Two()
     flow.kickoff()
     assert [record.at for record in flow.run.records] == [1000.0, 1001.0, 1002.0]
-    assert flow.run.history == [("one", "finished", 1001.0), ("two", "finished", 1002.0)]
+    assert flow.run.history == [
+        ("one", "finished", 1001.0),
+        ("two", "finished", 1002.0),
+    ]
 
 
 def test_the_system_clock_is_the_default():

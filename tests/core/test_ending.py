@@ -1,0 +1,106 @@
+"""What a stuck join says: what came, what is missing, and why (R14), in full."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowkit.define.conditions import and_, any_of, event, merge, or_, times
+from tests.core.player import BEGIN, flow, play, router, step
+
+
+@pytest.mark.parametrize(
+    ("chosen", "why"),
+    [
+        (["x"], "router r chose 'x'"),
+        ([["x", "z"]], "router r chose 'x', 'z'"),
+        ([None], "router r chose no label"),
+    ],
+)
+def test_a_branch_that_was_not_chosen_names_the_choice(
+    chosen: list[object], why: str
+) -> None:
+    """Which router chose what instead."""
+    net = flow(
+        a=BEGIN, r=router(labels=["x", "y", "z"]), x="x", z="z", j=and_("a", "y")
+    )
+    assert play(net, routes={"r": chosen}).stuck == [
+        f"Flow.j is stuck on and_(a, y): a came; y cannot come any more ({why}). "
+        "(flow.py:5)"
+    ]
+
+
+def test_a_step_that_never_ran_is_named() -> None:
+    """It is not the choice of a router here but of none."""
+    net = flow(a=BEGIN, b="lost", j=and_("a", "b"))
+    assert play(net).stuck == [
+        "Flow.j is stuck on and_(a, b): a came; b cannot come any more (b never "
+        "ended). (flow.py:3)"
+    ]
+
+
+def test_a_step_that_gave_all_it_had_is_counted() -> None:
+    """Two of one, one of the other: the second of the one is left."""
+    net = flow(a=BEGIN, b=BEGIN, c=BEGIN, d=merge("a", "b"), j=and_("c", "d"))
+    assert play(net).stuck == [
+        "Flow.j is stuck on and_(c, d): d came; c cannot come any more (c ended once, "
+        "all of it used). (flow.py:5)"
+    ]
+
+
+def test_several_missing_inputs_are_all_named() -> None:
+    """In the order written, after what came."""
+    net = flow(a=BEGIN, b="x", j=any_of(3, "y", "a", "b"))
+    assert play(net).stuck == [
+        "Flow.j is stuck on any_of(3, y, a, b): a came; y cannot come any more "
+        "(nothing in the flow produces it); b cannot come any more (b never ended). "
+        "(flow.py:3)"
+    ]
+
+
+def test_only_what_would_have_helped_is_named() -> None:
+    """An inner condition that is met lacks nothing."""
+    net = flow(a=BEGIN, j=and_(or_("a", "b"), "c"))
+    assert play(net).stuck == [
+        "Flow.j is stuck on and_(or_(a, b), c): a came; c cannot come any more "
+        "(nothing in the flow produces it). (flow.py:2)"
+    ]
+
+
+def test_sources_of_one_input_are_all_excused() -> None:
+    """A label of two routers, a place with two names."""
+    net = flow(
+        r=router(labels=["x", "y"]), s=router(labels=["x"]), y="y",
+        j=times(2, merge("x", "y")),
+    )  # fmt: skip
+    assert play(net, routes={"r": ["y"]}).stuck == [
+        "Flow.j is stuck on times(2, merge(x, y)): x or y came 1 of 2 times and cannot "
+        "come any more (router r chose 'y', router s chose no label, r ended once, all "
+        "of it used). (flow.py:4)"
+    ]
+
+
+def test_each_round_that_is_left_is_reported() -> None:
+    """Three arrivals without their partners are three sentences."""
+    net = flow(hold=BEGIN, j=and_("a", "b"))
+    played = play(net, takes={"hold": 9}, events=[(at, "a", at) for at in (1, 2, 3)])
+    assert len(played.stuck) == 3
+
+
+def test_what_waits_for_an_event_is_not_stuck() -> None:
+    """The run waits; once it is over another way, nothing is reported either."""
+    net = flow(a=BEGIN, j=and_("a", event("e")))
+    assert play(net).reports == []
+    assert play(net, cancels=5).reports == []
+
+
+def test_an_event_that_may_bring_the_rest_keeps_the_run_waiting() -> None:
+    """Through a step, and through a start that listens to a label."""
+    net = flow(
+        a=BEGIN,
+        heard=event("e"),
+        again=step("heard", start=True, conditional=True),
+        j=and_("a", "again"),
+    )
+    played = play(net, events=[(5, "e", None)])
+    assert played.waits == [1, 8]
+    assert played.given("j") == [("a1", "again1")]
