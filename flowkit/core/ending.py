@@ -139,7 +139,8 @@ def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
     if leaf.kind == "failed":
         return f"{node.name} did not fail"
     if not times:
-        return f"{node.name} never ran"
+        how = "ended well" if marking.fired[node.index] else "ran"
+        return f"{node.name} never {how}"
     if node.router and leaf.name != node.name:
         chose = marking.routes.get(node.index, ())
         if not chose:

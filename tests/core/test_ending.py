@@ -20,12 +20,13 @@ def test_a_branch_that_was_not_chosen_names_the_choice(
     chosen: list[object], why: str
 ) -> None:
     """Which router chose what instead."""
-    net = flow(
-        a=BEGIN, r=router(labels=["x", "y", "z"]), x="x", z="z", j=and_("a", "y")
-    )
+    labels = ["x", "y", "z"]
+    net = flow(a=BEGIN, r=router(labels=labels), b="x", c="z", j=and_("a", "y"))
     assert play(net, routes={"r": chosen}).stuck == [
-        f"Flow.j is stuck on and_(a, y): a came; y cannot come any more ({why}). "
-        "(flow.py:5)"
+        (
+            f"Flow.j is stuck on and_(a, y): a came; y cannot come any more ({why}). "
+            "(flow.py:5)"
+        )
     ]
 
 
@@ -33,8 +34,21 @@ def test_a_step_that_never_ran_is_named() -> None:
     """It is not the choice of a router here but of none."""
     net = flow(a=BEGIN, b="lost", j=and_("a", "b"))
     assert play(net).stuck == [
-        "Flow.j is stuck on and_(a, b): a came; b cannot come any more (b never "
-        "ended). (flow.py:3)"
+        (
+            "Flow.j is stuck on and_(a, b): a came; b cannot come any more (b never "
+            "ran). (flow.py:3)"
+        )
+    ]
+
+
+def test_a_step_that_failed_and_was_handled_is_no_step_that_never_ran() -> None:
+    """The failure was heard; what waits for the result is stuck all the same."""
+    net = flow(a=BEGIN, b=BEGIN, c="b.failed", j=and_("a", "b"))
+    assert play(net, fails={"b": True}).stuck == [
+        (
+            "Flow.j is stuck on and_(a, b): a came; b cannot come any more (b never ended "
+            "well). (flow.py:4)"
+        )
     ]
 
 
@@ -42,8 +56,10 @@ def test_a_step_that_gave_all_it_had_is_counted() -> None:
     """Two of one, one of the other: the second of the one is left."""
     net = flow(a=BEGIN, b=BEGIN, c=BEGIN, d=merge("a", "b"), j=and_("c", "d"))
     assert play(net).stuck == [
-        "Flow.j is stuck on and_(c, d): d came; c cannot come any more (c ended once, "
-        "all of it used). (flow.py:5)"
+        (
+            "Flow.j is stuck on and_(c, d): d came; c cannot come any more (c ended once, "
+            "all of it used). (flow.py:5)"
+        )
     ]
 
 
@@ -51,9 +67,11 @@ def test_several_missing_inputs_are_all_named() -> None:
     """In the order written, after what came."""
     net = flow(a=BEGIN, b="x", j=any_of(3, "y", "a", "b"))
     assert play(net).stuck == [
-        "Flow.j is stuck on any_of(3, y, a, b): a came; y cannot come any more "
-        "(nothing in the flow produces it); b cannot come any more (b never ended). "
-        "(flow.py:3)"
+        (
+            "Flow.j is stuck on any_of(3, y, a, b): a came; y cannot come any more "
+            "(nothing in the flow produces it); b cannot come any more (b never ran). "
+            "(flow.py:3)"
+        )
     ]
 
 
@@ -61,21 +79,26 @@ def test_only_what_would_have_helped_is_named() -> None:
     """An inner condition that is met lacks nothing."""
     net = flow(a=BEGIN, j=and_(or_("a", "b"), "c"))
     assert play(net).stuck == [
-        "Flow.j is stuck on and_(or_(a, b), c): a came; c cannot come any more "
-        "(nothing in the flow produces it). (flow.py:2)"
+        (
+            "Flow.j is stuck on and_(or_(a, b), c): a came; c cannot come any more "
+            "(nothing in the flow produces it). (flow.py:2)"
+        )
     ]
 
 
 def test_sources_of_one_input_are_all_excused() -> None:
     """A label of two routers, a place with two names."""
     net = flow(
-        r=router(labels=["x", "y"]), s=router(labels=["x"]), y="y",
+        r=router(labels=["x", "y"]), s=router(labels=["x"]), t="y",
         j=times(2, merge("x", "y")),
     )  # fmt: skip
     assert play(net, routes={"r": ["y"]}).stuck == [
-        "Flow.j is stuck on times(2, merge(x, y)): x or y came 1 of 2 times and cannot "
-        "come any more (router r chose 'y', router s chose no label, r ended once, all "
-        "of it used). (flow.py:4)"
+        (
+            "Flow.j is stuck on times(2, merge(x, y)): x or y came 1 of 2 times and "
+            "cannot "
+            "come any more (router r chose 'y', router s chose no label, r ended once, all "
+            "of it used). (flow.py:4)"
+        )
     ]
 
 

@@ -632,7 +632,7 @@ def test_all_faults_of_a_class_come_at_once() -> None:
         @listen("second")
         def second(self): ...
 
-        @listen("frist")
+        @listen("frist")  # codespell:ignore
         def third(self): ...
 
     with pytest.raises(DefinitionError) as caught:

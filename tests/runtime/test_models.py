@@ -78,10 +78,6 @@ def _match(state):
             return name, city
 
 
-def body_of(names):
-    return lambda space: space.update(names)
-
-
 @pytest.mark.parametrize("beside", [True, False])
 @pytest.mark.parametrize(
     ("action", "result"),
