@@ -420,19 +420,24 @@ def _resumed(
     """Drive a started coroutine to its end, in its own context (PEP 380)."""
     enter, send, throw = context.run, body.send, body.throw
     waits_for = first
-    while True:
-        try:
-            value = yield waits_for
-        except GeneratorExit:
-            body.close()
-            raise
-        except BaseException as error:  # noqa: BLE001 - handed to the step
+    try:
+        while True:
             try:
-                waits_for = enter(throw, error)
-            except StopIteration as end:
-                return end.value
-        else:
-            try:
-                waits_for = enter(send, value)
-            except StopIteration as end:
-                return end.value
+                value = yield waits_for
+            except GeneratorExit:
+                body.close()
+                raise
+            except BaseException as error:  # noqa: BLE001 - handed to the step
+                try:
+                    waits_for = enter(throw, error)
+                except StopIteration as end:
+                    return end.value
+            else:
+                try:
+                    waits_for = enter(send, value)
+                except StopIteration as end:
+                    return end.value
+    finally:
+        # A Ctrl-C between two lines here would leave the step's scopes open.
+        if getattr(body, "cr_frame", None) is not None:
+            enter(body.close)

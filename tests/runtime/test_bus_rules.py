@@ -1127,7 +1127,7 @@ def test_a_program_with_a_bus_exits_without_a_warning(end, backend):
         print("end")
     """)
     done = subprocess.run(
-        [sys.executable, "-W", "error", "-X", "dev", "-c", program],
+        [sys.executable, "-W", "error", "-c", program],
         capture_output=True,
         text=True,
         timeout=50,
