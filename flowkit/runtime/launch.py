@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = [
     "Kind",
     "kickoff_payloads",
-    "kind_of",
     "known",
     "new_run",
     "no_scope",
@@ -60,11 +59,6 @@ class Kind:
             function = self.compiled.functions[node.name]
             self.types[place] = payload_type(function, event)
         return self.types[place]
-
-
-def kind_of(cls: type) -> Kind:
-    """What is known of a flow class."""
-    return known[cls]
 
 
 def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:

@@ -488,11 +488,6 @@ class StateBox:
         solo.base.setdefault(field, seen)
         solo.before[field] = value
 
-    def idle(self) -> None:
-        """No step works on the live object any more."""
-        if self.solo is not None:
-            self.solo.since = -1
-
     def discard(self, changes: Changes) -> None:
         """Forget what a step did: the last commit stands."""
         if changes.view:
