@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flowkit.core.records import EventReceived
 from flowkit.errors import FlowkitError, InputError
-from flowkit.journal.base import KeptEvent
-from flowkit.journal.memory import MemoryInbox
+from flowkit.journal.inbox import KeptEvent
+from flowkit.journal.kept import MemoryInbox
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from flowkit.core.net import Node
-    from flowkit.journal.base import Inbox
+    from flowkit.journal.inbox import Inbox
     from flowkit.runtime.run import Run
 
 __all__ = ["EventBus"]

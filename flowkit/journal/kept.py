@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowkit.journal.base import KeptEvent
+    from flowkit.journal.inbox import KeptEvent
 
 __all__ = ["MemoryInbox"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from flowkit.journal.base import KeptEvent
-from flowkit.journal.memory import MemoryInbox
+from flowkit.journal.inbox import KeptEvent
+from flowkit.journal.kept import MemoryInbox
 
 
 def kept(name: str = "e", payload: object = None, key: str | None = None, at=0.0):
