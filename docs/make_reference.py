@@ -28,7 +28,16 @@ the docstrings by `docs/make_reference.py`.
 SECTIONS: dict[str, list[str]] = {
     "Flows": ["Flow", "FlowState", "Run"],
     "Steps": ["start", "listen", "router"],
-    "Triggers": ["event", "and_", "or_", "merge", "any_of", "all_active", "times"],
+    "Triggers": [
+        "event",
+        "timer",
+        "and_",
+        "or_",
+        "merge",
+        "any_of",
+        "all_active",
+        "times",
+    ],
     "Events from outside": ["EventBus"],
     "Observing and drawing": [
         "signals",

@@ -27,6 +27,7 @@ from flowkit.define.conditions import (
     event,
     merge,
     or_,
+    timer,
     times,
 )
 from flowkit.define.decorators import listen, router, start
@@ -77,6 +78,7 @@ __all__ = [
     "router",
     "signals",
     "start",
+    "timer",
     "times",
     "visualize_flow_structure",
 ]

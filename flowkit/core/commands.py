@@ -5,11 +5,22 @@ A :class:`~flowkit.core.marking.Firing` among the commands means: start it.
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from flowkit.core.marking import Firing
 
-__all__ = ["Cancel", "Command", "End", "Fault", "Firing", "Report", "Status", "Wait"]
+__all__ = [
+    "Answer",
+    "Arm",
+    "Cancel",
+    "Command",
+    "End",
+    "Fault",
+    "Firing",
+    "Report",
+    "Status",
+    "Wait",
+]
 
 Status = Literal["completed", "failed", "cancelled"]
 
@@ -34,6 +45,21 @@ class Report(NamedTuple):
     text: str
 
 
+class Answer(NamedTuple):
+    """Hand a waiting step its answer; it goes on where it asked."""
+
+    firing: Firing
+    position: int
+    value: Any
+
+
+class Arm(NamedTuple):
+    """Give a :class:`~flowkit.core.records.TimerFired` at ``due``."""
+
+    timer: int
+    due: float
+
+
 class Wait(NamedTuple):
     """Nothing to do until something outside happens."""
 
@@ -44,4 +70,4 @@ class End(NamedTuple):
     status: Status
 
 
-Command = Firing | Cancel | Fault | Report | Wait | End
+Command = Firing | Cancel | Fault | Report | Wait | End | Answer | Arm

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LeafKind = Literal["step", "name", "event", "failed"]
+LeafKind = Literal["step", "name", "event", "failed", "timer"]
 JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
 Rest = Literal["ignore", "block", "cancel"]
 
@@ -29,11 +29,13 @@ class Leaf(NamedTuple):
         name: of the step, label or event.
         kind: ``step`` a finished step of this flow; ``name`` a router's label or
             any name from outside; ``event`` an outside event; ``failed`` a step
-            that failed.
+            that failed; ``timer`` a time after the run's start or a step's end.
         key: events only: the payload or state field that correlates events with
             runs, ``"<function>"`` if a callable reads it, else None.
         transient: events only: lost unless taken at once.
         optional: events only: does not keep a run waiting.
+        after: timers only: the step whose end starts it, ``""`` for the run's start.
+        delay: timers only: seconds.
     """
 
     name: str
@@ -41,10 +43,14 @@ class Leaf(NamedTuple):
     key: str | None = None
     transient: bool = False
     optional: bool = False
+    after: str = ""
+    delay: float = 0.0
 
     def __str__(self) -> str:
         if self.kind == "event":
             return f"event({self.name!r})"
+        if self.kind == "timer":
+            return self.name
         return f"{self.name}.failed" if self.kind == "failed" else self.name
 
 

@@ -15,26 +15,30 @@ __all__ = ["awaited", "moved_by_events", "stuck_text"]
 
 
 def awaited(net: Net, marking: Marking) -> tuple[str, ...]:
-    """Names of the outside events that could still move this run.
+    """Names of the outside events and timers that could still move this run.
 
     An optional event does not count. An event into a join counts only if the
     other inputs are there, or can come by events too.
     """
-    if not net.events:
+    if not (net.events or marking.timers):
         return ()
     moved = moved_by_events(net, marking)
-    return tuple(
-        dict.fromkeys(
-            leaf.name
-            for node, leaf in net.events
-            if not leaf.optional and moved & node.bit
-        )
-    )
+    armed = {timer.name for timer in marking.timers.values()}
+    names = [
+        leaf.name for node, leaf in net.events if not leaf.optional and moved & node.bit
+    ]
+    names += [
+        leaf.name
+        for node, leaf in net.timers
+        if leaf.name in armed and moved & node.bit
+    ]
+    return tuple(dict.fromkeys(names))
 
 
 def moved_by_events(net: Net, marking: Marking) -> int:
-    """Steps that outside events alone could make fire, as a bitset."""
+    """Steps that what is outside alone could make fire, as a bitset."""
     events = {leaf.name for _, leaf in net.events if not leaf.optional}
+    events.update(timer.name for timer in marking.timers.values())
     moved = 0
     changed = True
     while changed:
@@ -50,7 +54,7 @@ def _can_fire(
     net: Net, marking: Marking, node: Node, moved: int, events: set[str]
 ) -> bool:
     if node.step.begins_on_event:
-        events = set()  # they begin runs of their own
+        events = set()  # such events begin runs of their own
     if any(_comes(net, leaf, moved, events) for leaf in node.direct):
         return True
     return any(_meets(net, marking, each, moved, events) for each in node.triggers)
@@ -59,6 +63,9 @@ def _can_fire(
 def _comes(net: Net, leaf: Leaf, moved: int, events: set[str]) -> bool:
     if leaf.kind == "event":
         return leaf.name in events
+    if leaf.kind == "timer":
+        after = next((n.bit for n in net.nodes if n.name == leaf.after), 0)
+        return leaf.name in events or bool(after & moved)
     return bool(net.sources(leaf) & moved)
 
 
@@ -128,6 +135,8 @@ def _why(net: Net, marking: Marking, slot: Slot) -> str:
 def _reasons(net: Net, marking: Marking, leaf: Leaf) -> list[str]:
     if leaf.kind == "event":
         return ["the event is optional"]
+    if leaf.kind == "timer":
+        return ["it has gone off" if not leaf.after else f"after {leaf.after}"]
     sources = [net.nodes[index] for index in bits(net.sources(leaf))]
     if not sources:
         return ["nothing in the flow produces it"]

@@ -16,9 +16,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Cancel, Command, End, Fault, Report, Wait
+from flowkit.core.commands import (
+    Answer,
+    Arm,
+    Cancel,
+    Command,
+    End,
+    Fault,
+    Report,
+    Wait,
+)
 from flowkit.core.ending import awaited, stuck_text
-from flowkit.core.marking import NOTHING, Firing, Marking, Token
+from flowkit.core.marking import NOTHING, Firing, Marking, Timer, Token
 from flowkit.core.records import (
     EventReceived,
     Record,
@@ -26,8 +35,11 @@ from flowkit.core.records import (
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepAnswered,
+    StepAsked,
     StepFailed,
     StepFinished,
+    TimerFired,
 )
 from flowkit.core.rounds import arrive, fire, next_in_line, same_turn, settle
 from flowkit.errors import RouteError, RunawayError
@@ -35,6 +47,7 @@ from flowkit.errors import RouteError, RunawayError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from flowkit.core.definition import Leaf
     from flowkit.core.net import Edge, Net, Node
 
 __all__ = ["decide"]
@@ -61,13 +74,27 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
         else:
             token = _token(marking, name or "", payload, None, -1)
         fire(marking, node, token, out)
-    return out or _rest(net, marking, out)
+    for leaf in net.start_timers:
+        _arm(marking, leaf, record.at, None, out)
+    return out if marking.live else _rest(net, marking, out)
+
+
+def _arm(
+    marking: Marking, leaf: Leaf, at: float, source: Firing | None, out: list[Command]
+) -> None:
+    number = marking.next_timer
+    marking.next_timer = number + 1
+    past, firing = (NOTHING, -1) if source is None else (source.past, source.id)
+    marking.timers[number] = Timer(leaf.name, at + leaf.delay, past, firing)
+    out.append(Arm(number, at + leaf.delay))
 
 
 def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Command]:
     firing = marking.live.pop(record.firing, None)
     if firing is None:
         return ()
+    if marking.asked:
+        marking.asked.pop(firing.id, None)
     node = firing.node
     marking.seen[node.index] += 1
     labels = record.labels
@@ -75,11 +102,11 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
         marking.routes[node.index] = labels
         if not node.done and len(labels) == 1:
             edges = net.by_name.get(labels[0], ())
-            if len(edges) == 1 and not node.serial:
+            if len(edges) == 1 and not node.slow:
                 edge = edges[0]
                 if not marking.watched and _direct(marking, edge):
                     return _one(net, marking, edge, labels[0], labels[0], firing)
-    elif node.solo is not None and not node.serial:
+    elif node.solo is not None and not node.slow:
         edge = node.solo
         if not marking.watched and _direct(marking, edge):
             return _one(net, marking, edge, node.name, record.output, firing)
@@ -124,6 +151,8 @@ def _deliver(
     first = marking.next_token, marking.next_firing
     if node.serial:
         next_in_line(marking, node, out)
+    for leaf in node.timers:
+        _arm(marking, leaf, record.at, firing, out)
     if node.done:
         token = _token(marking, node.name, record.output, firing, -1)
         _spread(net, marking, node.done, token, out)
@@ -184,9 +213,12 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
             node = command.node
             if marking.fired[node.index] > node.limit:
                 return _fault(net, marking, _runaway(net, node))
-    if marking.live:
-        return out
-    return _rest(net, marking, out)
+    if not marking.live:
+        return _rest(net, marking, out)
+    if marking.waits:
+        marking.status = "waiting"
+        out.append(Wait())
+    return out
 
 
 def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
@@ -211,6 +243,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     firing = marking.live.pop(record.firing, None)
     if firing is None:
         return ()
+    marking.asked.pop(firing.id, None)
     node = firing.node
     if not node.failed:
         marking.status = "failed"
@@ -243,6 +276,41 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     if record.name not in net.definition.names:
         plain = tuple(edge for edge in net.by_name.get(record.name, ()))
         _spread(net, marking, plain, token, out)
+    if marking.watched:
+        same_turn(marking, *first)
+    return _checked(net, marking, out)
+
+
+def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
+    if record.firing not in marking.live:
+        return ()
+    marking.asked.setdefault(record.firing, {})[record.position] = record
+    return _checked(net, marking, [])
+
+
+def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Command]:
+    open_ones = marking.asked.get(record.firing, {})
+    if open_ones.pop(record.position, None) is None:
+        return ()
+    if not open_ones:
+        del marking.asked[record.firing]
+    marking.status = "running"
+    marking.fired = [0] * len(marking.fired)
+    firing = marking.live[record.firing]
+    return (Answer(firing, record.position, record.answer),)
+
+
+def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
+    timer = marking.timers.pop(record.timer, None)
+    if timer is None or marking.status not in {"running", "waiting"}:
+        return ()
+    marking.status = "running"
+    marking.fired = [0] * len(marking.fired)
+    out: list[Command] = []
+    first = marking.next_token, marking.next_firing
+    token = Token(timer.name, timer.due, first[0], timer.past, timer.source)
+    marking.next_token += 1
+    _spread(net, marking, net.by_timer.get(timer.name, ()), token, out)
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)
@@ -281,6 +349,8 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     marking.live.clear()
     marking.rounds.clear()
     marking.watched.clear()
+    marking.asked.clear()
+    marking.timers.clear()
     marking.queued = None
     return (Cancel(firings),) if firings else ()
 
@@ -327,4 +397,7 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCancelled: _cancelled,
+    StepAsked: _asked,
+    StepAnswered: _answered,
+    TimerFired: _timed,
 }

@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.net import Node, Trigger
+    from flowkit.core.records import StepAsked
 
-__all__ = ["NOTHING", "ROOT", "Firing", "Lane", "Marking", "Round", "Token"]
+__all__ = [
+    "NOTHING",
+    "ROOT",
+    "Firing",
+    "Lane",
+    "Marking",
+    "Round",
+    "Timer",
+    "Token",
+]
 
 Lane = tuple[tuple[int, int], ...]
 ROOT: Lane = ()
@@ -118,6 +128,20 @@ def _seq(token: Token) -> int:
     return token.seq
 
 
+class Timer:
+    """A time that was set and has not come (``due`` in the records' time)."""
+
+    __slots__ = ("due", "name", "past", "source")
+
+    def __init__(
+        self, name: str, due: float, past: frozenset[int], source: int
+    ) -> None:
+        self.name: str = name
+        self.due: float = due
+        self.past: frozenset[int] = past
+        self.source: int = source
+
+
 class Marking:
     """A run's places, rounds and firings.
 
@@ -130,19 +154,24 @@ class Marking:
         queued: firings of an event listener behind one that runs.
         seen: how often each step has ended well.
         routes: the labels each router chose last.
+        asked: what each waiting firing waits for, by position.
+        timers: times set and not come, by number.
     """
 
     __slots__ = (
+        "asked",
         "fired",
         "live",
         "next_firing",
         "next_round",
+        "next_timer",
         "next_token",
         "queued",
         "rounds",
         "routes",
         "seen",
         "status",
+        "timers",
         "watched",
     )
 
@@ -158,6 +187,17 @@ class Marking:
         self.next_firing: int = 1
         self.next_round: int = 1
         self.next_token: int = 1
+        self.next_timer: int = 1
+        self.asked: dict[int, dict[int, StepAsked]] = {}
+        self.timers: dict[int, Timer] = {}
+
+    @property
+    def waits(self) -> bool:
+        """Whether every live firing waits for something outside."""
+        if not self.asked:
+            return False
+        inline = sum(map(len, self.queued.values())) if self.queued else 0
+        return len(self.asked) + inline == len(self.live)
 
     def parked(self) -> Iterator[Round]:
         """Rounds that hold tokens and have not fired, oldest first per join."""

@@ -26,6 +26,9 @@ __all__ = ["Edge", "Net", "Node", "Slot", "Tree", "Trigger", "net_of"]
 OPEN, MET, DEAD = 0, 1, -1
 
 
+_OUTSIDE = frozenset({"event", "timer"})
+
+
 class Slot:
     """An input place of a join: ``need`` tokens from any of ``leaves``.
 
@@ -166,7 +169,7 @@ class Trigger:
         self.external: int = sum(
             1 << slot.index
             for slot in slots
-            if any(leaf.kind == "event" and not leaf.optional for leaf in slot.leaves)
+            if any(leaf.kind in _OUTSIDE and not leaf.optional for leaf in slot.leaves)
         )
         self._reach: tuple[int, ...] | None = None
         self._turns: int | None = None
@@ -251,6 +254,8 @@ class Node:
         bit: its place in a bitset of steps.
         events: the outside events it listens to.
         serial: listens to an outside event, and handles one at a time.
+        timers: timers that its end starts.
+        slow: its end does more than signal its listeners.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
         direct: leaves that fire it each by itself.
@@ -269,8 +274,10 @@ class Node:
         "name",
         "router",
         "serial",
+        "slow",
         "solo",
         "step",
+        "timers",
         "triggers",
     )
 
@@ -288,6 +295,8 @@ class Node:
             leaf.name for leaf in leaves(step.trigger) if leaf.kind == "event"
         )
         self.serial: bool = bool(self.events) and not step.conditional
+        self.slow: bool = self.serial
+        self.timers: tuple[Leaf, ...] = ()
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
         self.solo: Edge | None = None
@@ -305,11 +314,14 @@ class Net:
         "_starts",
         "by_event",
         "by_name",
+        "by_timer",
         "definition",
         "events",
         "known",
         "nodes",
         "open_routers",
+        "start_timers",
+        "timers",
         "triggers",
     )
 
@@ -327,6 +339,7 @@ class Net:
         )
         self.by_name: dict[str, tuple[Edge, ...]] = {}
         self.by_event: dict[str, tuple[Edge, ...]] = {}
+        self.by_timer: dict[str, tuple[Edge, ...]] = {}
         self.triggers: list[Trigger] = []
         self.known: frozenset[str] = definition.names | {
             label for step in definition.steps for label in step.labels or ()
@@ -341,6 +354,13 @@ class Net:
             for leaf in leaves(node.step.trigger)
             if leaf.kind == "event"
         )
+        self.timers: tuple[tuple[Node, Leaf], ...] = tuple(
+            (node, leaf)
+            for node in self.nodes
+            for leaf in leaves(node.step.trigger)
+            if leaf.kind == "timer"
+        )
+        self.start_timers: tuple[Leaf, ...] = ()
         self._sources: dict[tuple[str, str], int] | None = None
         self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
@@ -373,7 +393,7 @@ class Net:
 
     def sources(self, leaf: Leaf) -> int:
         """Steps that can produce this leaf, as a bitset."""
-        if leaf.kind == "event":
+        if leaf.kind in _OUTSIDE:
             return 0
         if self._sources is None:
             self._sources = self._build_sources()
@@ -458,6 +478,8 @@ class _Wiring:
             edges.sort(key=lambda edge: not edge.node.router)
             if kind == "event":
                 self.net.by_event[name] = tuple(edges)
+            elif kind == "timer":
+                self.net.by_timer[name] = tuple(edges)
             elif kind == "name":
                 self.net.by_name[name] = tuple(edges)
         for node in self.net.nodes:
@@ -465,6 +487,17 @@ class _Wiring:
             node.failed = tuple(self.edges.get(("failed", node.name), ()))
             if len(node.done) == 1:
                 node.solo = node.done[0]
+        self._timers()
+
+    def _timers(self) -> None:
+        set_by: dict[str, dict[str, Leaf]] = {}
+        for _, leaf in self.net.timers:
+            set_by.setdefault(leaf.after, {})[leaf.name] = leaf
+        self.net.start_timers = tuple(set_by.get("", {}).values())
+        for node in self.net.nodes:
+            if node.name in set_by:
+                node.timers = tuple(set_by[node.name].values())
+                node.slow = True
 
     def _wire(self, node: Node, condition: Condition) -> None:
         for part in _branches(condition):

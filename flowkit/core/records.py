@@ -18,8 +18,11 @@ __all__ = [
     "RunCancelled",
     "RunStarted",
     "RunStopped",
+    "StepAnswered",
+    "StepAsked",
     "StepFailed",
     "StepFinished",
+    "TimerFired",
 ]
 
 
@@ -62,6 +65,36 @@ class EventReceived(NamedTuple):
     id: str | None = None
 
 
+class StepAsked(NamedTuple):
+    """A running step waits for something outside: a time, an event, a person.
+
+    ``position`` counts the questions of one firing from 0; ``verb`` and ``detail``
+    say what was asked, for the journal and for people.
+    """
+
+    at: float
+    firing: int
+    position: int
+    verb: str
+    detail: Any = None
+
+
+class StepAnswered(NamedTuple):
+    """What a step waited for is there; the same answer again after a restart."""
+
+    at: float
+    firing: int
+    position: int
+    answer: Any = None
+
+
+class TimerFired(NamedTuple):
+    """The time of a timer in the graph has come."""
+
+    at: float
+    timer: int
+
+
 class RunStopped(NamedTuple):
     """A step ended the run well with ``stop(result)``."""
 
@@ -94,4 +127,7 @@ Record = (
     | RunStopped
     | RunAborted
     | RunCancelled
+    | StepAsked
+    | StepAnswered
+    | TimerFired
 )

@@ -335,6 +335,7 @@ def forget(marking: Marking, nodes: int, spared: int, out: list[Command]) -> Non
     )
     for firing in firings:
         del marking.live[firing.id]
+        marking.asked.pop(firing.id, None)
         queue = (marking.queued or {}).get(firing.node.index)
         if queue and firing in queue:
             queue.remove(firing)

@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.definition import Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
-from flowkit.define.conditions import Condition, EventSource, FailedSource
+from flowkit.define.conditions import (
+    Condition,
+    EventSource,
+    FailedSource,
+    TimerSource,
+    timer_name,
+)
 from flowkit.define.decorators import Mark, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
@@ -195,6 +201,8 @@ class _Builder:
             return Join(source.kind, inputs, source.need, source.rest)
         if isinstance(source, EventSource):
             return self._event(source)
+        if isinstance(source, TimerSource):
+            return self._timer(source, step)
         if isinstance(source, FailedSource):
             name = self._method(source.function, step, ".failed")
             return Leaf(name, "failed")
@@ -208,6 +216,29 @@ class _Builder:
             self.keys[source.name] = key
             key = "<function>"
         return Leaf(source.name, "event", key, source.transient, source.optional)
+
+    def _timer(self, source: TimerSource, step: Step) -> Leaf:
+        after = source.after
+        if after is None:
+            name = ""
+        elif isinstance(after, str):
+            name = after
+            if name not in self.names:
+                self.faults.append(Fault("error", step.name, self._no_step(name, step)))
+        else:
+            name = self._method(after, step, "")
+        shown = timer_name(name, source.delay)
+        return Leaf(shown, "timer", after=name, delay=source.delay)
+
+    def _no_step(self, name: str, step: Step) -> str:
+        from flowkit.core.validate import closest  # only an error needs it
+
+        guess = closest(name, frozenset(self.names))
+        hint = f"Did you mean {guess!r}?" if guess else "Name a step of this class."
+        return (
+            f"{self.cls.__name__}.{step.name} has a timer after {name!r}, which is no "
+            f"step. {hint} ({step.place})"
+        )
 
     def _name(self, name: str) -> Leaf:
         stem, dot, ending = name.rpartition(".")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flowkit.core.durations import seconds, shown
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -18,6 +20,7 @@ __all__ = [
     "Condition",
     "EventSource",
     "FailedSource",
+    "TimerSource",
     "all_active",
     "and_",
     "any_of",
@@ -25,10 +28,14 @@ __all__ = [
     "event",
     "merge",
     "or_",
+    "timer",
+    "timer_name",
     "times",
 ]
 
-_FORMS = "a step, a name, event(..), or a condition such as or_(..), and_(..)"
+_FORMS = (
+    "a step, a name, event(..), timer(..), or a condition such as or_(..), and_(..)"
+)
 
 
 class EventSource:
@@ -65,6 +72,27 @@ class FailedSource:
         return f"{self.function.__name__}.failed"
 
 
+class TimerSource:
+    """A time after the run's start or a step's end; made by :func:`timer`."""
+
+    __slots__ = ("after", "delay")
+
+    def __init__(self, after: str | Callable[..., Any] | None, delay: float) -> None:
+        self.after: str | Callable[..., Any] | None = after
+        self.delay: float = delay
+
+    def __repr__(self) -> str:
+        name = self.after or ""
+        return timer_name(str(getattr(name, "__name__", name)), self.delay)
+
+
+def timer_name(after: str, delay: float) -> str:
+    """How a timer is shown, and the name of what it delivers."""
+    if after:
+        return f"timer(after={after}, delay={shown(delay)!r})"
+    return f"timer({shown(delay)!r})"
+
+
 class Condition:
     """A join as written; made by ``or_``, ``and_`` and their kin."""
 
@@ -90,7 +118,7 @@ class Condition:
 
 
 AnyCondition: TypeAlias = (
-    "str | Callable[..., Any] | EventSource | FailedSource | Condition"
+    "str | Callable[..., Any] | EventSource | FailedSource | TimerSource | Condition"
 )
 
 
@@ -98,7 +126,7 @@ def checked(condition: Any) -> Any:
     """The condition itself if it can be one, else ``ValueError``."""
     if isinstance(condition, str) and condition:
         return condition
-    if isinstance(condition, Condition | EventSource | FailedSource):
+    if isinstance(condition, Condition | EventSource | FailedSource | TimerSource):
         return condition
     if callable(condition) and hasattr(condition, "__name__"):
         return condition
@@ -131,6 +159,34 @@ def event(
         msg = f"Invalid condition: an event needs a name, not {name!r}."
         raise ValueError(msg)
     return EventSource(name, key, transient=transient, optional=optional)
+
+
+def timer(
+    delay: float | str | None = None,
+    *,
+    after: str | Callable[..., Any] | None = None,
+) -> TimerSource:
+    """A time as a source: so long after the run's start, or after a step's end.
+
+    ``timer("10m")``, ``timer(after=invoice, delay="14d")``. Its listener gets the
+    time it was due, in seconds since the epoch. A run with a timer that can still
+    move it is ``waiting``; with a store the time survives the process.
+
+    Args:
+        delay: seconds, or text such as ``"90s"``, ``"1h30m"``, ``"14d"``.
+        after: a step, or its name; each of its ends starts the timer anew.
+
+    Raises:
+        ValueError: no delay, or one that is no length of time.
+    """
+    given: Any = after
+    if given is not None and not isinstance(given, str) and not callable(given):
+        msg = f"Invalid condition: timer(after=..) takes a step, not {after!r}."
+        raise ValueError(msg)
+    if delay is None:
+        msg = "Invalid condition: timer(..) needs a delay, such as timer('10m')."
+        raise ValueError(msg)
+    return TimerSource(after, seconds(delay, "Invalid condition: timer(..)"))
 
 
 def or_(*conditions: AnyCondition) -> Condition:

@@ -16,7 +16,13 @@ from typing import (
     overload,
 )
 
-from flowkit.define.conditions import Condition, EventSource, FailedSource, checked
+from flowkit.define.conditions import (
+    Condition,
+    EventSource,
+    FailedSource,
+    TimerSource,
+    checked,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -52,7 +58,12 @@ class StepMethod(Protocol[S_contra, P, R_co]):
 if TYPE_CHECKING:
     # Without plain functions: `@start` and `@router` bare are given one to decorate.
     _Named: TypeAlias = (
-        str | StepMethod[Any, ..., Any] | EventSource | FailedSource | Condition
+        str
+        | StepMethod[Any, ..., Any]
+        | EventSource
+        | FailedSource
+        | TimerSource
+        | Condition
     )
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.durations import shown
 from flowkit.plot.cycles import back_edges, loops
 
 if TYPE_CHECKING:
@@ -257,6 +258,8 @@ class _Drawing:
         """Edges from whatever gives a leaf's name."""
         if leaf.kind == "event":
             self._event(leaf, target)
+        elif leaf.kind == "timer":
+            self._timer(leaf, target)
         elif leaf.kind == "failed":
             self._step(leaf.name, Edge(leaf.name, target, "failed", "failed"))
         elif leaf.kind == "step":
@@ -291,6 +294,15 @@ class _Drawing:
             self._outside(name)
             edge = replace(edge, source=f"outside:{name}")
         self._edge(edge)
+
+    def _timer(self, leaf: Leaf, target: str) -> None:
+        said = f"after {shown(leaf.delay)}"
+        if leaf.after:
+            self._step(leaf.after, Edge(leaf.after, target, said, "event"))
+            return
+        node = Node(f"timer:{leaf.name}", leaf.name, "event")
+        self.nodes.setdefault(node.id, node)
+        self._edge(Edge(node.id, target, said, "event"))
 
     def _event(self, leaf: Leaf, target: str) -> None:
         node = Node(f"event:{leaf.name}", leaf.name, "event")

@@ -648,7 +648,7 @@ def test_all_faults_of_a_class_come_at_once() -> None:
 # --- wrong arguments, at decoration ----------------------------------------------
 
 COUNTS = "Invalid condition: any_of counts from 1 to its number of inputs, 2"
-FORMS = "a step, a name, event(..), or a condition such as or_(..), and_(..)"
+FORMS = "a step, a name, event(..), timer(..), or a condition such as or_(..), and_(..)"
 
 
 @pytest.mark.parametrize(
