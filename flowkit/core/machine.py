@@ -108,8 +108,11 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
                     return _one(net, marking, edge, labels[0], labels[0], firing)
     elif node.solo is not None and not node.slow:
         edge = node.solo
-        if not marking.watched and _direct(marking, edge):
-            return _one(net, marking, edge, node.name, record.output, firing)
+        if not marking.watched:
+            if _direct(marking, edge):
+                return _one(net, marking, edge, node.name, record.output, firing)
+            if edge.trigger is not None and edge.trigger.simple and not labels:
+                return _joined(net, marking, edge, record.output, firing)
     return _deliver(net, marking, firing, record)
 
 
@@ -141,6 +144,18 @@ def _one(
     firing = Firing(number, node, name, payload, source.past)
     marking.live[number] = firing
     return (firing,)
+
+
+def _joined(
+    net: Net, marking: Marking, edge: Edge, payload: Any, firing: Firing
+) -> Sequence[Command]:
+    """One token into one plain join."""
+    out: list[Command] = []
+    token = _token(marking, firing.node.name, payload, firing, -1)
+    arrive(marking, edge.trigger, edge.slot, token, out)
+    if not out and marking.live and not (marking.watched or marking.asked):
+        return out
+    return _checked(net, marking, out)
 
 
 def _deliver(
@@ -192,7 +207,16 @@ def _spread(
     """A copy of the token to every listener, routers first (R1)."""
     for edge in edges:
         if edge.trigger is None:
-            _fire(net, marking, edge.node, token, out)
+            node = edge.node
+            if node.serial:
+                _fire(net, marking, node, token, out)
+                continue
+            number = marking.next_firing
+            marking.next_firing = number + 1
+            firing = Firing(number, node, token.name, token.payload, token.past)
+            marking.live[number] = firing
+            marking.fired[node.index] += 1
+            out.append(firing)
         else:
             arrive(marking, edge.trigger, edge.slot, token, out)
 
@@ -215,7 +239,7 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
                 return _fault(net, marking, _runaway(net, node))
     if not marking.live:
         return _rest(net, marking, out)
-    if marking.waits:
+    if marking.asked and marking.waits:
         marking.status = "waiting"
         out.append(Wait())
     return out

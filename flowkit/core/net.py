@@ -121,6 +121,7 @@ class Trigger:
         flat: no condition inside the condition.
         sensitive: whether it fires depends on dead inputs.
         shortcut: one token is one firing as long as nothing else is live.
+        simple: a plain count of inputs, one token each.
         blocks: its conditions with ``rest="block"``.
         races: its conditions with ``rest="cancel"``.
     """
@@ -139,6 +140,7 @@ class Trigger:
         "races",
         "sensitive",
         "shortcut",
+        "simple",
         "slots",
         "tree",
     )
@@ -166,6 +168,9 @@ class Trigger:
         self.shortcut: bool = (
             self.flat and once and tree.need == 1 and not active and not self.races
         )
+        self.simple: bool = (
+            self.flat and once and not (self.sensitive or self.races)
+        ) and not any(slot.merges for slot in slots)
         self.external: int = sum(
             1 << slot.index
             for slot in slots

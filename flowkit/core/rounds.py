@@ -87,6 +87,14 @@ def arrive(
     rounds = marking.rounds.get(key)
     if rounds is None:
         rounds = marking.rounds[key] = []
+    elif rounds and trigger.simple and not (token.past or marking.watched):
+        each = rounds[0]
+        if not (each.arrived >> slot & 1 or each.fired):  # the oldest may take it
+            each.held[slot] = [token]
+            each.arrived = arrived = each.arrived | 1 << slot
+            if arrived.bit_count() >= trigger.tree.need:
+                _fire_round(marking, each, out)
+            return
     for each in rounds:
         if _takes(each, trigger, slot, token):
             break
