@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flowkit.core.definition import Leaf
-    from flowkit.core.net import Edge, Net, Node
+    from flowkit.core.net import Edge, Net, Node, Trigger
 
 __all__ = ["decide"]
 
@@ -67,7 +67,7 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
     nodes = net.kickoff_starts() if name is None else net.event_starts(name)
     payloads = record.payloads or {}
     out: list[Command] = []
-    for node in sorted(nodes, key=lambda node: not node.router):
+    for node in nodes:
         payload = payloads.get(node.name)
         if len(nodes) == 1:
             token = Token(name or "", payload, 0, NOTHING)
@@ -89,7 +89,9 @@ def _arm(
     out.append(Arm(number, at + leaf.delay))
 
 
-def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Command]:
+def _finished(  # noqa: C901 - the hot path, in one body
+    net: Net, marking: Marking, record: StepFinished
+) -> Sequence[Command]:
     firing = marking.live.pop(record.firing, None)
     if firing is None:
         return ()
@@ -111,8 +113,12 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
         if not marking.watched:
             if _direct(marking, edge):
                 return _one(net, marking, edge, node.name, record.output, firing)
-            if edge.trigger is not None and edge.trigger.simple and not labels:
-                return _joined(net, marking, edge, record.output, firing)
+            trigger = edge.trigger
+            if trigger is not None and trigger.simple and not labels:
+                return _joined(net, marking, edge, trigger, record.output, firing)
+    elif node.last and not (labels or marking.live or marking.rounds or net.outside):
+        marking.status = "completed"
+        return _ENDED
     return _deliver(net, marking, firing, record)
 
 
@@ -146,13 +152,21 @@ def _one(
     return (firing,)
 
 
+_ENDED: tuple[Command, ...] = (End("completed"),)
+
+
 def _joined(
-    net: Net, marking: Marking, edge: Edge, payload: Any, firing: Firing
+    net: Net,
+    marking: Marking,
+    edge: Edge,
+    trigger: Trigger,
+    payload: Any,
+    firing: Firing,
 ) -> Sequence[Command]:
     """One token into one plain join."""
     out: list[Command] = []
     token = _token(marking, firing.node.name, payload, firing, -1)
-    arrive(marking, edge.trigger, edge.slot, token, out)
+    arrive(marking, trigger, edge.slot, token, out)
     if not out and marking.live and not (marking.watched or marking.asked):
         return out
     return _checked(net, marking, out)

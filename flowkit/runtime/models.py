@@ -334,6 +334,15 @@ def _is_atomic(annotation: Any) -> bool:
 
 
 @cache
+def traits(
+    model: type[BaseModel],
+) -> tuple[Mapping[str, Callable[..., Any]], dict[str, type], bool]:
+    """Reducers, fields checked by type alone, and whether any field is taken."""
+    extra = model.model_config.get("extra") == "allow"
+    return reducers_of(model), native_types(model), extra
+
+
+@cache
 def reducers_of(model: type[BaseModel]) -> Mapping[str, Callable[..., Any]]:
     """The reducer of each field that declares one by ``Annotated``."""
     found = {}

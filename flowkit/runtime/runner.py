@@ -170,7 +170,7 @@ class _Driver:
             run.reason = "the task that ran it was cancelled"
             run.apply(RunCancelled(now(), run.reason))
 
-    async def _work(  # noqa: C901, PLR0912, PLR0915 - the hot loop
+    async def _work(  # noqa: C901, PLR0912 - the hot loop
         self, scope: _Scope
     ) -> None:
         """Ready firings one after another. One body: a call a step costs a fifth."""

@@ -263,9 +263,7 @@ class StateBox:
         self._link, self._unlink = models.link, models.unlink
         self._validate = models.invalid_fields
         model: Any = type(live)
-        self.reducers = models.reducers_of(model)
-        self.native = models.native_types(model)
-        self.open = model.model_config.get("extra") == "allow"
+        self.reducers, self.native, self.open = models.traits(model)
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""
