@@ -56,13 +56,17 @@ class StepFailed(NamedTuple):
 
 
 class EventReceived(NamedTuple):
-    """An outside event reached the run."""
+    """An outside event reached the run.
+
+    ``shares`` holds the payload of listeners that take it as another type.
+    """
 
     at: float
     name: str
     payload: Any = None
     key: str | None = None
     id: str | None = None
+    shares: Mapping[str, Any] | None = None
 
 
 class StepAsked(NamedTuple):

@@ -411,9 +411,16 @@ class Run:
             self.take_pending()
             self.settle_end()
 
-    def event(self, name: str, payload: Any, key: str | None, id: str | None) -> None:
+    def event(
+        self,
+        name: str,
+        payload: Any,
+        key: str | None,
+        id: str | None,
+        shares: dict[str, Any] | None = None,
+    ) -> None:
         """Queue an outside event; whoever drives the run takes it in order."""
-        self.pending.append(EventReceived(now(), name, payload, key, id))
+        self.pending.append(EventReceived(now(), name, payload, key, id, shares))
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
