@@ -52,10 +52,17 @@ class Ticket:
 
 
 class Writer:
-    """Writes moves into one store, many at a time."""
+    """Writes moves into one store, many at a time.
+
+    Attributes:
+        quick: a commit costs less than handing it over.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store: Store = store
+        self.quick: bool = (
+            not store.durable or getattr(store, "synchronous", "full") == "normal"
+        )
         self._line: deque[Ticket] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
