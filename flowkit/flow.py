@@ -456,7 +456,10 @@ def _opened(
     flow: Any, inputs: Mapping[str, Any] | None, id: str | None, *, blocking: bool
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
-    store = flow._flowkit.options.get("store") or known[type(flow)].store
+    try:
+        store = flow._flowkit.options.get("store") or known[type(flow)].store
+    except AttributeError:
+        raise RunError(no_scope(type(flow))) from None
     if store is None:
         store = environ.get("FLOWKIT_STORE") or None
     if store is None:

@@ -87,6 +87,7 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        patience: seconds that a step may wait in memory.
     """
 
     def __init__(
@@ -129,6 +130,7 @@ class Run:
         self.answers: dict[tuple[int, int], Any] = {}
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
         self.questions: dict[tuple[int, int], StepAsked] = {}
+        self.patience: float = 60.0
         self.lost: BaseException | None = None
         self._id: str | None = None
         depth = _depth.get()
@@ -649,13 +651,6 @@ class Run:
     def post(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves this run do something soon."""
         self._post(verb)
-
-    @property
-    def patience(self) -> float:
-        """Seconds that a step may wait in memory."""
-        from flowkit.runtime.launch import known
-
-        return known[type(self.flow)].evict_after
 
     def answer(self, firing: int, position: int, value: Any) -> None:
         """Record what a waiting step is answered; it goes on, or starts again."""
