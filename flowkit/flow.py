@@ -247,7 +247,9 @@ class Flow(Generic[StateT]):
         cls = type(self)
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
-            own = self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            own = (
+                self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            )
             return _blocking(own, inputs, backend=backend, flow=self)
         if in_running_loop():
             return in_thread(
@@ -274,6 +276,9 @@ class Flow(Generic[StateT]):
         _refuse(input_files, from_checkpoint, restore_from_state_id)
         run = _opened(self, inputs, id, blocking=False)
         await drive(run)
+        if run.lost is not None and _was_begun(run):
+            run = _opened(self, inputs, id, blocking=False)
+            await drive(run)
         return run.outcome()
 
     async def akickoff(
@@ -449,7 +454,17 @@ def _kickoff(
 ) -> Any:
     run = _opened(flow, inputs, id, blocking=True)
     drive_blocking(run, backend)
+    if run.lost is not None and _was_begun(run):
+        run = _opened(flow, inputs, id, blocking=True)
+        drive_blocking(run, backend)
     return run.outcome()
+
+
+def _was_begun(run: Run) -> bool:
+    """Whether another process began the same run in the same moment."""
+    from flowkit.journal.rows import RunExistsError  # only who keeps runs
+
+    return isinstance(run.lost, RunExistsError)
 
 
 def _opened(

@@ -11,7 +11,7 @@ from flowkit.journal.codec import decode, encode, widen_by
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import EXTRA, Journal, claim, flow_name, refold
-from flowkit.runtime.ids import run_id
+from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import restored
 
@@ -50,7 +50,8 @@ def begun_or_resumed(
 
     ``id`` is the idempotency key: a run of that id goes on, or gives its outcome.
     ``inputs["id"]`` is the state's: what stopped in the middle goes on, what ended
-    gives its state to a new run, what is unknown begins one under that id.
+    gives its state to a new run, what is unknown begins one under that id. Two
+    processes that do so at once give their run the same id, so that one is refused.
 
     Raises:
         InputError: the id was used with other inputs.
@@ -71,6 +72,7 @@ def begun_or_resumed(
             return load(flow, store, row), False
         if row is not None and row.state:
             _lay_under(flow, row)
+        id = id or next_id(name, str(state_id), "" if row is None else row.id)
     run = new_run(flow, inputs)
     row = RunRow(
         id or run_id(now()),
