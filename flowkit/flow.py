@@ -247,7 +247,9 @@ class Flow(Generic[StateT]):
         cls = type(self)
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
-            own = self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            own = (
+                self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            )
             return _blocking(own, inputs, backend=backend, flow=self)
         if in_running_loop():
             return in_thread(
