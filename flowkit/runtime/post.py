@@ -222,6 +222,7 @@ class Post:
         live = self._live.get(run)
         if live is not None and live.journal is not None:
             journal = live.journal
+            live.rest(False)
             live.post(lambda: journal.collect(live))
             return
         if run not in self._waking:

@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
+_rest_lock = threading.Lock()
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
@@ -654,9 +655,13 @@ class Run:
 
     def rest(self, resting: bool) -> None:  # noqa: FBT001 - one switch
         """Nothing moves here until something outside happens, or it moves again."""
-        if self.at_rest is not None and resting != self.resting:
+        if self.at_rest is None:
+            return
+        with _rest_lock:
+            if resting == self.resting:
+                return
             self.resting = resting
-            self.at_rest(resting)
+        self.at_rest(resting)
 
     def post(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves this run do something soon."""

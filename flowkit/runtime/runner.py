@@ -203,8 +203,11 @@ class _Driver:
         self._go_on()
 
     def _go_on(self) -> None:
+        run = self.run
         if self.nudged is not None:
             self.nudged.set()
+        elif run.parked and run.status == "waiting" and not run.pending:
+            run.rest(True)
         if self.run.ready and self.group is not None:
             self._spawn()
 
