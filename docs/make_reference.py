@@ -53,6 +53,8 @@ SECTIONS: dict[str, list[str]] = {
         "StateConflictError",
         "RunawayError",
         "StuckError",
+        "UnstorableError",
+        "StoreError",
         "FlowkitWarning",
     ],
 }

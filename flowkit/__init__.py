@@ -40,7 +40,9 @@ from flowkit.errors import (
     RunError,
     StateConflictError,
     StateError,
+    StoreError,
     StuckError,
+    UnstorableError,
 )
 from flowkit.flow import Flow
 from flowkit.runtime.run import Run
@@ -66,7 +68,9 @@ __all__ = [
     "RunawayError",
     "StateConflictError",
     "StateError",
+    "StoreError",
     "StuckError",
+    "UnstorableError",
     "all_active",
     "and_",
     "any_of",

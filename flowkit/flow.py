@@ -23,7 +23,7 @@ from typing import (
 
 from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
-from flowkit.errors import FlowkitWarning, RunError
+from flowkit.errors import FlowkitWarning, RunError, RunExistsError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
 from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run, no_scope
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.journal.rows import RunRow
 
 __all__ = ["Flow"]
 
@@ -276,8 +277,8 @@ class Flow(Generic[StateT]):
         _refuse(input_files, from_checkpoint, restore_from_state_id)
         run = _opened(self, inputs, id, blocking=False)
         await drive(run)
-        if run.lost is not None and _was_begun(run):
-            run = _opened(self, inputs, id, blocking=False)
+        while run.lost is not None and (met := _met(run)) is not None:
+            run = _opened(self, inputs, id, blocking=False, met=met)
             await drive(run)
         return run.outcome()
 
@@ -454,21 +455,24 @@ def _kickoff(
 ) -> Any:
     run = _opened(flow, inputs, id, blocking=True)
     drive_blocking(run, backend)
-    if run.lost is not None and _was_begun(run):
-        run = _opened(flow, inputs, id, blocking=True)
+    while run.lost is not None and (met := _met(run)) is not None:
+        run = _opened(flow, inputs, id, blocking=True, met=met)
         drive_blocking(run, backend)
     return run.outcome()
 
 
-def _was_begun(run: Run) -> bool:
-    """Whether another process began the same run in the same moment."""
-    from flowkit.journal.rows import RunExistsError  # only who keeps runs
-
-    return isinstance(run.lost, RunExistsError)
+def _met(run: Run) -> RunRow | None:
+    """The run that another process began in the same moment, in the way of this."""
+    return run.lost.row if isinstance(run.lost, RunExistsError) else None
 
 
 def _opened(
-    flow: Any, inputs: Mapping[str, Any] | None, id: str | None, *, blocking: bool
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    id: str | None,
+    *,
+    blocking: bool,
+    met: RunRow | None = None,
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     try:
@@ -490,7 +494,7 @@ def _opened(
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), id=id)
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), id=id, met=met)
     if run.journal is not None:
         run.journal.blocking = blocking
     if fresh:

@@ -60,7 +60,12 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Union, get_args, get_orig
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from flowkit.errors import RunError, StoreError
+from flowkit.errors import (
+    CURE,
+    RestoredError,
+    UnreadableError,
+    UnstorableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -88,57 +93,10 @@ SHORT = 16  # values up to which one loop beats several fast passes
 
 TZINFO = "pydantic_core._pydantic_core:TzInfo"
 
-CURE = (
-    "Keep what cannot be stored on the flow object (self.client), not in its state, "
-    "or store what it can be made from again: text, numbers, a dataclass, a model."
-)
 RENAMED = (
     "If it was moved or renamed, say so before runs are read: "
     "flowkit.journal.codec.alias({name!r}, TheClass)."
 )
-
-
-class UnstorableError(RunError, TypeError):
-    """A value that cannot be written and read back as itself.
-
-    Attributes:
-        where: its place, such as ``state.items[3].lock``.
-        what: the value as a noun, such as ``a _thread.lock``.
-        why: what is wrong with it, such as ``cannot be stored``.
-        cure: what to do, one sentence or two.
-        step: the step that left it there, or "".
-    """
-
-    def __init__(
-        self, where: str, what: str, why: str, cure: str = CURE, step: str = ""
-    ) -> None:
-        self.where: str = where
-        self.what: str = what
-        self.why: str = why
-        self.cure: str = cure
-        self.step: str = step
-        begin = f"{step} left {where} as" if step else f"{where} is"
-        super().__init__(f"{begin} {what}, which {why}. {cure}")
-
-    def at(self, step: str) -> UnstorableError:
-        """The same error, telling which step left the value (``Orders.charge``)."""
-        return UnstorableError(self.where, self.what, self.why, self.cure, step)
-
-
-class UnreadableError(StoreError, ValueError):
-    """Stored text that this program cannot turn into values again."""
-
-
-class RestoredError(RunError):
-    """Stands for a stored exception whose class cannot be rebuilt.
-
-    Attributes:
-        kind: the name of its class; the text begins with it.
-    """
-
-    def __init__(self, text: str, *, kind: str = "") -> None:
-        self.kind: str = kind
-        super().__init__(text)
 
 
 class _Refused(Exception):  # noqa: N818 - becomes an UnstorableError with its place

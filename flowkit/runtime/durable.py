@@ -97,6 +97,7 @@ class Journal:
         row: the run as it was begun or claimed.
         hold: the right to write; None before the run is begun, or given up.
         seq: number of the latest record handed in.
+        alone: the run begins only if no other one of its state goes on.
         blocking: the caller's thread may block, so moves are written at once.
         letters: numbers of the inbox letters that pending records consume.
     """
@@ -107,6 +108,7 @@ class Journal:
         "_state_id",
         "_status",
         "_waits",
+        "alone",
         "blocking",
         "captured",
         "capturing",
@@ -129,6 +131,7 @@ class Journal:
         self.hold: Hold | None = None
         self.seq = row.seq
         self.blocking = False
+        self.alone = False
         self.counted = False
         self.released = False
         self.capturing = False
@@ -219,7 +222,7 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
-                self.store.append(self.hold, entry)
+                self.writer.append(self.hold, entry)
             else:
                 move = Advance(self.hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
@@ -253,7 +256,8 @@ class Journal:
             owner=self.presence.ensure(),
         )
         self._due = row.due
-        begin = Begin(row, (entry,), self._waits, graph_text(definition))
+        text = graph_text(definition)
+        begin = Begin(row, (entry,), self._waits, text, self.alone)
         if self.capturing:
             self.captured = begin, commands
             return
