@@ -373,6 +373,23 @@ class Flow(Generic[StateT]):
 
         return verbs.wait_for(self, names, key, timeout, several=True)
 
+    def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
+        """Within a step: run another flow and get its result, answered once.
+
+        ``await`` it in an async step. With a store the called run is kept there, too:
+        a caller that starts again goes on with it, or is given its outcome.
+
+        Args:
+            flow: a flow class, or an object of one.
+            inputs: as for :meth:`kickoff`.
+
+        Raises:
+            Exception: whatever the called flow's kickoff raises.
+        """
+        from flowkit.runtime import calling  # only steps that call
+
+        return calling.call(self, flow, inputs)
+
     @_shown
     def idempotency_key(self) -> str:
         """Within a step: one text for all attempts of this firing, for outside calls.
@@ -477,7 +494,8 @@ def _opened(
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), id=id)
+    options = flow._flowkit.options.pop("call", {})
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), id=id, **options)
     if run.journal is not None:
         run.journal.blocking = blocking
     if fresh:

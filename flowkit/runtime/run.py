@@ -251,7 +251,7 @@ class Run:
 
     def _make_ready(self, firing: Firing) -> None:
         if self.resting:
-            self.rest(False)
+            self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         self.ready.append(firing)
@@ -274,7 +274,9 @@ class Run:
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(self, firing: Firing, output: Any) -> None:
+    def finish(  # noqa: C901, PLR0912 - the hot path, in one body
+        self, firing: Firing, output: Any
+    ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
         node = firing.node
         if firing.id not in self.marking.live:
@@ -284,7 +286,7 @@ class Run:
         journal = self.journal
         if journal is not None:
             try:
-                output = journal.checked(output, node.name)
+                output = journal.checked(output)
             except Exception as error:  # noqa: BLE001 - it cannot be stored
                 self.fail(firing, error)
                 return
@@ -653,7 +655,7 @@ class Run:
         self.questions[firing.id, position] = record
         self.apply(record)
 
-    def rest(self, resting: bool) -> None:  # noqa: FBT001 - one switch
+    def rest(self, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - one switch
         """Nothing moves here until something outside happens, or it moves again."""
         if self.at_rest is None:
             return
@@ -674,11 +676,11 @@ class Run:
     def _answer(self, command: Answer) -> None:
         place = command.firing.id, command.position
         self.answers[place] = command.value
-        self.rest(False)
+        self.rest(resting=False)
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
-        elif command.firing.id not in self.scopes:
+        elif command.firing.id not in self.asked:  # its body is not in memory
             self.ready.append(self._again(command.firing))
 
     def _again(self, firing: Firing) -> Firing:
