@@ -93,8 +93,9 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
     firing = marking.live.pop(record.firing, None)
     if firing is None:
         return ()
-    if marking.asked:
-        marking.asked.pop(firing.id, None)
+    if marking.asked and marking.asked.pop(firing.id, None) is not None:
+        marking.status = "running"  # somebody outside has answered
+        marking.fired = [0] * len(marking.fired)
     node = firing.node
     marking.seen[node.index] += 1
     labels = record.labels
@@ -105,7 +106,11 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
             if len(edges) == 1 and not node.slow:
                 edge = edges[0]
                 if not marking.watched and _direct(marking, edge):
-                    return _one(net, marking, edge, labels[0], labels[0], firing)
+                    payload = record.payload
+                    label = labels[0]
+                    if payload is None:
+                        payload = label
+                    return _one(net, marking, edge, label, payload, firing)
     elif node.solo is not None and not node.slow:
         edge = node.solo
         if not marking.watched and _direct(marking, edge):
@@ -159,7 +164,8 @@ def _deliver(
     for label in record.labels:
         edges = net.by_name.get(label)
         if edges:
-            token = _token(marking, label, label, firing, node.index)
+            payload = label if record.payload is None else record.payload
+            token = _token(marking, label, payload, firing, node.index)
             _spread(net, marking, edges, token, out)
             continue
         text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"

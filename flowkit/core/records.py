@@ -38,13 +38,17 @@ class RunStarted(NamedTuple):
 
 
 class StepFinished(NamedTuple):
-    """A firing ended well; ``labels`` are a router's, ``changed`` state fields."""
+    """A firing ended well; ``labels`` are a router's, ``changed`` state fields.
+
+    ``payload`` is what listeners of the labels get, None for the label itself.
+    """
 
     at: float
     firing: int
     output: Any = None
     labels: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
+    payload: Any = None
 
 
 class StepFailed(NamedTuple):
