@@ -138,9 +138,9 @@ class Flow(Generic[StateT]):
             self.__dict__.update(
                 (key, value) for key, value in keywords.items() if key in _OPTIONS
             )
-        given = initial.declared(
-            keywords.get("initial_state", cls.initial_state), kind.state
-        )
+        own = keywords.get("initial_state") if keywords else None
+        own = cls.initial_state if own is None else own
+        given = kind.declared if own is None else initial.declared(own, kind.state)
         box = initial.box(given, cls.__name__)
         box.last = kind.on_conflict == "last"
         self._flowkit = Scope(self, box, _facade)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flowkit.core.definition import Leaf
-    from flowkit.core.net import Edge, Net, Node
+    from flowkit.core.net import Edge, Net, Node, Trigger
 
 __all__ = ["decide"]
 
@@ -67,7 +67,7 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
     nodes = net.kickoff_starts() if name is None else net.event_starts(name)
     payloads = record.payloads or {}
     out: list[Command] = []
-    for node in sorted(nodes, key=lambda node: not node.router):
+    for node in nodes:
         payload = payloads.get(node.name)
         if len(nodes) == 1:
             token = Token(name or "", payload, 0, NOTHING)
@@ -89,7 +89,9 @@ def _arm(
     out.append(Arm(number, at + leaf.delay))
 
 
-def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Command]:
+def _finished(  # noqa: C901 - the hot path, in one body
+    net: Net, marking: Marking, record: StepFinished
+) -> Sequence[Command]:
     firing = marking.live.pop(record.firing, None)
     if firing is None:
         return ()
@@ -113,8 +115,15 @@ def _finished(net: Net, marking: Marking, record: StepFinished) -> Sequence[Comm
                     return _one(net, marking, edge, label, payload, firing)
     elif node.solo is not None and not node.slow:
         edge = node.solo
-        if not marking.watched and _direct(marking, edge):
-            return _one(net, marking, edge, node.name, record.output, firing)
+        if not marking.watched:
+            if _direct(marking, edge):
+                return _one(net, marking, edge, node.name, record.output, firing)
+            trigger = edge.trigger
+            if trigger is not None and trigger.simple and not labels:
+                return _joined(net, marking, edge, trigger, record.output, firing)
+    elif node.last and not (labels or marking.live or marking.rounds or net.outside):
+        marking.status = "completed"
+        return _ENDED
     return _deliver(net, marking, firing, record)
 
 
@@ -146,6 +155,26 @@ def _one(
     firing = Firing(number, node, name, payload, source.past)
     marking.live[number] = firing
     return (firing,)
+
+
+_ENDED: tuple[Command, ...] = (End("completed"),)
+
+
+def _joined(
+    net: Net,
+    marking: Marking,
+    edge: Edge,
+    trigger: Trigger,
+    payload: Any,
+    firing: Firing,
+) -> Sequence[Command]:
+    """One token into one plain join."""
+    out: list[Command] = []
+    token = _token(marking, firing.node.name, payload, firing, -1)
+    arrive(marking, trigger, edge.slot, token, out)
+    if not out and marking.live and not (marking.watched or marking.asked):
+        return out
+    return _checked(net, marking, out)
 
 
 def _deliver(
@@ -198,7 +227,16 @@ def _spread(
     """A copy of the token to every listener, routers first (R1)."""
     for edge in edges:
         if edge.trigger is None:
-            _fire(net, marking, edge.node, token, out)
+            node = edge.node
+            if node.serial:
+                _fire(net, marking, node, token, out)
+                continue
+            number = marking.next_firing
+            marking.next_firing = number + 1
+            firing = Firing(number, node, token.name, token.payload, token.past)
+            marking.live[number] = firing
+            marking.fired[node.index] += 1
+            out.append(firing)
         else:
             arrive(marking, edge.trigger, edge.slot, token, out)
 
@@ -221,7 +259,7 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
                 return _fault(net, marking, _runaway(net, node))
     if not marking.live:
         return _rest(net, marking, out)
-    if marking.waits:
+    if marking.asked and marking.waits:
         marking.status = "waiting"
         out.append(Wait())
     return out

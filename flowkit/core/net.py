@@ -121,6 +121,7 @@ class Trigger:
         flat: no condition inside the condition.
         sensitive: whether it fires depends on dead inputs.
         shortcut: one token is one firing as long as nothing else is live.
+        simple: a plain count of inputs, one token each.
         blocks: its conditions with ``rest="block"``.
         races: its conditions with ``rest="cancel"``.
     """
@@ -139,6 +140,7 @@ class Trigger:
         "races",
         "sensitive",
         "shortcut",
+        "simple",
         "slots",
         "tree",
     )
@@ -166,6 +168,9 @@ class Trigger:
         self.shortcut: bool = (
             self.flat and once and tree.need == 1 and not active and not self.races
         )
+        self.simple: bool = (
+            self.flat and once and not (self.sensitive or self.races)
+        ) and not any(slot.merges for slot in slots)
         self.external: int = sum(
             1 << slot.index
             for slot in slots
@@ -256,6 +261,7 @@ class Node:
         serial: listens to an outside event, and handles one at a time.
         timers: timers that its end starts.
         slow: its end does more than signal its listeners.
+        last: nobody hears that it ended well.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
         direct: leaves that fire it each by itself.
@@ -270,6 +276,7 @@ class Node:
         "failed",
         "index",
         "labels",
+        "last",
         "limit",
         "name",
         "router",
@@ -297,11 +304,16 @@ class Node:
         self.serial: bool = bool(self.events) and not step.conditional
         self.slow: bool = self.serial
         self.timers: tuple[Leaf, ...] = ()
+        self.last: bool = False
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
         self.solo: Edge | None = None
         self.direct: tuple[Leaf, ...] = ()
         self.triggers: tuple[Trigger, ...] = ()
+
+
+def _routers_first(nodes: Iterable[Node]) -> list[Node]:
+    return sorted(nodes, key=lambda node: not node.router)
 
 
 class Net:
@@ -320,6 +332,7 @@ class Net:
         "known",
         "nodes",
         "open_routers",
+        "outside",
         "start_timers",
         "timers",
         "triggers",
@@ -361,6 +374,7 @@ class Net:
             if leaf.kind == "timer"
         )
         self.start_timers: tuple[Leaf, ...] = ()
+        self.outside: bool = bool(self.events or self.timers)
         self._sources: dict[tuple[str, str], int] | None = None
         self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
@@ -377,11 +391,11 @@ class Net:
         starts = [node for node in self.nodes if node.step.start]
         plain = [node for node in starts if not node.step.conditional]
         events = [node for node in starts if node.step.begins_on_event]
-        return plain or events or starts
+        return _routers_first(plain or events or starts)
 
     def event_starts(self, name: str) -> list[Node]:
         """The starts that an outside event of this name begins a run with."""
-        return [
+        return _routers_first(
             node
             for node in self.nodes
             if node.step.conditional
@@ -389,7 +403,7 @@ class Net:
                 leaf.kind == "event" and leaf.name == name
                 for leaf in leaves(node.step.trigger)
             )
-        ]
+        )
 
     def sources(self, leaf: Leaf) -> int:
         """Steps that can produce this leaf, as a bitset."""
@@ -488,6 +502,8 @@ class _Wiring:
             if len(node.done) == 1:
                 node.solo = node.done[0]
         self._timers()
+        for node in self.net.nodes:
+            node.last = not (node.done or node.slow)
 
     def _timers(self) -> None:
         set_by: dict[str, dict[str, Leaf]] = {}

@@ -83,19 +83,14 @@ def arrive(
     marking: Marking, trigger: Trigger, slot: int, token: Token, out: list[Command]
 ) -> None:
     """Put a token into the round it belongs to, and fire that round if it is met."""
-    key = (trigger.index, _lane(token))
-    rounds = marking.rounds.get(key)
-    if rounds is None:
-        rounds = marking.rounds[key] = []
-    for each in rounds:
-        if _takes(each, trigger, slot, token):
-            break
-    else:
-        each = Round(marking.next_round, trigger, key[1])
-        marking.next_round += 1
-        rounds.append(each)
-        if trigger.sensitive:
-            marking.watched[each.id] = each
+    lane = _lane(token)
+    rounds = marking.rounds.setdefault((trigger.index, lane), [])
+    if rounds and trigger.simple and not (token.past or marking.watched):
+        each = rounds[0]
+        if not (each.arrived >> slot & 1 or each.fired):  # the oldest may take it
+            _put(marking, each, slot, token, out)
+            return
+    each = _round_for(marking, trigger, slot, token, rounds, lane)
     held = each.held.setdefault(slot, [])
     held.append(token)
     if len(held) >= trigger.slots[slot].need:
@@ -107,6 +102,36 @@ def arrive(
     if trigger.races:
         _race(marking, each, 0, out)
     if not trigger.sensitive and trigger.tree.status(each.arrived, 0) == MET:
+        _fire_round(marking, each, out)
+
+
+def _round_for(
+    marking: Marking,
+    trigger: Trigger,
+    slot: int,
+    token: Token,
+    rounds: list[Round],
+    lane: Lane,
+) -> Round:
+    """The oldest round that may take the token, else a new one (R4)."""
+    for each in rounds:
+        if _takes(each, trigger, slot, token):
+            return each
+    each = Round(marking.next_round, trigger, lane)
+    marking.next_round += 1
+    rounds.append(each)
+    if trigger.sensitive:
+        marking.watched[each.id] = each
+    return each
+
+
+def _put(
+    marking: Marking, each: Round, slot: int, token: Token, out: list[Command]
+) -> None:
+    """A token into a round of a plain join, which fires when it has enough."""
+    each.held[slot] = [token]
+    each.arrived |= 1 << slot
+    if each.arrived.bit_count() >= each.trigger.tree.need:
         _fire_round(marking, each, out)
 
 

@@ -137,8 +137,11 @@ def _merge_model(holder: StateBox, inputs: Mapping[str, Any], name: str) -> None
         for field, value in state.__dict__.items()
     }
     named = {field: keys[0] for field, keys in given.items()}
+    closed = model.model_config.get("extra") == "forbid"
+    taken = {key for keys in given.values() for key in keys}
     for key, value in inputs.items():
-        values[named.get(key, key)] = value
+        if not closed or key in named or key in taken:
+            values[named.get(key, key)] = value
     try:
         checked = model.model_validate(values)
     except ValidationError as error:

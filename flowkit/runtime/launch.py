@@ -36,6 +36,7 @@ class Kind:
         "buses",
         "calls",
         "compiled",
+        "declared",
         "on_conflict",
         "state",
         "types",
@@ -49,6 +50,7 @@ class Kind:
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
+        self.declared: Any = initial.declared(None, state)
         self.types: dict[tuple[str, str], Any] = {}
         self.buses: list[Any] = []
 

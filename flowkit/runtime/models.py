@@ -61,6 +61,9 @@ class FlowState(BaseModel):
     id: str = Field(default_factory=random_id)
 
 
+_new = object.__new__
+
+
 class _Link(dict[str, Any]):
     """A model's private values, and the changes of the step that uses it."""
 
@@ -109,15 +112,13 @@ def link(state: Any, changes: Changes) -> None:
 
 def unlink(state: Any) -> None:
     """Give the object its own class back."""
-    kind = type(state)
-    if _MARK in kind.__dict__:
-        _put(state, "__class__", kind.__base__)
+    marked = type(state).__dict__.get(_MARK)
+    if marked is not None:
+        kind, has_private = marked
+        _put(state, "__class__", kind)
         private = state.__pydantic_private__
-        _put(state, "__pydantic_private__", dict(private) if private else _empty(kind))
-
-
-def _empty(kind: Any) -> dict[str, Any] | None:
-    return {} if kind.__private_attributes__ else None
+        empty: dict[str, Any] | None = {} if has_private else None
+        _put(state, "__pydantic_private__", dict(private) if private else empty)
 
 
 def twin(state: Any, fields: dict[str, Any]) -> Any:
@@ -129,6 +130,23 @@ def twin(state: Any, fields: dict[str, Any]) -> Any:
     _put(new, "__pydantic_extra__", None if extra is None else dict(extra))
     _put(new, "__pydantic_fields_set__", set(state.__pydantic_fields_set__))
     _put(new, "__pydantic_private__", state.__pydantic_private__)
+    return new
+
+
+def view(live: Any, fields: dict[str, Any], changes: Changes) -> Any:
+    """A twin with these fields whose changes are noted; :func:`link` in one go."""
+    kind: Any = type(live)
+    if _MARK not in kind.__dict__:
+        kind = _tracked(kind)
+    new = _new(kind)
+    held = live.__pydantic_private__
+    private = _Link(held) if held else _Link()
+    private.changes = changes
+    extra = live.__pydantic_extra__
+    _put(new, "__dict__", fields)
+    _put(new, "__pydantic_extra__", None if extra is None else dict(extra))
+    _put(new, "__pydantic_fields_set__", live.__pydantic_fields_set__)
+    _put(new, "__pydantic_private__", private)
     return new
 
 
@@ -227,7 +245,7 @@ def _tracked(model: type[BaseModel]) -> type:
     model's own.
     """
     body: dict[str, Any] = {
-        _MARK: True,
+        _MARK: (model, bool(model.__private_attributes__)),
         "__slots__": (),
         "__module__": model.__module__,
         "__qualname__": model.__qualname__,
@@ -313,6 +331,15 @@ def _is_atomic(annotation: Any) -> bool:
     if origin is Union or isinstance(annotation, UnionType):
         return all(_is_atomic(each) for each in get_args(annotation))
     return annotation is None
+
+
+@cache
+def traits(
+    model: type[BaseModel],
+) -> tuple[Mapping[str, Callable[..., Any]], dict[str, type], bool]:
+    """Reducers, fields checked by type alone, and whether any field is taken."""
+    extra = model.model_config.get("extra") == "allow"
+    return reducers_of(model), native_types(model), extra
 
 
 @cache

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["drive"]
 
 STEPS_BETWEEN_CHECKPOINTS = 64
+MOST_UNBEGUN = 8
 
 
 async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
@@ -82,7 +83,7 @@ def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
 
 
 class _Driver:
-    __slots__ = ("begun", "group", "listens", "run", "soon", "stretch")
+    __slots__ = ("begun", "group", "listens", "run", "soon", "stretch", "unbegun")
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -91,6 +92,7 @@ class _Driver:
         self.listens = bool(run.net.events) or bool(run.watchers)
         self.soon: Any = None
         self.stretch: _Stretch | None = None
+        self.unbegun = 0
 
     async def go(self) -> None:
         run = self.run
@@ -105,6 +107,7 @@ class _Driver:
 
     async def _go_in_group(self) -> None:
         self._attend()
+        self.unbegun = 0
         try:
             async with anyio.create_task_group() as self.group:
                 await self._first()
@@ -141,30 +144,25 @@ class _Driver:
             self._spawn()
 
     def _spawn(self) -> None:
-        """A further worker. Its task's own cancel scope serves as the worker's."""
-        worker = _Worker()
-        worker.task = self.group.start_soon(self._member, worker)
+        """A further worker, unless enough of them are about to begin.
 
-    async def _member(self, worker: _Worker) -> None:
-        try:
-            await self._work(worker)
-        except anyio.get_cancelled_exc_class():
-            if not worker.cancel_called:
-                self._cancelled_from_outside()
-            raise
+        Each that begins makes room for the next, and one whose step has ended takes
+        a ready step itself: short suspensions need few tasks. The task's own cancel
+        scope serves as the worker's.
+        """
+        if self.unbegun >= MOST_UNBEGUN:
+            return
+        self.unbegun += 1
+        worker = _Worker()
+        worker.task = self.group.start_soon(self._work, worker)
 
     async def _first(self) -> None:
         """The first worker: take ready firings until there are none."""
         with anyio.CancelScope() as scope:
-            try:
-                if self.begun is not None:
-                    (firing, output), self.begun = self.begun, None
-                    await self._finish(firing, output, scope)
-                await self._work(scope)
-            except anyio.get_cancelled_exc_class():
-                if not scope.cancel_called:
-                    self._cancelled_from_outside()
-                raise
+            if self.begun is not None:
+                (firing, output), self.begun = self.begun, None
+                await self._finish(firing, output, scope)
+            await self._work(scope)
 
     def _cancelled_from_outside(self) -> None:
         run = self.run
@@ -172,11 +170,15 @@ class _Driver:
             run.reason = "the task that ran it was cancelled"
             run.apply(RunCancelled(now(), run.reason))
 
-    async def _work(self, scope: _Scope) -> None:  # noqa: C901, PLR0912 - the hot loop
+    async def _work(  # noqa: C901, PLR0912 - the hot loop
+        self, scope: _Scope
+    ) -> None:
         """Ready firings one after another. One body: a call a step costs a fifth."""
         run = self.run
-        ready, live = run.ready, run.marking.live
+        ready, live, scopes = run.ready, run.marking.live, run.scopes
         steps = 0
+        if type(scope) is _Worker:
+            self.unbegun -= 1
         while ready:
             if self.group is None and len(ready) > 1:
                 return
@@ -194,7 +196,16 @@ class _Driver:
                     except StopIteration as end:
                         output = end.value
                     else:
-                        output = await self._rest(firing, body, context, first, scope)
+                        number = firing.id
+                        scopes[number] = scope
+                        if self.soon is None:
+                            self._attend()
+                        if ready and self.group is not None:
+                            self._spawn()
+                        try:
+                            output = await _resumed(body, context, first)
+                        finally:
+                            del scopes[number]
                 else:
                     body = functools.partial(
                         call.function, target, *arguments, **keywords
@@ -207,39 +218,26 @@ class _Driver:
                 if output is not _DONE:
                     run.finish(firing, output)
             if scope.cancel_called:  # that step has swallowed it: others must not
-                await self._breathe()
+                await self._breathe(scope)
             if run.pending:
                 run.take_pending()
             steps += 1
             if steps % STEPS_BETWEEN_CHECKPOINTS == 0:
-                await self._breathe()
+                await self._breathe(scope)
 
-    async def _breathe(self) -> None:
+    async def _breathe(self, scope: _Scope) -> None:
         """Let other tasks run; ready firings of a fork go to one of them."""
         self._hand_over()
-        await checkpoint()
+        try:
+            await checkpoint()
+        except anyio.get_cancelled_exc_class():
+            if not scope.cancel_called:
+                self._cancelled_from_outside()
+            raise
 
     def _hand_over(self) -> None:
         if self.run.ready and self.group is not None:
             self._spawn()
-
-    async def _rest(
-        self,
-        firing: Firing,
-        body: Coroutine[Any, Any, Any],
-        context: Context,
-        first: Any,
-        scope: _Scope,
-    ) -> Any:
-        """The rest of a step that has suspended."""
-        scopes = self.run.scopes
-        scopes[firing.id] = scope
-        self._attend()
-        self._hand_over()
-        try:
-            return await _resumed(body, context, first)
-        finally:
-            del scopes[firing.id]
 
     async def _threaded(
         self,
@@ -299,7 +297,10 @@ class _Driver:
         if isinstance(error, anyio.get_cancelled_exc_class()):
             if firing.driver is not None and firing.id not in run.marking.live:
                 run.discard(firing.driver)
-            if scope.cancel_called or task_is_cancelled():
+            if scope.cancel_called:
+                raise error
+            if task_is_cancelled():
+                self._cancelled_from_outside()
                 raise error
             run.fail(firing, error)
             return

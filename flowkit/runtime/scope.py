@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["Scope"]
 
 
+_new = object.__new__
+
+
 class Scope:
     """The state and the firing that belong to one flow object or facade.
 
@@ -56,7 +59,7 @@ class Scope:
 
     def beside(self, firing: Firing, changes: Changes) -> Any:
         """A facade for a step that runs beside others."""
-        scope = Scope.__new__(Scope)
+        scope: Scope = _new(Scope)
         scope.origin = self.origin
         scope.box = self.box
         scope.facade = self.facade

@@ -12,6 +12,7 @@ holds what each touched field was before, so that
 
 from __future__ import annotations
 
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import StateConflictError, StateError
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Changes", "StateBox", "StateDict"]
 
 
+_new = object.__new__
 LONGEST = 60  # characters of a value shown in a message
 
 
@@ -261,9 +263,7 @@ class StateBox:
         self._link, self._unlink = models.link, models.unlink
         self._validate = models.invalid_fields
         model: Any = type(live)
-        self.reducers = models.reducers_of(model)
-        self.native = models.native_types(model)
-        self.open = model.model_config.get("extra") == "allow"
+        self.reducers, self.native, self.open = models.traits(model)
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""
@@ -282,22 +282,44 @@ class StateBox:
 
     def beside(self) -> Changes:
         """Changes of a step that works on a view of what is committed now."""
-        fields = dict(dict.items(raw_fields(self.live)))
-        if self.solo is not None:
+        live = self.live
+        raw = live if isinstance(live, dict) else live.__dict__
+        fields = dict.copy(raw)
+        if self.solo is not None and self.solo.before:
             for field, value in self.solo.before.items():
                 if value is MISSING:
                     fields.pop(field, None)
                 else:
                     fields[field] = value
-        view = Changes(self, self._fresh(fields), view=True)
+        view = self._view(fields)
         if self.open:
             extra = self.live.__pydantic_extra__
             if self.solo is not None and self.solo.since >= 0:
                 extra = self.solo.extra
             view.extra = extra = snapshot(extra)
             _put_extra(view.state, snapshot(extra))
-        self._link(view.state, view)
         self.views[view] = None
+        return view
+
+    def _view(self, fields: dict[str, Any]) -> Changes:
+        view: Changes = _new(Changes)
+        view.box = self
+        view.view = True
+        view.before = {}
+        view.base = None
+        view.own = {}
+        view.since = self.commits
+        view.original = None
+        view.extra = None
+        live = self.live
+        if isinstance(live, dict):
+            view.state = view.raw = state = StateDict(fields)
+            state.changes = view
+            return view
+        from flowkit.runtime import models  # loaded already, with the live state
+
+        view.raw = fields
+        view.state = models.view(live, fields, view)
         return view
 
     def _fresh(self, fields: dict[str, Any]) -> Any:
@@ -340,6 +362,10 @@ class StateBox:
                 self._take_extra(changes)
                 self._drop(changes)
             return ()
+        if changes.view and len(changes.before) == 1 and changes.extra is None:
+            done = self._commit_one(changes, step)
+            if done is not None:
+                return done
         if not (changes.view or self.views or changes.base) and (
             changes.original is None
         ):
@@ -357,6 +383,34 @@ class StateBox:
         self._check(changes, final, changed, step)
         self._apply(changes, final, changed, step)
         return tuple(changed)
+
+    def _commit_one(self, changes: Changes, step: str) -> tuple[str, ...] | None:
+        """The common case of a view: one field, whose type is its whole check."""
+        solo = self.solo
+        if changes.base is not None or (solo is not None and solo.since >= 0):
+            return None
+        ((field, was),) = changes.before.items()
+        mine = dict.get(changes.raw, field, MISSING)
+        kind = type(mine)
+        if kind is not self.native.get(field) or kind is not type(was):
+            return None
+        changed = mine != was
+        if changed:
+            if self.versions.get(field, 0) > changes.since:
+                current = self.live.__dict__[field]
+                if kind is int and self.reducers.get(field) is add:
+                    mine = current + mine - was
+                else:
+                    mine = self._joined(changes, field, was, mine, step)
+                    if type(mine) is not kind:
+                        return None
+            self.commits += 1
+            self.versions[field] = self.commits
+            self.writers[field] = step
+            self.live.__dict__[field] = mine
+        del self.views[changes]
+        self._unlink(changes.state)
+        return (field,) if changed else ()
 
     def _commit_alone(self, changes: Changes, step: str) -> tuple[str, ...]:
         """The common case: nobody else works on the state."""
