@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.calls import Call
     from flowkit.runtime.run import Run
 
-__all__ = ["outcome_of", "pause", "review_of", "reviewed_calls", "settle"]
+__all__ = ["decided", "outcome_of", "paused", "review_of", "reviewed_calls", "settle"]
 
 MOST_ASKED = 3
 Talk = "Generator[PendingFeedbackContext, str, Reviewed]"
@@ -280,7 +280,9 @@ def _no_outcome(text: str, context: PendingFeedbackContext) -> str:
     )
 
 
-def decided(text: str, context: PendingFeedbackContext) -> Reviewed:
+def decided(
+    text: str, context: PendingFeedbackContext, *, routes: bool = False
+) -> Reviewed:
     """What a paused step leaves once it is answered.
 
     Raises:
@@ -289,11 +291,21 @@ def decided(text: str, context: PendingFeedbackContext) -> Reviewed:
     outcome = outcome_of(text, context)
     if outcome is None and context.emit:
         raise FeedbackError(_no_outcome(text, context))
-    return review_of(text, outcome, context)
+    return review_of(text, outcome, context, routes=routes)
 
 
-def pause(run: Run, firing: Firing, pending: HumanFeedbackPending) -> None:
-    """A step waits for a person: what it changed is committed, the rest goes on."""
+def paused(run: Run, firing: Firing, error: BaseException) -> bool:
+    """Pause a step that raised :class:`HumanFeedbackPending`; whether it did.
+
+    What it changed is committed, the rest of the run goes on.
+    """
+    if not isinstance(error, HumanFeedbackPending):
+        return False
+    _pause(run, firing, error)
+    return True
+
+
+def _pause(run: Run, firing: Firing, pending: HumanFeedbackPending) -> None:
     node, changes = firing.node, firing.driver
     context = pending.context
     try:

@@ -165,11 +165,25 @@ def _in_project(folder: Path) -> Path:
 
 
 def _text(values: dict[str, Any] | BaseModel) -> str:
-    from flowkit.journal.codec import encode
+    """A state as JSON: a model as pydantic writes it, a dictionary value by value."""
+    from flowkit.journal.codec import UnstorableError, encode
 
     if isinstance(values, BaseModel):
-        values = values.model_dump(mode="json", exclude=_computed(type(values)))
-    return encode(values)
+        return encode(_dumped(values), "state")
+    try:
+        return encode(values, "state")
+    except UnstorableError:  # a class that nobody can find again: as pydantic has it
+        from pydantic_core import PydanticSerializationError, to_jsonable_python
+
+        try:
+            return encode(to_jsonable_python(values), "state")
+        except PydanticSerializationError:
+            pass
+        raise
+
+
+def _dumped(model: BaseModel) -> dict[str, Any]:
+    return model.model_dump(mode="json", exclude=_computed(type(model)))
 
 
 def _computed(kind: type[BaseModel]) -> set[str]:

@@ -32,6 +32,7 @@ __all__ = [
     "lay_over",
     "loaded_inputs",
     "own",
+    "own_or_default",
     "save_pending",
 ]
 
@@ -62,7 +63,7 @@ def _adopt(flow: Any, backend: Any) -> None:
     flow.__dict__["persistence"] = flow._flowkit.options[OURS] = backend
 
 
-def _own_or_default(flow: Any) -> Any:
+def own_or_default(flow: Any) -> Any:
     """The flow's persistence; without one it is given the default."""
     found = own(flow)
     if found is None:
@@ -157,7 +158,7 @@ def checkpoint(flow: Any) -> None:
 
 def save_pending(run: Run, context: PendingFeedbackContext) -> None:
     """Save the state and what a person is asked."""
-    backend = _own_or_default(run.root.origin)
+    backend = own_or_default(run.root.origin)
     backend.save_pending_feedback(
         flow_uuid=context.flow_id, context=context, state_data=committed(run.box)
     )
@@ -165,7 +166,7 @@ def save_pending(run: Run, context: PendingFeedbackContext) -> None:
 
 def clear_pending(flow: Any, id: str) -> None:
     """That pause is over."""
-    _own_or_default(flow).clear_pending_feedback(id)
+    own_or_default(flow).clear_pending_feedback(id)
 
 
 def lay_over(
@@ -179,11 +180,6 @@ def lay_over(
         InputError: a value that its field does not take.
     """
     values: dict[str, Any] = initial.unshared(dict(stored))
-    live = holder.live
-    if not isinstance(live, dict):
-        known: Any = type(live)
-        if known.model_config.get("extra") != "allow":
-            values = {key: values[key] for key in values if key in known.model_fields}
     initial.merge_inputs(holder, {**values, **dict(inputs or {})}, name)
 
 
@@ -226,7 +222,9 @@ def loaded_inputs(
         return given or inputs
     box = scope.box
     if scope.run is not None and initial.state_id(box.live) != str(wanted):
-        box.adopt(fresh())
+        new = fresh()
+        box.adopt(new.live)
+        box.incomplete = new.incomplete
         scope.state = box.live
     lay_over(box, stored, {"id": wanted, **given}, name)
     return given
