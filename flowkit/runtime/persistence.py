@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, PrivateAttr
 
@@ -12,6 +13,8 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.people import PendingFeedbackContext
 
 __all__ = ["FlowPersistence", "SQLiteFlowPersistence"]
+
+SQLITE: Final = "sqlite:///"
 
 
 class FlowPersistence(BaseModel, ABC):
@@ -74,8 +77,8 @@ class SQLiteFlowPersistence(FlowPersistence):
     Each save is in the file when it returns.
 
     Args:
-        db_path: the file, made if it is not there; by default the one of
-            ``FLOWKIT_STORE``, else ``.flowkit/flows.db`` at the project's root.
+        db_path: the file, made if it is not there; by default the store that
+            ``FLOWKIT_STORE`` names, else ``.flowkit/journal.db`` at the project's root.
     """
 
     persistence_type: str = "SQLiteFlowPersistence"
@@ -83,8 +86,8 @@ class SQLiteFlowPersistence(FlowPersistence):
     _store: Any = PrivateAttr(default=None)
 
     def __init__(self, db_path: str | Path | None = None, **fields: Any) -> None:
-        path = default_path() if db_path is None else Path(db_path)
-        super().__init__(db_path=str(path), **fields)
+        path = _default_path() if db_path is None else str(db_path)
+        super().__init__(db_path=path, **fields)
         self.init_db()
 
     def init_db(self) -> None:
@@ -92,9 +95,7 @@ class SQLiteFlowPersistence(FlowPersistence):
         if self._store is None:
             from flowkit.journal.urls import open_store  # apsw, when something is kept
 
-            path = Path(self.db_path)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._store = open_store(f"sqlite:///{path.absolute()}")
+            self._store = open_store(_url(self.db_path))
 
     def save_state(
         self,
@@ -140,28 +141,23 @@ class SQLiteFlowPersistence(FlowPersistence):
         self._store.clear_pending(flow_uuid)
 
 
-def default_path() -> Path:
+def _default_path() -> str:
     """Where states are kept if nobody says: worked out anew each time."""
-    import os  # asked once a persistence
+    from flowkit.journal.urls import default_url
 
-    given = os.environ.get("FLOWKIT_STORE", "")
-    if given.startswith("sqlite:///"):
-        return Path(given.removeprefix("sqlite:///"))
-    if given and "://" not in given:
-        return Path(given)
-    here = Path.cwd()
-    for folder in (here, *here.parents):
-        if (folder / "pyproject.toml").exists() or (folder / ".git").exists():
-            return _in_project(folder)
-    return _in_project(here)
+    url = default_url()
+    if not url.startswith(SQLITE):
+        return url
+    return unquote(url.removeprefix(SQLITE).partition("?")[0])
 
 
-def _in_project(folder: Path) -> Path:
-    home = folder / ".flowkit"
-    if not home.exists():
-        home.mkdir(parents=True)
-        (home / ".gitignore").write_text("*\n", encoding="utf-8")
-    return home / "flows.db"
+def _url(path: str) -> str:
+    """A path as a store's URL; a URL as it is, so FLOWKIT_STORE may name any store."""
+    if "://" in path or path.startswith("memory:"):
+        return path
+    place = Path(path).expanduser().absolute()
+    place.parent.mkdir(parents=True, exist_ok=True)
+    return f"{SQLITE}{quote(str(place))}"
 
 
 def _text(values: dict[str, Any] | BaseModel) -> str:

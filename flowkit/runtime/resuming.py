@@ -45,7 +45,7 @@ def from_pending(
     if persistence is not None and _takes_persistence(cls):
         keywords = {**keywords, "persistence": persistence}
     flow = cls(**keywords)
-    if persistence is not None:
+    if persistence is not None and flow.persistence is not persistence:
         flow.__dict__["persistence"] = persistence
     backend = persisting.own_or_default(flow)
     found = backend.load_pending_feedback(flow_id)
@@ -62,7 +62,10 @@ def from_pending(
 
 
 def _takes_persistence(cls: Any) -> bool:
-    return "persistence" in inspect.signature(cls.__init__).parameters
+    parameters = inspect.signature(cls.__init__).parameters
+    return "persistence" in parameters or any(
+        each.kind is each.VAR_KEYWORD for each in parameters.values()
+    )
 
 
 def _paused_run(flow: Any, context: PendingFeedbackContext) -> Run:
