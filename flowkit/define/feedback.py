@@ -16,7 +16,7 @@ __all__ = ["human_feedback"]
 MethodT = TypeVar("MethodT", bound="Callable[..., Any]")
 
 
-def human_feedback(
+def human_feedback(  # noqa: PLR0917 - by position in CrewAI
     message: str,
     emit: Sequence[object] | None = None,
     llm: Any = None,
@@ -56,7 +56,8 @@ def human_feedback(
         ValueError: ``default_outcome`` without ``emit`` or not one of it, or a
             message or outcomes that are none.
     """
-    if not isinstance(message, str):
+    shown: object = message
+    if not isinstance(shown, str):  # written bare, or a slip
         msg = (
             f"@human_feedback takes the message for the reviewer first, not "
             f"{message!r}. Write @human_feedback(message='..')."

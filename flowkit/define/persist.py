@@ -20,7 +20,8 @@ def persist(persistence: type[TargetT], /) -> type[TargetT]: ...
 def persist(persistence: TargetT, /) -> TargetT: ...
 @overload
 def persist(
-    persistence: Any = None, verbose: bool = False
+    persistence: Any = None,
+    verbose: bool = False,  # noqa: FBT001, FBT002 - by position in CrewAI
 ) -> Callable[[TargetT], TargetT]: ...
 def persist(
     persistence: Any = None,

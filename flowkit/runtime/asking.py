@@ -34,7 +34,7 @@ def ask(
         return _text(_in_thread(work, timeout))
     except TimeoutError:
         return None
-    except Exception:
+    except Exception:  # noqa: BLE001 - logged, as promised
         signals.log().exception("the input provider failed on %r", message)
         return None
 

@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 __all__ = ["decided", "outcome_of", "paused", "review_of", "reviewed_calls", "settle"]
 
 MOST_ASKED = 3
-Talk = "Generator[PendingFeedbackContext, str, Reviewed]"
 
 
 def reviewed_calls(
@@ -155,15 +154,15 @@ def _begun(
     )
     node = flow._flowkit.run.net.definition.step(name)
     routes = bool(node and node.router and not review.emit)
-    talk = _talk(context, routes)
+    talk = _talk(context, routes=routes)
     return talk, next(talk)
 
 
 def _talk(
-    context: PendingFeedbackContext, routes: bool
+    context: PendingFeedbackContext, *, routes: bool
 ) -> Generator[PendingFeedbackContext, str, Reviewed]:
     """One review: what is asked goes out, answers come in, the result is returned."""
-    asked = context
+    asked, text = context, ""
     for _ in range(MOST_ASKED):
         text = yield asked
         outcome = outcome_of(text, context)
@@ -243,7 +242,7 @@ def _folded(text: str) -> str:
 
 
 _NEGATED = re.compile(
-    r"\b(?:not|no|never|nor|neither|without|cannot|hardly|\w+n[’']?t)\b[^.,;:!?]*$"
+    r"\b(?:not|no|never|nor|neither|without|cannot|hardly|\w+n['\u2019]t)\b[^.,;:!?]*$"
 )
 
 
@@ -258,7 +257,9 @@ def _mentioned(text: str, outcomes: Sequence[str]) -> str | None:
     outer = [
         (begin, each)
         for begin, end, each in places
-        if not any(b <= begin and end <= e and (b, e) != (begin, end) for b, e, _ in places)
+        if not any(
+            b <= begin and end <= e and (b, e) != (begin, end) for b, e, _ in places
+        )
     ]
     if len({each for _, each in outer}) != 1:
         return None

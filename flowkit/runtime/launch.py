@@ -71,9 +71,7 @@ class Kind:
         return self.types[place]
 
 
-def new_run(
-    flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None
-) -> Run:
+def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) -> Run:
     """A run of a flow object, not begun yet; inputs are in its state.
 
     Args:

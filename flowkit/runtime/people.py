@@ -81,7 +81,9 @@ class PendingFeedbackContext:
         Raises:
             ValueError: a key without a default is missing, or the time is none.
         """
-        given = {each.name: data[each.name] for each in fields(cls) if each.name in data}
+        given = {
+            each.name: data[each.name] for each in fields(cls) if each.name in data
+        }
         lacking = [
             each.name
             for each in fields(cls)
@@ -145,11 +147,15 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [_plain(each) for each in value]
+    return str(value) if isinstance(value, type) else _plain_object(value)
+
+
+def _plain_object(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
-    if hasattr(value, "model_dump") and not isinstance(value, type):
+    if hasattr(value, "model_dump"):
         return _plain(value.model_dump())
-    if hasattr(value, "__dataclass_fields__") and not isinstance(value, type):
+    if hasattr(value, "__dataclass_fields__"):
         return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
     return _plain(value.value) if _is_member(value) else str(value)
 

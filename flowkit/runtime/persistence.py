@@ -62,12 +62,13 @@ class FlowPersistence(BaseModel, ABC):
         self.save_state(flow_uuid, context.method_name, state_data)
 
     def load_pending_feedback(
-        self, flow_uuid: str
+        self,
+        flow_uuid: str,  # noqa: ARG002 - for those who override it
     ) -> tuple[dict[str, Any], PendingFeedbackContext] | None:
         """State and context of the pause saved last under that id, or None."""
         return None
 
-    def clear_pending_feedback(self, flow_uuid: str) -> None:  # noqa: B027 - optional
+    def clear_pending_feedback(self, flow_uuid: str) -> None:
         """The pause is over."""
 
 
@@ -87,7 +88,8 @@ class SQLiteFlowPersistence(FlowPersistence):
 
     def __init__(self, db_path: str | Path | None = None, **fields: Any) -> None:
         path = _default_path() if db_path is None else str(db_path)
-        super().__init__(db_path=path, **fields)
+        fields["db_path"] = path
+        super().__init__(**fields)
         self.init_db()
 
     def init_db(self) -> None:

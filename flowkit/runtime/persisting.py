@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from flowkit.errors import FlowkitWarning, InputError, RunError
 from flowkit.runtime import initial, signals
 from flowkit.runtime.ids import random_id
-from flowkit.runtime.state import MISSING, StateBox, raw_fields
-from flowkit.runtime.values import snapshot
+from flowkit.runtime.state import StateBox, raw_fields
+from flowkit.runtime.values import MISSING, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

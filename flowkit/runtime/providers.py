@@ -50,7 +50,11 @@ class ConsoleProvider:
     def __init__(self, verbose: bool = True) -> None:  # noqa: FBT001, FBT002 - as CrewAI's
         self.verbose: bool = verbose
 
-    def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
+    def request_feedback(
+        self,
+        context: PendingFeedbackContext,
+        flow: Any,  # noqa: ARG002 - the protocol's
+    ) -> str:
         """One line, typed after the message, the output and the outcomes."""
         if self.verbose:
             _say(f"{context.flow_class}.{context.method_name} gave:")
@@ -61,7 +65,10 @@ class ConsoleProvider:
         return input("> ")
 
     def request_input(
-        self, message: str, flow: Any, metadata: dict[str, Any] | None = None
+        self,
+        message: str,
+        flow: Any,  # noqa: ARG002 - the protocol's
+        metadata: dict[str, Any] | None = None,  # noqa: ARG002 - the same
     ) -> str | None:
         """One line, typed after the message."""
         _say(message)

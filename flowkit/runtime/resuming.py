@@ -9,9 +9,8 @@ from flowkit.core.marking import Firing, Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import StepAsked
 from flowkit.errors import RunError
-from flowkit.runtime import initial, persisting
+from flowkit.runtime import persisting
 from flowkit.runtime.blocking import drive_blocking
-from flowkit.runtime.calls import Reviewed
 from flowkit.runtime.clock import now
 from flowkit.runtime.feedback import decided
 from flowkit.runtime.launch import keeper_for, known
@@ -20,6 +19,7 @@ from flowkit.runtime.people import HumanFeedbackPending
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
+    from flowkit.runtime.calls import Reviewed
     from flowkit.runtime.people import PendingFeedbackContext
 
 __all__ = ["from_pending", "pending_context", "resume", "resume_async", "reviews"]

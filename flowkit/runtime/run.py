@@ -221,7 +221,9 @@ class Run:
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(self, firing: Firing, output: Any) -> None:
+    def finish(  # noqa: C901, PLR0912 - the hot path, in one body
+        self, firing: Firing, output: Any
+    ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
         node = firing.node
         if firing.id not in self.marking.live:

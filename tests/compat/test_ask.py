@@ -78,7 +78,9 @@ async def test_answers_on_both_loops(kind):
     assert await kind(input_provider=Coroutine()).kickoff_async() == ("name?", "age?")
 
 
-@pytest.mark.parametrize("answer", ["", "x", None, InputResponse(""), InputResponse(None)])
+@pytest.mark.parametrize(
+    "answer", ["", "x", None, InputResponse(""), InputResponse(None)]
+)
 def test_nothing_and_none_are_told_apart(answer):
     """An empty text is an answer."""
     flow = Sync(input_provider=Answers(answer, "z"))

@@ -253,6 +253,7 @@ CLEAR = {
     "Approved!": "approved",
     "well, it is approved then": "approved",
     "no objections: approved": "approved",
+    "I want this approved": "approved",
     "rejected, sorry": "rejected",
     "": "approved",
     "  \n ": "approved",
@@ -514,7 +515,10 @@ def test_parallel_reviews_keep_apart():
 
     flow = Parallel()
     flow.kickoff()
-    assert sorted(each.feedback for each in flow.human_feedback_history) == ["one", "two"]
+    assert sorted(each.feedback for each in flow.human_feedback_history) == [
+        "one",
+        "two",
+    ]
     assert {key for key in flow.state if key != "id"} == {"left", "right"}
     for context, state in zip(person.contexts, person.states, strict=True):
         assert context.method_name in state
@@ -537,7 +541,9 @@ def test_outcomes_may_be_enum_members():
 
     class Sized(Flow):
         @start()
-        @human_feedback("?", emit=list(Size), default_outcome=Size.LARGE, provider=Person(""))
+        @human_feedback(
+            "?", emit=list(Size), default_outcome=Size.LARGE, provider=Person("")
+        )
         def measure(self):
             return 1
 

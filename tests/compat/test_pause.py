@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -219,7 +219,6 @@ def test_from_pending_of_an_unknown_id():
 
 def test_from_pending_with_a_context_saved_by_hand():
     """A method that nothing decorates as reviewed; class and metadata as stored."""
-
     with pytest.warns(flowkit.FlowkitWarning):  # nothing known produces the names
 
         class Plain(Flow):
@@ -264,7 +263,7 @@ def test_from_pending_with_a_context_saved_by_hand():
 
 class Doc(BaseModel):
     title: str = ""
-    when: datetime = datetime(2020, 1, 2)
+    when: datetime = datetime(2020, 1, 2, tzinfo=UTC)
     tags: set[str] = set()
 
 
@@ -288,7 +287,7 @@ def test_model_state_survives():
     assert isinstance(other.state, Doc)
     assert other.resume("fine") == "fine"
     assert (other.state.title, other.state.tags) == ("t!", {"x"})
-    assert other.state.when == datetime(2020, 1, 2)
+    assert other.state.when == datetime(2020, 1, 2, tzinfo=UTC)
     assert other.state.id == flow.flow_id
 
 
@@ -485,7 +484,7 @@ class Point:
 
 def test_context_as_a_dictionary_and_back():
     """JSON-ready; odd values become text; optional keys may be missing."""
-    at = datetime(2024, 5, 6, 7, 8, 9)
+    at = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
     context = PendingFeedbackContext(
         "f", "m.F", "draft", {"n": 1}, "?", ["a"], "a", {"k": [1]}, "model", at
     )
@@ -500,7 +499,7 @@ def test_context_as_a_dictionary_and_back():
         "default_outcome": "a",
         "metadata": {"k": [1]},
         "llm": "model",
-        "requested_at": "2024-05-06T07:08:09",
+        "requested_at": "2024-05-06T07:08:09+00:00",
     }
     assert PendingFeedbackContext.from_dict(json.loads(json.dumps(made))) == context
     few = {key: made[key] for key in list(made)[:5]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, ClassVar
 
 import pytest
@@ -727,7 +727,7 @@ def test_sqlite_with_a_rich_model(sqlite, tmp_path):
     class Shop(Flow[Rich]):
         @start()
         def go(self):
-            at = datetime(2024, 1, 2, 3, 4, 5)
+            at = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
             self.state.items.append(Item(name="a", when=at))
             self.state.tags.add("t")
             self.state.when = at
@@ -751,7 +751,7 @@ def test_sqlite_with_values_in_a_dictionary(sqlite, tmp_path):
         x: int = 1
 
     kept = sqlite(tmp_path / "s.db")
-    at = datetime(2024, 1, 2)
+    at = datetime(2024, 1, 2, tzinfo=UTC)
     kept.save_state("x", "m", {"id": "x", "when": at, "tags": {"a"}})
     assert kept.load_state("x") == {"id": "x", "when": at, "tags": {"a"}}
     kept.save_state("x", "m", {"id": "x", "local": Local()})
