@@ -7,6 +7,7 @@ an instance holds the state and the latest run.
 from __future__ import annotations
 
 import warnings
+from os import environ
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -19,6 +20,7 @@ from typing import (
     overload,
 )
 
+from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
@@ -41,9 +43,18 @@ __all__ = ["Flow"]
 StateT = TypeVar("StateT")
 ShownT = TypeVar("ShownT")
 _OPTIONS = frozenset(
-    {"initial_state", "input_provider", "max_method_calls", "name", "persistence"}
+    {
+        "initial_state",
+        "input_provider",
+        "max_method_calls",
+        "name",
+        "persistence",
+        "store",
+    }
 )
-_CLASS_OPTIONS = frozenset({"backend", "max_firings", "on_conflict", "strict"})
+_CLASS_OPTIONS = frozenset(
+    {"backend", "evict_after", "max_firings", "on_conflict", "store", "strict"}
+)
 _IGNORED = frozenset(
     {
         "suppress_flow_events",
@@ -85,6 +96,10 @@ class Flow(Generic[StateT]):
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
         max_firings: most firings of a listener in one run, 100 by default.
+        store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
+            store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
+        evict_after: how long a step may wait in memory (``"60s"``); then it gives
+            its place up and starts again, with its answers, when one is there.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -94,6 +109,7 @@ class Flow(Generic[StateT]):
         persistence: a :class:`~flowkit.FlowPersistence` to load from and to save to;
             it comes before those of ``@persist``.
         input_provider: whom :meth:`ask` asks.
+        store: as the class keyword, for this instance.
 
     Raises:
         DefinitionError: at class creation, all faults of the class at once.
@@ -117,6 +133,8 @@ class Flow(Generic[StateT]):
         on_conflict: str | None = None,
         backend: str | None = None,
         max_firings: int | None = None,
+        store: Any = None,
+        evict_after: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -133,7 +151,12 @@ class Flow(Generic[StateT]):
         most = cls.max_method_calls
         most = most if isinstance(most, int) else 100
         compiled = compile_class(cls, max_firings=most, strict=strict)
-        known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
+        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
+        kind.store = store if store is not None or parent is None else parent.store
+        if evict_after is not None:
+            kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.evict_after = parent.evict_after
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -144,7 +167,9 @@ class Flow(Generic[StateT]):
         if keywords:
             _check_keywords(cls, keywords)
             self.__dict__.update(
-                (key, value) for key, value in keywords.items() if key in _OPTIONS
+                (key, value)
+                for key, value in keywords.items()
+                if key in _OPTIONS and key != "store"
             )
         own = keywords.get("initial_state") if keywords else None
         own = cls.initial_state if own is None else own
@@ -157,6 +182,8 @@ class Flow(Generic[StateT]):
             from flowkit.runtime.persisting import adopt_class_backend
 
             adopt_class_backend(self, saved)
+        if "store" in keywords:
+            self._flowkit.options["store"] = keywords["store"]
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Flow):
@@ -232,6 +259,8 @@ class Flow(Generic[StateT]):
         input_files: Any = None,
         from_checkpoint: Any = None,
         restore_from_state_id: Any = None,
+        *,
+        id: str | None = None,
     ) -> Any:
         """Run the flow to its end and give the last completed output; blocks.
 
@@ -245,6 +274,8 @@ class Flow(Generic[StateT]):
             from_checkpoint: needs a store; must be None.
             restore_from_state_id: begin with a copy of the state saved under this
                 id, under ``inputs["id"]`` or a new id.
+            id: of the run, with a store: the same id and inputs mean the same run,
+                which goes on, or gives its outcome once more.
 
         Returns:
             The output of the step that ended last, what ``stop`` was given, None if
@@ -265,10 +296,10 @@ class Flow(Generic[StateT]):
             return _blocking(self.kickoff_async, inputs, *more, backend=backend)
         if in_running_loop():
             return in_thread(
-                lambda: _kickoff(self, inputs, backend, restore),
+                lambda: _kickoff(self, inputs, backend, id, restore),
                 lambda: _interrupt(self),
             )
-        return _kickoff(self, inputs, backend, restore)
+        return _kickoff(self, inputs, backend, id, restore)
 
     async def kickoff_async(
         self,
@@ -276,16 +307,18 @@ class Flow(Generic[StateT]):
         input_files: Any = None,
         from_checkpoint: Any = None,
         restore_from_state_id: Any = None,
+        *,
+        id: str | None = None,
     ) -> Any:
         """As :meth:`kickoff`, awaited, on asyncio or trio.
 
-        Synchronous steps run in worker threads. Cancelling it cancels the run.
+        Synchronous steps run in worker threads. Cancelling it cancels the run; one
+        with a store is left where it is, to be resumed.
         """
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
         _refuse(input_files, from_checkpoint)
-        run = new_run(self, inputs, restore_from_state_id)
-        run.begin(None, kickoff_payloads(self, run))
+        run = _opened(self, inputs, id, restore_from_state_id, blocking=False)
         await drive(run)
         return run.outcome()
 
@@ -464,12 +497,50 @@ def _facade(origin: Any, scope: Scope) -> Any:
 
 
 def _kickoff(
-    flow: Any, inputs: Mapping[str, Any] | None, backend: str, restore: Any
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    backend: str,
+    id: str | None,
+    restore: Any,
 ) -> Any:
-    run = new_run(flow, inputs, restore)
-    run.begin(None, kickoff_payloads(flow, run))
+    run = _opened(flow, inputs, id, restore, blocking=True)
     drive_blocking(run, backend)
     return run.outcome()
+
+
+def _opened(
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    id: str | None,
+    restore: Any,
+    *,
+    blocking: bool,
+) -> Run:
+    """The run of a kickoff, begun; with a store it may be one that goes on."""
+    store = flow._flowkit.options.get("store") or known[type(flow)].store
+    if store is None:
+        store = environ.get("FLOWKIT_STORE") or None
+    if store is None:
+        if id is not None:
+            msg = (
+                f"{type(flow).__name__}.kickoff(id=..) needs a store to find the run "
+                f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
+                f"app.db')."
+            )
+            raise RunError(msg)
+        run = new_run(flow, inputs, restore)
+        run.begin(None, kickoff_payloads(flow, run))
+        return run
+    from flowkit.runtime.opening import begun_or_resumed, store_for
+
+    run, fresh = begun_or_resumed(
+        flow, inputs, store_for(store), id=id, restore=restore
+    )
+    if run.journal is not None:
+        run.journal.blocking = blocking
+    if fresh:
+        run.begin(None, kickoff_payloads(flow, run))
+    return run
 
 
 def _interrupt(flow: Any) -> None:

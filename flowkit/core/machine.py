@@ -316,7 +316,8 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
         for edge in net.by_event.get(record.name, ())
         if not edge.node.step.begins_on_event
     ]
-    _spread(net, marking, tuple(edges), token, out)
+    for edge in edges:
+        _spread(net, marking, (edge,), _share(token, record, edge.node), out)
     if record.name not in net.definition.names:
         plain = tuple(edge for edge in net.by_name.get(record.name, ()))
         _spread(net, marking, plain, token, out)
@@ -358,6 +359,13 @@ def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)
+
+
+def _share(token: Token, record: EventReceived, node: Node) -> Token:
+    """The token as one listener takes it."""
+    if record.shares is None or node.name not in record.shares:
+        return token
+    return Token(token.name, record.shares[node.name], token.seq, token.past)
 
 
 def _ends(marking: Marking, firing: int | None) -> bool:

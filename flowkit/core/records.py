@@ -40,7 +40,7 @@ class RunStarted(NamedTuple):
 class StepFinished(NamedTuple):
     """A firing ended well; ``labels`` are a router's, ``changed`` state fields.
 
-    ``payload`` is what listeners of the labels get, None for the label itself.
+    ``payload`` is what listeners of its labels get, if not the label itself.
     """
 
     at: float
@@ -60,13 +60,17 @@ class StepFailed(NamedTuple):
 
 
 class EventReceived(NamedTuple):
-    """An outside event reached the run."""
+    """An outside event reached the run.
+
+    ``shares`` holds the payload of listeners that take it as another type.
+    """
 
     at: float
     name: str
     payload: Any = None
     key: str | None = None
     id: str | None = None
+    shares: Mapping[str, Any] | None = None
 
 
 class StepAsked(NamedTuple):
@@ -81,6 +85,7 @@ class StepAsked(NamedTuple):
     position: int
     verb: str
     detail: Any = None
+    changed: tuple[str, ...] = ()
 
 
 class StepAnswered(NamedTuple):

@@ -83,7 +83,10 @@ class Store(Protocol):
         ...
 
     def retire(self, owner: str) -> None:
-        """A process ends in good order: its runs may be claimed at once."""
+        """A process ends in good order: its runs may be claimed at once.
+
+        An owner that the store does not know counts as one whose time is over.
+        """
         ...
 
     def owners(self) -> list[Owner]:
@@ -115,7 +118,9 @@ class Store(Protocol):
         """Ids of runs to go on with, oldest first.
 
         Of these flows: ``running`` without a living owner; ``waiting`` ones that
-        are due or have letters, without a living owner.
+        are due or have a letter that fits one of their waits, without a living
+        owner. (A letter that the run does not wait for now would make it claimable
+        for ever.)
         """
         ...
 
@@ -191,7 +196,12 @@ class Store(Protocol):
     def forget(
         self, *, events_before: float, kept_before: float, most_kept: int
     ) -> list[Letter]:
-        """Forget old event ids and old kept letters; gives the dropped letters."""
+        """Forget old event ids and old kept letters; gives the dropped letters.
+
+        Those that came before these times, and the oldest beyond ``most_kept``.
+        Letters in a run's inbox and those for handlers are not kept ones: they
+        stay.
+        """
         ...
 
     def purge(self, runs: Sequence[str]) -> int:

@@ -39,6 +39,10 @@ __all__ = [
     "RunRow",
     "Wait",
     "Waiting",
+    "fenced",
+    "gap",
+    "is_over",
+    "taken",
 ]
 
 
@@ -52,6 +56,41 @@ class RunExistsError(StoreError):
     def __init__(self, text: str, row: RunRow) -> None:
         self.row: RunRow = row
         super().__init__(text)
+
+
+def is_over(status: str) -> bool:
+    """Whether a run of this status has ended: it waits for nothing, nobody owns it."""
+    return status not in {"running", "waiting"}
+
+
+def fenced(run: str | None, hold: Hold, now: int | None) -> FencedError:
+    """The refusal of a superseded owner, or of one whose run is deleted."""
+    if run is None:
+        return FencedError(
+            f"Run number {hold.n} is not in the store: it was deleted while this "
+            f"process still moved it. Nothing was written; begin a new run."
+        )
+    return FencedError(
+        f"Run {run!r} was taken over by another owner: its fence is {now}, this "
+        f"one's {hold.fence}. Nothing was written; claim the run to go on with it."
+    )
+
+
+def gap(run: str, seq: int, latest: int) -> StoreError:
+    """The refusal of a record whose number does not follow."""
+    return StoreError(
+        f"Record {seq} of run {run!r} does not follow its latest one, {latest}. "
+        f"Nothing was written; number the records of a run without a gap."
+    )
+
+
+def taken(row: RunRow) -> RunExistsError:
+    """The refusal of a second run of one id."""
+    return RunExistsError(
+        f"A run {row.id!r} of {row.flow} exists already and is {row.status}. "
+        f"Nothing was written; go on with it, or give another id.",
+        row,
+    )
 
 
 class Keep(Enum):
@@ -202,7 +241,8 @@ class Begin(NamedTuple):
     """Create a run with its first records and waits; the writer owns it.
 
     Outcome: :class:`Begun`, or :class:`RunExistsError` if the id is taken.
-    ``graph`` is the definition as JSON text, stored once for its hash.
+    ``graph`` is the definition as JSON text, stored once for its hash. The owner
+    must have said that it is alive (``Store.beat``); else anybody may claim the run.
     """
 
     run: RunRow
@@ -223,9 +263,13 @@ class Advance(NamedTuple):
 
     Outcome: :class:`Advanced`, or :class:`FencedError`.
 
+    A status that is over takes the run's waits, its owner and its due time away;
+    letters left in its inbox go to the next run that waits for them, else are kept.
+
     Attributes:
         waits: all that the run waits for from now on; KEEP leaves them. New ones
-            take kept events at once.
+            take kept events at once: all of that name and key, in order. A wait
+            that was there before stays as old as it is.
         consumed: numbers of letters of this run's inbox that are used up.
         owner: KEEP, or None to give the run up: anybody may claim it then.
     """
@@ -248,9 +292,13 @@ class Advance(NamedTuple):
 
 
 class Advanced(NamedTuple):
-    """The move was written; kept events that new waits took are in ``letters``."""
+    """The move was written; kept events that new waits took are in ``letters``.
+
+    ``passed``: letters an ended run left, as another waiting run got them.
+    """
 
     letters: tuple[Letter, ...] = ()
+    passed: tuple[Letter, ...] = ()
 
 
 class Delivery(NamedTuple):
@@ -276,7 +324,9 @@ class Accept(NamedTuple):
     """Take an event in: all its deliveries, or none, and its id with them.
 
     A subscriber of :attr:`deliveries` that has a waiting run of this name and key
-    gets it there, oldest run first. Outcome: :class:`Accepted`.
+    gets it there, oldest run first; a wait takes every event until it is taken away.
+    Its id is remembered even if no delivery found a taker. Outcome:
+    :class:`Accepted`, or :class:`RunExistsError` if a run to begin exists.
     """
 
     name: str
@@ -291,7 +341,8 @@ class Fate(NamedTuple):
 
     ``how`` is ``run`` (handed to a waiting run), ``begun``, ``kept``, ``handler``
     or ``dropped``; ``run`` is the id; ``letter`` the letter, if there is one;
-    ``hold`` that of a run that was begun.
+    ``hold`` that of a run that was begun (kept events that its waits took are in
+    its inbox).
     """
 
     how: str
@@ -338,6 +389,8 @@ class Query(NamedTuple):
     """Which runs to list; what is not given does not restrict.
 
     Attributes:
+        since: created at that time or later.
+        until: created before that time.
         text: found in id, key, state id, tags or error, letters of either case.
         limit: most rows, newest first.
         before: only runs created before this row's id (for pages).

@@ -51,10 +51,15 @@ def _inline(run: Run) -> Any:  # noqa: C901 - the hot loop of blocking kickoffs
     ready, calls = run.ready, run.calls
     run.active = True
     run.home = threading.get_ident()
+    journal = run.journal
+    if journal is not None:
+        journal.blocking = True
     try:
         while True:
             if run.pending:
                 run.take_pending()
+            if run.held:
+                journal.wait(run)
             if not ready:
                 break
             if len(ready) > 1 or calls[ready[0].node.index].is_async:
@@ -83,6 +88,8 @@ def _inline(run: Run) -> Any:  # noqa: C901 - the hot loop of blocking kickoffs
     finally:
         run.active = False
         run.home = None
+        if journal is not None:
+            journal.blocking = False
     run.settle_end()
     return _OVER
 

@@ -265,8 +265,8 @@ class EventBus:
             key = receipt.key or carried_key(kind, name, payload)
             for run in self._open.find(flow, name, key):
                 if listeners(run, name) and not _lost(run, name):
-                    taken = accepted(run, name, payload)
-                    run.event(name, taken, key, receipt.id)
+                    taken, shares = accepted(run, name, payload)
+                    run.event(name, taken, key, receipt.id, shares)
                     receipt.runs.append(run)
                     self._schedule(run)
                     return
@@ -305,8 +305,8 @@ class EventBus:
         edges = known[flow].compiled.net.by_event.get(name, ())
         nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
         # Now, while the sender can be told: later it would spoil another event.
-        fit = fitting(flow, nodes, name, payload)
-        event = KeptEvent(name, fit, key, receipt.id, now())
+        fitting(flow, nodes, name, payload)
+        event = KeptEvent(name, payload, key, receipt.id, now())
         dropped = self._inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
@@ -386,7 +386,8 @@ class EventBus:
         for _, name, key in self._open.put(run, kind):
             since = now() - self.keep_for
             while event := self._inbox.take(_subscriber(cls), name, key, since):
-                run.event(name, accepted(run, name, event.payload), key, event.id)
+                taken, shares = accepted(run, name, event.payload)
+                run.event(name, taken, key, event.id, shares)
                 found = True
         if found and run not in self._busy:
             self._busy.add(run)

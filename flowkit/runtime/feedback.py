@@ -36,7 +36,15 @@ if TYPE_CHECKING:
     from flowkit.runtime.calls import Call
     from flowkit.runtime.run import Run
 
-__all__ = ["decided", "outcome_of", "paused", "review_of", "reviewed_calls", "settle"]
+__all__ = [
+    "decided",
+    "outcome_of",
+    "paused",
+    "pauses_of",
+    "review_of",
+    "reviewed_calls",
+    "settle",
+]
 
 MOST_ASKED = 3
 
@@ -324,6 +332,16 @@ def _pause(run: Run, firing: Firing, pending: HumanFeedbackPending) -> None:
     if changed and signals.state_changed.receivers:
         state = run.box.live
         run._tell_step(signals.state_changed, firing, changed=changed, state=state)
+
+
+def pauses_of(run: Run) -> dict[int, HumanFeedbackPending]:
+    """What a run waits for people with; made again if it comes from a store."""
+    for number, questions in run.marking.asked.items():
+        for asked in questions.values():
+            if asked.verb == "feedback" and number not in run.pauses:
+                context = PendingFeedbackContext.from_dict(asked.detail)
+                run.pauses[number] = HumanFeedbackPending(context)
+    return run.pauses
 
 
 def settle(run: Run) -> None:

@@ -28,33 +28,43 @@ def listeners(run: Run, name: str) -> list[Node]:
     return [edge.node for edge in edges if not edge.node.step.begins_on_event]
 
 
-def accepted(run: Run, name: str, payload: Any) -> Any:
-    """The payload as the run's listeners take it.
-
-    Raises:
-        InputError: it fits none of their types.
-    """
-    return fitting(type(run.flow), listeners(run, name), name, payload)
+Taken = tuple[Any, dict[str, Any] | None]
 
 
-def fitting(cls: type, nodes: Iterable[Node], name: str, payload: Any) -> Any:
-    """The payload as these steps of a class take it.
+def accepted(run: Run, name: str, payload: Any) -> Taken:
+    """The payload as the run's listeners take it, and what some take otherwise.
 
     Raises:
         InputError: it does not fit the type of one of them.
     """
-    for node in nodes:
-        if any(leaf.name == name for leaf in leaves(node.step.trigger)):
-            payload = payload_for(cls, node, payload, name)
-    return payload
+    return fitting(type(run.flow), listeners(run, name), name, payload)
+
+
+def fitting(cls: type, nodes: Iterable[Node], name: str, payload: Any) -> Taken:
+    """The payload as these steps of a class take it, each by its own type.
+
+    Raises:
+        InputError: it does not fit the type of one of them.
+    """
+    shares = {
+        node.name: payload_for(cls, node, payload, name)
+        for node in nodes
+        if any(leaf.name == name for leaf in leaves(node.step.trigger))
+    }
+    if not shares:
+        return payload, None
+    first, *others = shares.values()
+    if all(each is first or each == first for each in others):
+        return first, None
+    return payload, shares
 
 
 def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) -> bool:
     """Hand an event to a run and, if it waits, drive it on; blocks meanwhile."""
     if not listeners(run, name):
         return False
-    taken = accepted(run, name, payload)
-    run.event(name, taken, key, None)
+    taken, shares = accepted(run, name, payload)
+    run.event(name, taken, key, None, shares)
     if run.active:
         if run.hurry is not None:
             run.hurry()

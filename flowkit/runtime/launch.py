@@ -40,8 +40,10 @@ class Kind:
         "calls",
         "compiled",
         "declared",
+        "evict_after",
         "on_conflict",
         "state",
+        "store",
         "types",
     )
 
@@ -61,6 +63,8 @@ class Kind:
         self.declared: Any = initial.declared(None, state)
         self.types: dict[tuple[str, str], Any] = {}
         self.buses: list[Any] = []
+        self.store: Any = None
+        self.evict_after: float = 60.0
 
     def payload_type(self, node: Node, event: str) -> Any:
         """What a step's parameter says an event's payload is, or None."""

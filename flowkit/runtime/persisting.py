@@ -13,7 +13,7 @@ from flowkit.errors import FlowkitWarning, InputError, RunError
 from flowkit.runtime import initial, signals
 from flowkit.runtime.ids import random_id
 from flowkit.runtime.state import StateBox, raw_fields
-from flowkit.runtime.values import MISSING, snapshot
+from flowkit.runtime.values import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,15 +120,7 @@ class Keeper:
 
 def committed(box: StateBox) -> Any:
     """A copy of the state as the last commit left it: a plain dict or the model."""
-    fields = dict(dict.items(raw_fields(box.live)))
-    solo = box.solo
-    if solo is not None:
-        for field, value in solo.before.items():
-            if value is MISSING:
-                fields.pop(field, None)
-            else:
-                fields[field] = value
-    return _copied(box.live, fields)
+    return _copied(box.live, box.committed())
 
 
 def _copied(state: Any, fields: dict[str, Any]) -> Any:

@@ -12,7 +12,7 @@ from flowkit.errors import RunError
 from flowkit.runtime import persisting
 from flowkit.runtime.blocking import drive_blocking
 from flowkit.runtime.clock import now
-from flowkit.runtime.feedback import decided
+from flowkit.runtime.feedback import decided, pauses_of
 from flowkit.runtime.launch import keeper_for, known
 from flowkit.runtime.loops import in_running_loop
 from flowkit.runtime.people import HumanFeedbackPending
@@ -108,10 +108,10 @@ def _paused_run(flow: Any, context: PendingFeedbackContext) -> Run:
 def pending_context(flow: Any) -> PendingFeedbackContext | None:
     """What the latest open pause of a flow object asks, or None."""
     run = flow._flowkit.run
-    if run is None or run.over or not run.pauses:
+    if run is None or run.over:
         return None
-    pending: HumanFeedbackPending = next(reversed(run.pauses.values()))
-    return pending.context
+    pending = next(reversed(pauses_of(run).values()), None)
+    return None if pending is None else pending.context
 
 
 def reviews(flow: Any) -> list[Any]:
@@ -141,11 +141,13 @@ async def resume_async(flow: Any, feedback: str) -> Any:
 def _answer(flow: Any, feedback: str) -> Run:
     """The paused step ends with this answer; its listeners are ready."""
     run: Run | None = flow._flowkit.run
-    if run is None or run.over or not run.pauses:
+    if run is None or run.over or not pauses_of(run):
         raise ValueError(NONE_PENDING)
     if run.active:
         msg = f"This {type(flow).__name__} object still runs; wait until it has paused."
         raise RunError(msg)
+    if run.journal is not None:
+        run.journal.acquire(run)
     number, pending = next(reversed(run.pauses.items()))
     context = pending.context
     firing = run.marking.live[number]

@@ -13,7 +13,16 @@ from collections import deque
 from contextvars import Context, ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
+from flowkit.core.commands import (
+    Answer,
+    Arm,
+    Cancel,
+    End,
+    Fault,
+    Firing,
+    Report,
+    Wait,
+)
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
@@ -22,8 +31,11 @@ from flowkit.core.records import (
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepAnswered,
+    StepAsked,
     StepFailed,
     StepFinished,
+    TimerFired,
 )
 from flowkit.errors import RouteError, RunawayError
 from flowkit.runtime import signals
@@ -32,18 +44,20 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
+    from flowkit.core.commands import Command
     from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
+    from flowkit.runtime.durable import Journal
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
-__all__ = ["Abort", "Run", "Stop"]
+__all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
@@ -55,6 +69,10 @@ class Stop(BaseException):
 
 class Abort(Stop):
     """Raised by ``self.abort()``."""
+
+
+class Evicted(Stop):
+    """Raised in a step that has waited long: it starts again with its answers."""
 
 
 class Run:
@@ -71,6 +89,10 @@ class Run:
         failures: exceptions of failed steps that ended the run, first one first.
         stuck: one sentence for each join that could not fire.
         records: what happened, in order.
+        journal: keeps it in a store; None for a run in memory.
+        held: moves that are decided and not durable yet.
+        answers: what a step's questions were answered, by firing and position.
+        parked: who waits in memory for an answer.
     """
 
     def __init__(
@@ -110,6 +132,14 @@ class Run:
         self.keeper: Keeper | None = None
         self.pauses: dict[int, HumanFeedbackPending] = {}
         self.saved: int = 0
+        self.journal: Journal | None = None
+        self.held: deque[Any] = deque()
+        self.settle: Callable[[], Awaitable[None]] | None = None
+        self.asked: dict[int, int] = {}
+        self.answers: dict[tuple[int, int], Any] = {}
+        self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
+        self.leaving: set[int] = set()
+        self.lost: BaseException | None = None
         self._id: str | None = None
         depth = _depth.get()
         if depth >= MOST_NESTED:
@@ -185,18 +215,35 @@ class Run:
 
     def begin(self, event: str | None, payloads: dict[str, Any] | None) -> None:
         """Record the start and make the first steps ready."""
+        self.apply(RunStarted(now(), event, payloads))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
-        self.apply(RunStarted(now(), event, payloads))
 
     def apply(self, record: Record) -> None:
         """Decide on a record, keep it, and carry out what follows."""
+        if self.journal is not None:
+            self.journal.move(self, record)
+            return
         self.records.append(record)
-        for command in decide(self.net, self.marking, record):
+        self.act(decide(self.net, self.marking, record))
+
+    def act(self, commands: Sequence[Command]) -> None:
+        """Carry out what was decided."""
+        for command in commands:
             if type(command) is Firing:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
+
+    def act_folded(self, commands: Sequence[Command]) -> None:
+        """What of the commands counts when records are folded: how it ended."""
+        for command in commands:
+            if type(command) is Fault:
+                self.failures.append(command.error)
+            elif type(command) is Report and command.kind == "stuck":
+                self.stuck.append(command.text)
+            elif type(command) is End:
+                self.over = self.told = True
 
     def _make_ready(self, firing: Firing) -> None:
         if len(self.marking.live) > 1:
@@ -233,7 +280,14 @@ class Run:
         payload = None
         if type(output) is Reviewed:
             output, labels, payload = output
-        elif node.router:
+        journal = self.journal
+        if journal is not None:
+            try:
+                output = journal.checked(output, node.name)
+            except Exception as error:  # noqa: BLE001 - it cannot be stored
+                self.fail(firing, error)
+                return
+        if node.router and payload is None:
             labels = labels_of(output)
         if labels:
             fault = undeclared(self.net, node, labels)
@@ -258,6 +312,9 @@ class Run:
                 return
         self.last = output
         record = StepFinished(now(), firing.id, output, labels, changed, payload)
+        if journal is not None:
+            journal.move(self, record, firing)
+            return
         self.records.append(record)
         for command in decide(self.net, self.marking, record):
             if type(command) is Firing:
@@ -269,7 +326,7 @@ class Run:
             or (changed and signals.state_changed.receivers)
             or (labels and signals.routed.receivers)
         ):
-            self._tell_finished(firing, output, labels, changed)
+            self.tell_finished(firing, output, labels, changed)
 
     def _keep(self, firing: Firing, review: Any) -> None:
         """Save the state if it is to be saved, and note what a person said."""
@@ -279,13 +336,14 @@ class Run:
             self.root.options.setdefault("reviews", []).append(review)
             self.pauses.pop(firing.id, None)
 
-    def _tell_finished(
+    def tell_finished(
         self,
         firing: Firing,
         output: Any,
         labels: tuple[str, ...],
         changed: tuple[str, ...],
     ) -> None:
+        """Tell observers of a step that ended well, after its record is kept."""
         if changed and signals.state_changed.receivers:
             state = self.box.live
             self._tell_step(signals.state_changed, firing, changed=changed, state=state)
@@ -409,8 +467,23 @@ class Run:
         """Ctrl-C or an exit: the run ends as cancelled, the error goes on."""
         self.interrupt = error
         self.reason = type(error).__name__
-        self.apply(RunCancelled(now(), self.reason))
+        self.cut_off(self.reason)
         self.note_interrupt(error)
+
+    def cut_off(self, reason: str) -> None:
+        """The process ends this run's work: cancelled, or kept for a later one."""
+        self.reason = reason
+        if self.journal is None:
+            self.apply(RunCancelled(now(), reason))
+        else:
+            self.journal.suspend(self)
+
+    def halt(self, error: BaseException | None) -> None:
+        """Go no further in this process; what is stored stays as it is."""
+        self.lost = error
+        self.over = True
+        self.ready.clear()
+        self._cancel(Cancel(tuple(self.marking.live.values())))
 
     def note_interrupt(self, error: BaseException) -> None:
         """Tell in the error itself which steps it ended."""
@@ -424,8 +497,19 @@ class Run:
         be = "were" if len(steps) > 1 else "was"
         error.add_note(
             f"flowkit: {what} while {at_work} {be} running; "
-            f"run {self.id} is {self.status}."
+            f"run {self.id} is {self._left}."
         )
+
+    @property
+    def _left(self) -> str:
+        if self.journal is None or not self.lost_or_kept:
+            return self.status
+        return f"kept; flowkit.resume({self.id!r}) goes on with it"
+
+    @property
+    def lost_or_kept(self) -> bool:
+        """Whether this process stopped and the stored run did not."""
+        return self.over and self.status in {"running", "waiting"}
 
     def take_pending(self) -> None:
         """Apply what came from outside while a step ran."""
@@ -434,7 +518,26 @@ class Run:
             if callable(each):
                 each()
             else:
+                if self.marking.asked and type(each) is EventReceived:
+                    each = self._wanted(each)
                 self.apply(each)
+
+    def _wanted(self, event: EventReceived) -> Record:
+        """An event as the answer of the step that has waited for it longest."""
+        for questions in self.marking.asked.values():
+            for asked in questions.values():
+                detail = asked.detail or {}
+                if event.name in detail.get("names", ()) and (
+                    detail.get("key") == event.key
+                ):
+                    answer = detail["verb"], event.name, event.payload
+                    record = StepAnswered(
+                        event.at, asked.firing, asked.position, list(answer)
+                    )
+                    if self.journal is not None:
+                        self.journal.instead(event, record)
+                    return record
+        return event
 
     def cancel(self, reason: str = "cancelled from outside") -> None:
         """Cancel the run: running steps are cancelled and joined, nothing more runs.
@@ -453,9 +556,16 @@ class Run:
             self.take_pending()
             self.settle_end()
 
-    def event(self, name: str, payload: Any, key: str | None, id: str | None) -> None:
+    def event(
+        self,
+        name: str,
+        payload: Any,
+        key: str | None,
+        id: str | None,
+        shares: dict[str, Any] | None = None,
+    ) -> None:
         """Queue an outside event; whoever drives the run takes it in order."""
-        self.pending.append(EventReceived(now(), name, payload, key, id))
+        self.pending.append(EventReceived(now(), name, payload, key, id, shares))
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
@@ -463,6 +573,8 @@ class Run:
             self._finished()
             return
         if self.status == "waiting":
+            if self.journal is not None:
+                self.journal.leave(self)
             self._release()
             if self.pauses:
                 from flowkit.runtime import feedback  # loaded with the pause
@@ -485,12 +597,17 @@ class Run:
             return
         self.told = True
         self._release()
+        if self.journal is not None:
+            self.journal.leave(self)
         if self.failures:
             self._gather_failures()
         for watcher in self.watchers:
             watcher(self)
         self.watchers.clear()
-        if self.failures:
+        if self.lost is not None:
+            if signals.run_failed.receivers:
+                self.tell(signals.run_failed, error=self.lost)
+        elif self.failures:
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.failures[0])
         elif signals.run_finished.receivers:
@@ -529,10 +646,16 @@ class Run:
         """
         if self.interrupt is not None:
             raise self.interrupt
+        if self.lost is not None:
+            raise self.lost
         if self.failures:
             raise self.failures[0]
         if self.status == "waiting":
-            return next(reversed(self.pauses.values())) if self.pauses else self
+            if self.marking.asked:
+                from flowkit.runtime import feedback  # only flows that wait for people
+
+                return next(reversed(feedback.pauses_of(self).values()), self)
+            return self
         return self.last if self.status == "completed" else None
 
     def _cancel(self, command: Cancel) -> None:
@@ -562,6 +685,70 @@ class Run:
     def _end(self, _: End) -> None:
         self.over = True
 
+    def ask(self, firing: Firing, position: int, verb: str, detail: Any) -> None:
+        """Record that a step waits for something outside."""
+        self.apply(StepAsked(now(), firing.id, position, verb, detail))
+
+    def answer(self, firing: int, position: int, value: Any) -> None:
+        """Record what a waiting step is answered; it goes on, or starts again."""
+        self.apply(StepAnswered(now(), firing, position, value))
+
+    def _answer(self, command: Answer) -> None:
+        place = command.firing.id, command.position
+        self.answers[place] = command.value
+        parked = self.parked.pop(place, None)
+        if parked is not None:
+            parked(command.value)
+        elif command.firing.id not in self.scopes:
+            self.ready.append(self._again(command.firing))
+
+    def _again(self, firing: Firing) -> Firing:
+        """A firing that starts from its top, on the state as committed now."""
+        firing.driver = None
+        if len(self.marking.live) > 1:
+            firing.driver = self.box.beside()
+        return firing
+
+    def evicted(self, firing: Firing) -> None:
+        """A step that waits gave its place in memory up; it starts again later."""
+        self.leaving.discard(firing.id)
+        self.asked.pop(firing.id, None)
+        if firing.driver is not None:
+            self.discard(firing.driver)
+            firing.driver = None
+        for place in [place for place in self.parked if place[0] == firing.id]:
+            del self.parked[place]
+
+    def restart(self) -> None:
+        """After a restart: make ready what was neither done nor waiting."""
+        queued = self.marking.queued or {}
+        behind = {each.id for line in queued.values() for each in line}
+        for number, firing in self.marking.live.items():
+            if number not in self.marking.asked and number not in behind:
+                self.ready.append(self._again(firing))
+
+    def expire(self, at: float) -> None:
+        """Answer and fire whatever was due by then."""
+        for number, timer in list(self.marking.timers.items()):
+            if timer.due <= at:
+                self.apply(TimerFired(at, number))
+        for questions in list(self.marking.asked.values()):
+            for asked in list(questions.values()):
+                due = (asked.detail or {}).get("due")
+                if due is not None and due <= at:
+                    self.answer(asked.firing, asked.position, asked.detail.get("late"))
+
+    @property
+    def due(self) -> float | None:
+        """When this run must be looked at next, None if only something else can."""
+        times = [timer.due for timer in self.marking.timers.values()]
+        for questions in self.marking.asked.values():
+            for asked in questions.values():
+                due = (asked.detail or {}).get("due")
+                if due is not None:
+                    times.append(due)
+        return min(times, default=None)
+
     def tell(self, signal: Any, **arguments: Any) -> None:
         """Send a signal about this run."""
         signals.tell(signal, type(self.flow), run=self, **arguments)
@@ -576,6 +763,8 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Fault: Run._fault,
     Report: Run._report,
     Wait: lambda _run, _command: None,
+    Arm: lambda _run, _command: None,
+    Answer: Run._answer,
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}

@@ -20,15 +20,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from flowkit.core.records import RunCancelled
-from flowkit.runtime.clock import now
 from flowkit.runtime.loops import (
     forget_loop,
     loop_caller,
     name_loop,
     task_is_cancelled,
 )
-from flowkit.runtime.run import Run, Stop
+from flowkit.runtime.run import Evicted, Run, Stop
 from flowkit.runtime.threads import pool
 
 if TYPE_CHECKING:
@@ -69,7 +67,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.interrupted(found)
     finally:
         run.active = False
-        run.home = run.hurry = None
+        run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
         run.settle_end()
 
@@ -98,6 +96,8 @@ class _Driver:
         run = self.run
         while True:
             run.take_pending()
+            if run.held:
+                await self._settle()
             if not run.ready and self.begun is None:
                 return
             if self.listens or len(run.ready) > 1:
@@ -114,11 +114,27 @@ class _Driver:
         finally:
             self.group = None
 
+    async def _settle(self) -> None:
+        """Wait until what was decided is durable, then carry it out."""
+        run = self.run
+        self._attend()
+        while run.held:
+            ticket = run.held[0].ticket
+            if not ticket.done:
+                written = anyio.Event()
+                run.journal.writer.call(ticket, self.soon, written.set)
+                with anyio.CancelScope(shield=True):
+                    await written.wait()
+            run.journal.carry_out(run)
+        if run.ready and self.group is not None:
+            self._spawn()
+
     def _attend(self) -> None:
         """From here on, what comes from outside is looked at without delay."""
         if self.soon is None:
             self.soon = loop_caller()
             self.run.hurry = self._hurry
+            self.run.settle = self._settle
             if self.run.pending:  # it came while the first step ran
                 self._hurry()
 
@@ -140,7 +156,7 @@ class _Driver:
 
     def _take(self) -> None:
         self.run.take_pending()
-        if self.run.ready and self.group is not None:
+        if (self.run.ready or self.run.held) and self.group is not None:
             self._spawn()
 
     def _spawn(self) -> None:
@@ -165,10 +181,8 @@ class _Driver:
             await self._work(scope)
 
     def _cancelled_from_outside(self) -> None:
-        run = self.run
-        if not run.over:
-            run.reason = "the task that ran it was cancelled"
-            run.apply(RunCancelled(now(), run.reason))
+        if not self.run.over:
+            self.run.cut_off("the task that ran it was cancelled")
 
     async def _work(  # noqa: C901, PLR0912 - the hot loop
         self, scope: _Scope
@@ -179,6 +193,8 @@ class _Driver:
         steps = 0
         if type(scope) is _Worker:
             self.unbegun -= 1
+        if run.held:
+            await self._settle()
         while ready:
             if self.group is None and len(ready) > 1:
                 return
@@ -217,10 +233,14 @@ class _Driver:
             else:
                 if output is not _DONE:
                     run.finish(firing, output)
+            if run.held:
+                await self._settle()
             if scope.cancel_called:  # that step has swallowed it: others must not
                 await self._breathe(scope)
             if run.pending:
                 run.take_pending()
+                if run.held:
+                    await self._settle()
             steps += 1
             if steps % STEPS_BETWEEN_CHECKPOINTS == 0:
                 await self._breathe(scope)
@@ -251,7 +271,7 @@ class _Driver:
         stretch = _Stretch(run, firing, scope)
         self._attend()
         self._hand_over()
-        if len(run.marking.live) == 1:
+        if len(run.marking.live) == 1 and run.journal is None:
             stretch.alone = True
             self.stretch = stretch
         try:
@@ -290,6 +310,8 @@ class _Driver:
         run = self.run
         run.take_pending()
         if isinstance(error, Stop):
+            if isinstance(error, Evicted):
+                run.evicted(firing)
             return
         if isinstance(error, KeyboardInterrupt | SystemExit):
             run.interrupted(error)
@@ -298,6 +320,8 @@ class _Driver:
             if firing.driver is not None and firing.id not in run.marking.live:
                 run.discard(firing.driver)
             if scope.cancel_called:
+                if firing.id in run.leaving:
+                    run.evicted(firing)
                 raise error
             if task_is_cancelled():
                 self._cancelled_from_outside()

@@ -210,6 +210,8 @@ class StateBox:
     Attributes:
         live: the object users see between runs.
         kind: the declared model, or None for free-form state.
+        encode: how a changed field is written; None for a run in memory.
+        delta: what the last commit changed, as ``encode`` gave it.
     """
 
     __slots__ = (
@@ -217,6 +219,8 @@ class StateBox:
         "_unlink",
         "_validate",
         "commits",
+        "delta",
+        "encode",
         "incomplete",
         "kind",
         "last",
@@ -238,6 +242,8 @@ class StateBox:
         self.incomplete: bool = False
         self.open: bool = False
         self.commits: int = 0
+        self.encode: Callable[[str, Any, Any], Any] | None = None
+        self.delta: dict[str, Any] | None = None
         self.solo: Changes | None = None
         self.views: dict[Changes, None] = {}
         self.versions: dict[str, int] = {}
@@ -264,6 +270,38 @@ class StateBox:
         self._validate = models.invalid_fields
         model: Any = type(live)
         self.reducers, self.native, self.open = models.traits(model)
+
+    @property
+    def extra(self) -> dict[str, Any] | None:
+        """What a model's ``extra="allow"`` holds."""
+        return dict(self.live.__pydantic_extra__ or {}) if self.open else None
+
+    def committed(self) -> dict[str, Any]:
+        """Every field as last committed, whoever is at work on it."""
+        fields = dict.copy(raw_fields(self.live))
+        if self.solo is not None:
+            for field, value in self.solo.before.items():
+                _put(fields, field, value)
+        return fields
+
+    def _written(self, changes: Changes, changed: Iterable[str], new: Any) -> None:
+        """Keep what a commit changes, before it does.
+
+        Raises:
+            UnstorableError: a value that cannot be stored.
+        """
+        encode = self.encode
+        if encode is None:
+            return
+        delta = {
+            field: encode(field, self._committed(field), dict.get(new, field, MISSING))
+            for field in changed
+        }
+        if self.open and changes.extra is not None:
+            extra = raw_extra(changes.state)
+            if not same(changes.extra, extra):
+                delta["+extra"] = encode("+extra", changes.extra, extra)
+        self.delta = delta
 
     def alone(self) -> Changes:
         """Changes of a step that works on the live object itself."""
@@ -358,6 +396,8 @@ class StateBox:
             StateError: a value that its field's type refuses.
         """
         if not changes.before:
+            if self.encode is not None and self.open:
+                self._written(changes, (), {})
             if changes.view:
                 self._take_extra(changes)
                 self._drop(changes)
@@ -381,6 +421,7 @@ class StateBox:
             final[field] = self._joined(changes, field, base, mine, step)
             changed.append(field)
         self._check(changes, final, changed, step)
+        self._written(changes, changed, final)
         self._apply(changes, final, changed, step)
         return tuple(changed)
 
@@ -396,6 +437,8 @@ class StateBox:
             return None
         changed = mine != was
         if changed:
+            if self.encode is not None:
+                return None
             if self.versions.get(field, 0) > changes.since:
                 current = self.live.__dict__[field]
                 if kind is int and self.reducers.get(field) is add:
@@ -429,6 +472,8 @@ class StateBox:
                     for each, value in final.items():
                         _put(raw, each, value)
                     break
+        if self.encode is not None:
+            self._written(changes, changed, raw)
         changes.before = {}
         return tuple(changed)
 
@@ -614,6 +659,11 @@ def _restore(raw: dict[str, Any], field: str, value: Any, own: Any) -> None:
             own.update(value)
             value = own
     _put(raw, field, value)
+
+
+def raw_extra(state: Any) -> dict[str, Any]:
+    """What a model's ``extra="allow"`` holds."""
+    return dict(state.__pydantic_extra__ or {})
 
 
 def _put_extra(state: Any, extra: dict[str, Any]) -> None:

@@ -1134,3 +1134,35 @@ def test_a_program_with_a_bus_exits_without_a_warning(end, backend):
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")
+
+
+class Light(BaseModel):
+    amount: int
+
+
+class Full(BaseModel):
+    amount: int
+    currency: str
+
+
+def test_listeners_of_one_event_take_it_each_by_their_own_type() -> None:
+    """One event, two models: neither refuses what fits it."""
+    seen = []
+
+    class Orders(Flow):
+        @start()
+        def begin(self):
+            pass
+
+        @listen(event("paid"))
+        def count(self, paid: Light):
+            seen.append(paid)
+
+        @listen(event("paid"))
+        def book(self, paid: Full):
+            seen.append(paid)
+
+    flow = Orders()
+    flow.kickoff()
+    assert flow.send("paid", {"amount": "7", "currency": "eur"})
+    assert seen == [Light(amount=7), Full(amount=7, currency="eur")]

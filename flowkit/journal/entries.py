@@ -1,0 +1,162 @@
+"""Records of the core as entries of a store, and back.
+
+What a kind of record holds stands in one table, :data:`_FORMS`; a field that has
+its usual value is left out. Beside the core's records a run keeps *notes*: facts
+that decide nothing (a restart after a crash, a new graph, a rewind).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowkit.core import records as core
+from flowkit.journal.codec import UnreadableError, decode, to_plain, write
+from flowkit.journal.rows import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowkit.core.records import Record
+
+__all__ = ["Note", "Read", "entry_of", "note_entry", "read"]
+
+
+class Note(NamedTuple):
+    """A fact of a run that decides nothing: ``kind`` and what belongs to it."""
+
+    at: float
+    kind: str
+    data: Any = None
+
+
+class Read(NamedTuple):
+    """An entry with its contents.
+
+    Attributes:
+        record: of the core, or a note.
+        delta: what the step changed in the state.
+        more: what the runtime kept beside it.
+    """
+
+    seq: int
+    record: Record | Note
+    delta: Mapping[str, Any]
+    more: Mapping[str, Any]
+
+
+_FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
+    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"))),
+    "done": (
+        core.StepFinished,
+        (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
+    ),
+    "fail": (core.StepFailed, (("error", "x"),)),
+    "event": (
+        core.EventReceived,
+        (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
+    ),
+    "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
+    "abort": (core.RunAborted, (("reason", "r"),)),
+    "cancel": (core.RunCancelled, (("reason", "r"),)),
+    "ask": (
+        core.StepAsked,
+        (("position", "q"), ("verb", "v"), ("detail", "p"), ("changed", "c")),
+    ),
+    "answer": (core.StepAnswered, (("position", "q"), ("answer", "o"))),
+    "timer": (core.TimerFired, (("timer", "t"),)),
+}
+_KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
+_DERIVED = frozenset({"changed"})  # the keys of the delta say it
+
+
+def entry_of(  # noqa: PLR0917 - the hot path calls by position
+    record: Record,
+    seq: int,
+    step: str | None,
+    where: str,
+    delta: Any = None,
+    more: Mapping[str, Any] | None = None,
+) -> Entry:
+    """A record as it is stored.
+
+    Args:
+        record: of the core.
+        seq: its number in the run.
+        step: name of the step whose firing it is about.
+        where: that place for errors, such as ``Orders.charge``.
+        delta: trees of the changes, as ``delta_of`` gives them.
+        more: trees that the runtime keeps beside it.
+
+    Raises:
+        UnstorableError: an output, a payload or a label that cannot be stored.
+    """
+    name = _KINDS[type(record)]
+    if name == "done":  # the record of every step, without a look at the table
+        plain = _done_plain(record, where)
+    else:
+        plain = _plain_of(record, name, where)
+    if delta:
+        plain["d"] = delta
+    if more:
+        plain["m"] = dict(more)
+    firing = getattr(record, "firing", None)
+    return Entry(seq, record.at, name, firing, step, write(plain) if plain else "")
+
+
+def _done_plain(record: Any, where: str) -> dict[str, Any]:
+    plain: dict[str, Any] = {}
+    if record.output is not None:
+        plain["o"] = to_plain(record.output, f"the output of {where}")
+    if record.labels:
+        plain["l"] = list(record.labels)
+    if record.payload is not None:
+        plain["p"] = to_plain(record.payload, f"the payload of {where}")
+    return plain
+
+
+def _plain_of(record: Any, name: str, where: str) -> dict[str, Any]:
+    kind, fields = _FORMS[name]
+    usual = getattr(kind, "_field_defaults", {})
+    plain = {}
+    for field, short in fields:
+        value = getattr(record, field)
+        if field in _DERIVED or (field in usual and value == usual[field]):
+            continue
+        plain[short] = to_plain(value, f"the {field} of {where}")
+    return plain
+
+
+def note_entry(note: Note, seq: int) -> Entry:
+    """A note as it is stored."""
+    data = "" if note.data is None else write({"p": to_plain(note.data, note.kind)})
+    return Entry(seq, note.at, f"note:{note.kind}", None, None, data)
+
+
+def read(entry: Entry) -> Read:
+    """An entry's record, and what belongs to it.
+
+    Raises:
+        UnreadableError: it was written by a newer flowkit, or names a class that
+            is gone.
+    """
+    found = decode(entry.data) if entry.data else {}
+    delta, more = found.get("d", {}), found.get("m", {})
+    if entry.kind.startswith("note:"):
+        note = Note(entry.at, entry.kind[5:], found.get("p"))
+        return Read(entry.seq, note, {}, more)
+    form = _FORMS.get(entry.kind)
+    if form is None:
+        msg = (
+            f"Record {entry.seq} is of the kind {entry.kind!r}, which this flowkit "
+            f"does not know. Read it with the version that wrote it, or a newer one."
+        )
+        raise UnreadableError(msg)
+    kind, fields = form
+    given = {field: found[short] for field, short in fields if short in found}
+    if "labels" in given:
+        given["labels"] = tuple(given["labels"])
+    if "changed" in getattr(kind, "_fields", ()):
+        given["changed"] = tuple(delta)
+    if "firing" in getattr(kind, "_fields", ()) and entry.firing is not None:
+        given["firing"] = entry.firing
+    return Read(entry.seq, kind(at=entry.at, **given), delta, more)

@@ -1,0 +1,171 @@
+"""Group commit: moves of many runs made durable together, by one thread.
+
+A move is handed in and gives a :class:`Ticket`; whoever has to wait for it waits on
+that, in a thread or on an event loop. Moves are written in the order they came.
+Where a commit costs less than handing it over, and nobody else is writing, the
+caller writes itself (:meth:`Writer.now`).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.journal.base import Store
+    from flowkit.journal.rows import Move, Outcome
+
+__all__ = ["Ticket", "Writer", "writer_of"]
+
+MOST_TOGETHER = 500
+IDLE = 5.0  # seconds after which a thread without work ends
+
+Soon = "Callable[[Callable[[], None]], Any]"
+
+
+class Ticket:
+    """A move on its way into the store.
+
+    Attributes:
+        done: it is durable, or refused.
+        outcome: what the store said; an exception if it was refused or failed.
+    """
+
+    __slots__ = ("_waiters", "done", "move", "outcome")
+
+    def __init__(self, move: Move) -> None:
+        self.move: Move = move
+        self.done: bool = False
+        self.outcome: Outcome | BaseException | None = None
+        self._waiters: list[tuple[Any, Callable[[], None]]] = []
+
+    def result(self) -> Any:
+        """The outcome; raises it if it is an exception."""
+        if isinstance(self.outcome, BaseException):
+            raise self.outcome
+        return self.outcome
+
+
+class Writer:
+    """Writes moves into one store, many at a time.
+
+    Attributes:
+        quick: a commit costs less than handing it over.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store: Store = store
+        self.quick: bool = (
+            not store.durable or getattr(store, "synchronous", "full") == "normal"
+        )
+        self._line: deque[Ticket] = deque()
+        self._changed = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+        self._writing = False
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being written or waits to be."""
+        return not (self._line or self._writing)
+
+    def submit(self, move: Move) -> Ticket:
+        """Hand a move in; returns at once."""
+        ticket = Ticket(move)
+        with self._changed:
+            self._line.append(ticket)
+            if self._thread is None:
+                self._start()
+            else:
+                self._changed.notify_all()
+        return ticket
+
+    def now(self, move: Move) -> Any:
+        """Write one move in the caller's thread; blocks.
+
+        Raises:
+            StoreError: it was refused, or could not be written.
+        """
+        (outcome,) = self.store.commit([move])
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    def wait(self, ticket: Ticket) -> Any:
+        """Block until a move is durable; its outcome.
+
+        Raises:
+            StoreError: it was refused, or could not be written.
+        """
+        with self._changed:
+            while not ticket.done:
+                self._changed.wait()
+        return ticket.result()
+
+    def call(self, ticket: Ticket, soon: Any, back: Callable[[], None]) -> None:
+        """Have ``soon(back)`` called when the move is durable or refused."""
+        with self._changed:
+            if not ticket.done:
+                ticket._waiters.append((soon, back))  # noqa: SLF001 - one pair
+                return
+        back()
+
+    def _start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._work, name="flowkit-writer", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                if not self._line and not self._changed.wait(IDLE) and not self._line:
+                    self._thread = None
+                    return
+                batch = [
+                    self._line.popleft()
+                    for _ in range(min(len(self._line), MOST_TOGETHER))
+                ]
+                self._writing = bool(batch)
+            if batch:
+                self._write(batch)
+
+    def _write(self, batch: list[Ticket]) -> None:
+        outcomes: list[Any]
+        try:
+            outcomes = list(self.store.commit([ticket.move for ticket in batch]))
+        except StoreError as error:
+            outcomes = [error] * len(batch)
+        except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang
+            outcomes = [error] * len(batch)
+        calls: dict[Any, list[Callable[[], None]]] = {}
+        with self._changed:
+            for ticket, outcome in zip(batch, outcomes, strict=True):
+                ticket.outcome = outcome
+                ticket.done = True
+                for soon, back in ticket._waiters:  # noqa: SLF001 - one pair
+                    calls.setdefault(soon, []).append(back)
+            self._writing = False
+            self._changed.notify_all()
+        for soon, backs in calls.items():
+            try:
+                soon(lambda backs=backs: [back() for back in backs])
+            except RuntimeError:  # that loop is gone, and its runs with it
+                continue
+
+
+_writers: dict[int, tuple[Store, Writer]] = {}
+_lock = threading.Lock()
+
+
+def writer_of(store: Store) -> Writer:
+    """The one writer of a store object in this process."""
+    with _lock:
+        found = _writers.get(id(store))
+        if found is None or found[0] is not store:
+            found = _writers[id(store)] = store, Writer(store)
+        return found[1]
