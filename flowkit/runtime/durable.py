@@ -584,7 +584,9 @@ def _first_graph(journal: Journal, reads: Sequence[Any]) -> Any:
     return definition_from(text)
 
 
-def _onto(run: Run, journal: Journal, marking: Marking, data: Any) -> tuple[Any, Marking]:
+def _onto(
+    run: Run, journal: Journal, marking: Marking, data: Any
+) -> tuple[Any, Marking]:
     from flowkit.core.transfer import transferred
 
     text = journal.store.graph(data["to"])

@@ -107,7 +107,8 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     given = initial.merge_inputs(scope.box, inputs, cls.__name__)
     scope.firing = None
     run = Run(flow, scope, kind.compiled, kind.calls, given)
-    run.keeper = keeper_for(flow, kind)
+    if kind.compiled.saved or getattr(cls, "__flowkit_saved__", None) is not None:
+        run.keeper = keeper_for(flow, kind)
     most = flow.max_method_calls
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:

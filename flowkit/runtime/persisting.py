@@ -86,9 +86,9 @@ class Keeper:
     def __init__(
         self, flow: Any, whole: Saved | None, steps: Mapping[str, Saved]
     ) -> None:
-        self.flow = flow
-        self.whole = whole
-        self.steps = steps
+        self.flow: Any = flow
+        self.whole: Saved | None = whole
+        self.steps: Mapping[str, Saved] = steps
 
     def save(self, box: StateBox, step: str) -> None:
         """Save what is committed, if that step's end is to be saved."""

@@ -85,7 +85,7 @@ class Run:
         keeper: saves states, None if nothing of this flow is persisted.
         pauses: what waits for a person, by firing.
         saved: how many records were there when a pause was saved last.
-        first: makes the marking before the first record.
+        first: makes the marking before the first record, None for an empty one.
         failures: exceptions of failed steps that ended the run, first one first.
         stuck: one sentence for each join that could not fire.
         records: what happened, in order.
@@ -111,8 +111,8 @@ class Run:
         self.calls = calls
         self.inputs = inputs
         self.key: str | None = None
-        self.first: Callable[[], Marking] = self._empty
-        self.marking: Marking = self._empty()
+        self.first: Callable[[], Marking] | None = None
+        self.marking: Marking = Marking(len(self.net.nodes))
         self.records: list[Record] = []
         self.failures: list[BaseException] = []
         self.stuck: list[str] = []
@@ -189,13 +189,10 @@ class Run:
             if isinstance(record, StepFinished | StepFailed)
         ]
 
-    def _empty(self) -> Marking:
-        return Marking(len(self.net.nodes))
-
     @property
     def _names(self) -> dict[int, str]:
         names: dict[int, str] = {}
-        replay = self.first()
+        replay = self.first() if self.first else Marking(len(self.net.nodes))
         names.update((firing.id, firing.node.name) for firing in replay.live.values())
         for record in self.records:
             commands = decide(self.net, replay, record)
