@@ -112,6 +112,7 @@ class Journal:
         "hold",
         "letters",
         "presence",
+        "released",
         "row",
         "seq",
         "store",
@@ -127,6 +128,7 @@ class Journal:
         self.seq = row.seq
         self.blocking = False
         self.counted = False
+        self.released = False
         self.letters: dict[int, int] = {}
         self._status = row.status
         self._due: float | None = row.due
@@ -265,10 +267,9 @@ class Journal:
             if marking.status not in {"running", "waiting"}:
                 changes.update(self._ending(run, record))
                 return changes
-            waiting = marking.status == "waiting"
-            if waiting and not run.scopes and not run.parked and not run.pending:
+            if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
-                self.presence.ensure()
+                self.released = True
         if marking.timers or marking.asked or self._due is not None:
             due = self._due_of(run)
             if due != self._due:
@@ -285,6 +286,13 @@ class Journal:
         if state_id != self._state_id:
             self._state_id = changes["state_id"] = state_id
         return changes
+
+    def _leaves(self, run: Run) -> bool:
+        """Whether nothing of a waiting run stays in memory."""
+        if run.scopes or run.parked or run.pending or self.blocking:
+            return False
+        due = run.due
+        return due is None or not run.stays(due)
 
     def _ending(self, run: Run, record: Record | None) -> dict[str, Any]:
         error = ""
@@ -353,6 +361,8 @@ class Journal:
                 return
             self._received(run, outcome)
             self._carried(run, commands, after)
+            if self.released and not run.held:
+                self.hold = None
 
     def wait(self, run: Run) -> None:
         """Block until every held move is durable, and act on them."""
@@ -401,19 +411,11 @@ class Journal:
             self.counted = False
             self.presence.active -= 1
         hold, self.hold = self.hold, None
-        if hold is None or run.lost is not None:
+        if hold is None or run.lost is not None or self.released:
             return
-        if run.marking.status in {"running", "waiting"} and (
-            run.lost_or_kept or self._status == "running" or self._owned(run)
-        ):
-            try:
-                self.writer.now(Advance(hold, (), now(), owner=None))
-            except StoreError as error:
-                signals.log().info("%r was not given up: %s", run, error)
-
-    def _owned(self, run: Run) -> bool:
-        row = self.store.run(self.row.id)
-        return row is not None and row.owner == self.presence.id
+        if run.marking.status in {"running", "waiting"}:
+            self.released = True
+            self.writer.submit(Advance(hold, (), now(), owner=None))
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -421,8 +423,9 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None:
+        if self.hold is not None or run.held or not self.released:
             return
+        self.released = False
         claimed = claim(self.store, self.row.id)
         self.row, self.hold = claimed
         self.attach(run)
@@ -614,6 +617,8 @@ def _remember(run: Run, record: Any) -> None:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
+    elif type(record) is StepAsked:
+        run.questions[record.firing, record.position] = record
     elif type(record) is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
     elif type(record) is RunStopped:
