@@ -483,13 +483,20 @@ class Flow(Generic[StateT]):
 
     @classmethod
     def from_pending(
-        cls, flow_id: str, persistence: Any = None, **keywords: Any
+        cls,
+        flow_id: str,
+        persistence: Any = None,
+        *,
+        method: str | None = None,
+        **keywords: Any,
     ) -> Self:
         """A flow object that waits where a stored pause stands.
 
         Args:
             flow_id: the state's id, ``context.flow_id``.
             persistence: where it is stored; the flow's own or the default if None.
+            method: the step whose pause is meant, where several are open; the latest
+                if None.
             keywords: for the constructor.
 
         Raises:
@@ -497,7 +504,7 @@ class Flow(Generic[StateT]):
         """
         from flowkit.runtime.resuming import from_pending  # only who pauses pays
 
-        made: Self = from_pending(cls, flow_id, persistence, keywords)
+        made: Self = from_pending(cls, flow_id, persistence, method, keywords)
         return made
 
     def resume(self, feedback: str = "") -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from os import environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.marking import Firing, Marking
@@ -35,9 +36,16 @@ NONE_PENDING = (
 
 
 def from_pending(
-    cls: type, flow_id: str, persistence: Any, keywords: dict[str, Any]
+    cls: type,
+    flow_id: str,
+    persistence: Any,
+    method: str | None,
+    keywords: dict[str, Any],
 ) -> Any:
     """A flow object that waits where a stored pause stands.
+
+    Where the run is in a store, with the position it has there; else the position is
+    the end of the step that the context names.
 
     Raises:
         ValueError: nothing is stored under that id, or its step is gone.
@@ -47,6 +55,9 @@ def from_pending(
     flow = cls(**keywords)
     if persistence is not None and flow.persistence is not persistence:
         flow.__dict__["persistence"] = persistence
+    if _stored_run(flow, flow_id):
+        _choose(flow._flowkit.run, flow_id, method)
+        return flow
     backend = persisting.own_or_default(flow)
     found = backend.load_pending_feedback(flow_id)
     if found is None:
@@ -58,7 +69,43 @@ def from_pending(
     stored = {"id": flow_id, **dict(state), **fields}
     persisting.lay_over(scope.box, stored, None, cls.__name__)
     scope.run = _paused_run(flow, context)
+    _choose(scope.run, flow_id, method)
     return flow
+
+
+def _choose(run: Run, flow_id: str, method: str | None) -> None:
+    """Make the pause of that step the one that is answered next."""
+    if method is None:
+        return
+    for number, pending in run.pauses.items():
+        if pending.context.method_name == method:
+            run.pauses[number] = run.pauses.pop(number)
+            return
+    msg = f"No pending feedback found for flow_id: {flow_id}, method: {method}"
+    raise ValueError(msg)
+
+
+def _stored_run(flow: Any, flow_id: str) -> bool:
+    """Bring the run with that state id out of the flow's store, if it waits there.
+
+    It has its whole position, and all of its pauses.
+    """
+    store = flow._flowkit.options.get("store") or known[type(flow)].store
+    if store is None:
+        store = environ.get("FLOWKIT_STORE")
+    if not store:
+        return False
+    from flowkit.runtime.durable import flow_name
+    from flowkit.runtime.opening import load, store_for
+
+    opened = store_for(store)
+    row = opened.by_state(flow_name(type(flow)), flow_id)
+    if row is None or row.status != "waiting":
+        return False
+    run = load(flow, opened, row)
+    if run.journal is not None:
+        run.journal.leave(run)
+    return bool(pauses_of(run))
 
 
 def _takes_persistence(cls: Any) -> bool:

@@ -560,3 +560,92 @@ def test_pause_of_a_persistence_without_pauses():
     with pytest.raises(ValueError):
         Review.from_pending(flow.flow_id, shelf)
     assert flow.resume("approved") == "published hello"
+
+
+# With a store the position is stored, too.
+
+
+class Joined(Flow):
+    """A review beside another step, and a join of both."""
+
+    @start()
+    @human_feedback("ok?", emit=["yes", "bad"])
+    def draft(self):
+        self.state["drafts"] = self.state.get("drafts", 0) + 1
+        return "t"
+
+    @start()
+    def side(self):
+        return "s"
+
+    @listen(and_("yes", side))
+    def end(self, yes, side):
+        return yes.feedback, side
+
+    @listen("bad")
+    def bin(self):
+        return "binned"
+
+
+@pytest.fixture
+def store(tmp_path):
+    return f"sqlite:///{tmp_path}/store.db"
+
+
+def test_stored_pause_on_the_same_object(store):
+    """What the journal holds and what is in memory go on together."""
+    flow, _, shelf = paused(Joined, store=store)
+    assert flow.run.status == "waiting"
+    assert flow.resume("yes") == ("yes", "s")
+    assert flow.run.status == "completed"
+    assert shelf.pending == {}
+
+
+def test_from_pending_takes_the_stored_position(store):
+    """The join has what came before the pause; nobody keeps the run meanwhile."""
+    flow, _, shelf = paused(Joined, store=store)
+    Joined.from_pending(flow.flow_id, shelf, store=store)
+    other = Joined.from_pending(flow.flow_id, shelf, store=store)
+    assert other.flow_id == flow.flow_id
+    assert other.pending_feedback == flow.pending_feedback
+    assert other.resume("yes") == ("yes", "s")
+    assert other.state["drafts"] == 1
+    assert other.run.id == flow.run.id
+    assert shelf.pending == {}
+    with pytest.raises(ValueError):
+        Joined.from_pending(flow.flow_id, shelf, store=store)
+
+
+def test_kickoff_of_a_stored_pause_gives_it_again(store):
+    """A run that waits goes on waiting; the step is not run again."""
+    flow, first, shelf = paused(Joined, store=store)
+    other = Joined(persistence=shelf, store=store)
+    again = other.kickoff(inputs={"id": flow.flow_id})
+    assert type(again) is HumanFeedbackPending
+    assert again.context == first.context
+    assert other.resume("yes") == ("yes", "s")
+    assert other.state["drafts"] == 1
+
+
+def test_several_stored_pauses(store):
+    """Both are there in another process."""
+    flow, _, shelf = paused(Two, store=store)
+    other = Two.from_pending(flow.flow_id, shelf, store=store)
+    names = [other.pending_feedback.method_name]
+    assert type(other.resume("1")) is HumanFeedbackPending
+    names.append(other.pending_feedback.method_name)
+    assert sorted(names) == ["left", "right"]
+    assert sorted(other.resume("2")) == ["1", "2"]
+
+
+@pytest.mark.parametrize("method", ["left", "right"])
+def test_one_of_several_stored_pauses(store, method):
+    """``method`` says which; an unknown one is an error that names it."""
+    flow, _, shelf = paused(Two, store=store)
+    other = Two.from_pending(flow.flow_id, shelf, method=method, store=store)
+    assert other.pending_feedback.method_name == method
+    with pytest.raises(ValueError) as caught:
+        Two.from_pending(flow.flow_id, shelf, method="both", store=store)
+    assert str(caught.value) == (
+        f"No pending feedback found for flow_id: {flow.flow_id}, method: both"
+    )
