@@ -108,6 +108,8 @@ class Journal:
         "_status",
         "_waits",
         "blocking",
+        "captured",
+        "capturing",
         "counted",
         "hold",
         "letters",
@@ -129,6 +131,8 @@ class Journal:
         self.blocking = False
         self.counted = False
         self.released = False
+        self.capturing = False
+        self.captured: Any = None
         self.letters: dict[int, int] = {}
         self._status = row.status
         self._due: float | None = row.due
@@ -250,11 +254,30 @@ class Journal:
         )
         self._due = row.due
         begin = Begin(row, (entry,), self._waits, graph_text(definition))
+        if self.capturing:
+            self.captured = begin, commands
+            return
         if not (self.blocking or self.writer.quick):
             run.held.append(Held(self.writer.submit(begin), commands, after))
             return
         self._received(run, self.writer.now(begin))
         self._carried(run, commands, after)
+
+    def prepared(self, run: Run, begin: Callable[[], None]) -> Begin:
+        """The first move of a run, to be written together with others."""
+        self.capturing = True
+        try:
+            begin()
+        finally:
+            self.capturing = False
+        move: Begin = self.captured[0]
+        return move
+
+    def began(self, run: Run, hold: Hold) -> None:
+        """That move is durable: the run's first steps are ready."""
+        (begin, commands), self.captured = self.captured, None
+        self._received(run, Begun(hold))
+        self._carried(run, commands, None)
 
     def _changes(
         self, run: Run, record: Record | None, commands: Sequence[Command]
@@ -417,6 +440,18 @@ class Journal:
             self.released = True
             self.writer.submit(Advance(hold, (), now(), owner=None))
 
+    def collect(self, run: Run) -> None:
+        """Take up what lies in the run's inbox, in order."""
+        if self.hold is not None:
+            self._post(run, self.store.letters(self.row.id))
+
+    def forget(self) -> None:
+        """The run was not begun after all."""
+        self.captured = None
+        if self.counted:
+            self.counted = False
+            self.presence.active -= 1
+
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
 
@@ -516,7 +551,7 @@ def refold(run: Run, journal: Journal) -> None:
     run.told = False
     attempts: dict[int, int] = {}
     for seq, record, delta, more in reads:
-        if type(record) is Note:
+        if isinstance(record, Note):
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
@@ -562,7 +597,8 @@ def effective(entries: Sequence[Entry]) -> list[Entry]:
     kept: list[Entry] = []
     for entry in entries:
         if entry.kind == "note:rewind":
-            to = read(entry).record.data
+            note: Any = read(entry).record
+            to = note.data
             while kept and kept[-1].seq > to:
                 kept.pop()
             continue

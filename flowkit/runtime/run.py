@@ -51,7 +51,6 @@ if TYPE_CHECKING:
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
-    from flowkit.runtime.durable import Journal
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
@@ -60,6 +59,7 @@ if TYPE_CHECKING:
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
+_rest_lock = threading.Lock()
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
@@ -94,6 +94,7 @@ class Run:
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
         patience: seconds that a step may wait in memory.
+        at_rest: told when all that goes on here is waiting, and when no more.
     """
 
     def __init__(
@@ -133,7 +134,7 @@ class Run:
         self.keeper: Keeper | None = None
         self.pauses: dict[int, HumanFeedbackPending] = {}
         self.saved: int = 0
-        self.journal: Journal | None = None
+        self.journal: Any = None
         self.held: deque[Any] = deque()
         self.settle: Callable[[], Awaitable[None]] | None = None
         self.asked: dict[int, int] = {}
@@ -141,6 +142,8 @@ class Run:
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
         self.questions: dict[tuple[int, int], StepAsked] = {}
         self.patience: float = 60.0
+        self.resting: bool = False
+        self.at_rest: Callable[[bool], None] | None = None
         self.lost: BaseException | None = None
         self._id: str | None = None
         depth = _depth.get()
@@ -258,6 +261,8 @@ class Run:
                 self.over = self.told = True
 
     def _make_ready(self, firing: Firing) -> None:
+        if self.resting:
+            self.rest(False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         self.ready.append(firing)
@@ -699,6 +704,16 @@ class Run:
         self.questions[firing.id, position] = record
         self.apply(record)
 
+    def rest(self, resting: bool) -> None:  # noqa: FBT001 - one switch
+        """Nothing moves here until something outside happens, or it moves again."""
+        if self.at_rest is None:
+            return
+        with _rest_lock:
+            if resting == self.resting:
+                return
+            self.resting = resting
+        self.at_rest(resting)
+
     def post(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves this run do something soon."""
         self._post(verb)
@@ -710,6 +725,7 @@ class Run:
     def _answer(self, command: Answer) -> None:
         place = command.firing.id, command.position
         self.answers[place] = command.value
+        self.rest(False)
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
@@ -744,6 +760,10 @@ class Run:
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
                 self.ready.append(self._again(firing))
+
+    def restart_due(self, at: float) -> None:
+        """After it was let go and taken up again: what has come meanwhile."""
+        self.expire(at)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then."""

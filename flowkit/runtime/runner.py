@@ -68,6 +68,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.interrupted(found)
     finally:
         run.active = False
+        run.rest(False)
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
         run.settle_end()
@@ -137,10 +138,12 @@ class _Driver:
             return False
         self._attend()
         self.nudged = anyio.Event()
+        run.rest(True)
         try:
             await wait_until(due, self.nudged, self.soon)
         finally:
             self.nudged = None
+            run.rest(False)
         run.expire(now())
         return True
 
@@ -200,8 +203,11 @@ class _Driver:
         self._go_on()
 
     def _go_on(self) -> None:
+        run = self.run
         if self.nudged is not None:
             self.nudged.set()
+        elif run.parked and run.status == "waiting" and not run.pending:
+            run.rest(True)
         if self.run.ready and self.group is not None:
             self._spawn()
 

@@ -145,6 +145,8 @@ class _Asked:
             due = self.question.detail.get("due")
             until = _earliest(due, now() + run.patience)
             while place not in run.answers:
+                if run.status == "waiting":
+                    run.rest(True)
                 if await wait_until(until, came, soon):
                     continue
                 if due is not None and now() >= due:
@@ -210,6 +212,8 @@ def _blocking(run: Run, firing: Firing, position: int, question: Question) -> An
         due = question.detail.get("due")
         until = _earliest(due, now() + run.patience)
         while place not in run.answers and not faults:
+            if run.status == "waiting":
+                run.rest(True)
             if run.pending and run.home == threading.get_ident():
                 run.take_pending()
                 continue
@@ -242,7 +246,8 @@ def wait_for(
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
     for name in names:
-        if not isinstance(name, str) or not name:
+        given: Any = name
+        if not isinstance(given, str) or not given:
             msg = f"{type(flow).__name__}.{verb} takes names of events, not {name!r}."
             raise ValueError(msg)
     if not names:
