@@ -215,6 +215,8 @@ class Journal:
             return
         if self.hold is None:
             self.acquire(run)
+        hold = self.hold
+        assert hold is not None  # noqa: S101 - else acquire has raised
         changes = self._changes(run, record)
         at_once = self.blocking or (
             self.writer.quick
@@ -224,13 +226,13 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
-                self.store.append(self.hold, entry)
+                self.store.append(hold, entry)
             else:
-                move = Advance(self.hold, (entry,), entry.at, **changes)
+                move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
             self._carried(run, commands, after)
             return
-        move = Advance(self.hold, (entry,), entry.at, **changes)
+        move = Advance(hold, (entry,), entry.at, **changes)
         run.held.append(Held(self.writer.submit(move), commands, after))
         if self.blocking:
             self.wait(run)

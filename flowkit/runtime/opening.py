@@ -43,6 +43,7 @@ def begun_or_resumed(
     store: Store,
     *,
     id: str | None = None,
+    restore: Any = None,
     created_by: str = "",
     parent: str | None = None,
     tags: tuple[str, ...] = (),
@@ -65,14 +66,14 @@ def begun_or_resumed(
         if row is not None:
             _same_kickoff(row, name, digest)
             return load(flow, store, row), False
-    state_id = inputs.get("id") if inputs else None
+    state_id = inputs.get("id") if inputs and restore is None else None
     if state_id is not None:
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(flow, store, row), False
         if row is not None and row.state:
             _lay_under(flow, row)
-    run = new_run(flow, inputs)
+    run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
         name,
