@@ -52,10 +52,13 @@ class Store(Protocol):
     Attributes:
         url: how it was opened, without a password.
         durable: whether it survives the process.
+        remote: whether a commit's answer may be lost (:class:`UnknownOutcomeError`):
+            events are given an id then.
     """
 
     url: str
     durable: bool
+    remote: bool
 
     def close(self) -> None:
         """Give up all connections; a second call does nothing."""

@@ -77,6 +77,7 @@ class MemoryStore:
     def __init__(self, url: str = "memory:") -> None:
         self.url = url
         self.durable = False
+        self.remote = False
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._runs: dict[int, _Run] = {}

@@ -385,11 +385,14 @@ class Fate(NamedTuple):
 class Accepted(NamedTuple):
     """An event is in; ``fates`` in the order of the deliveries.
 
-    ``duplicate``: its id was accepted before, nothing was written.
+    ``duplicate``: its id was accepted before, nothing was written. ``repeated``: that
+    may have been this very move, whose first commit was not answered; set by the
+    writer that repeated it, never by a store.
     """
 
     duplicate: bool = False
     fates: tuple[Fate, ...] = ()
+    repeated: bool = False
 
 
 class Bury(NamedTuple):

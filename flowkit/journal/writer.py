@@ -14,6 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import StoreError, UnknownOutcomeError
+from flowkit.journal.rows import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -153,7 +154,13 @@ class Writer:
         try:
             return self.store.commit(moves)
         except UnknownOutcomeError:
-            return self.store.commit(moves)
+            outcomes = self.store.commit(moves)
+        return [
+            outcome._replace(repeated=True)
+            if isinstance(outcome, Accepted) and outcome.duplicate
+            else outcome
+            for outcome in outcomes
+        ]
 
     def _write(self, batch: list[Ticket]) -> None:
         outcomes: list[Any]

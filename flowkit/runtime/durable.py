@@ -103,6 +103,7 @@ class Journal:
         alone: the run begins only if no other one of its state goes on.
         blocking: the caller's thread may block, so moves are written at once.
         letters: numbers of the inbox letters that pending records consume.
+        spent: numbers of those whose consuming move may not be durable yet.
     """
 
     __slots__ = (
@@ -122,6 +123,7 @@ class Journal:
         "released",
         "row",
         "seq",
+        "spent",
         "store",
         "writer",
     )
@@ -140,6 +142,7 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
+        self.spent: set[int] = set()
         self._status = row.status
         self._due: float | None = row.due
         self._waits: tuple[Awaited, ...] = ()
@@ -322,6 +325,7 @@ class Journal:
             number = self.letters.pop(id(record), None)
             if number is not None:
                 changes["consumed"] = (number,)
+                self.spent.add(number)
         state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
         if state_id != self._state_id:
             self._state_id = changes["state_id"] = state_id
@@ -400,6 +404,8 @@ class Journal:
                 run.halt(outcome)
                 return
             self._received(run, outcome)
+            if not run.held:
+                self.spent.clear()
             self._carried(run, commands, after)
             if self.released and not run.held:
                 self.hold = None

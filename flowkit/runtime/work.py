@@ -40,6 +40,7 @@ class Workshop:
         self._ended: Any = None
         self._waiters: list[Callable[[], None]] = []
         self.beside: Callable[[], Awaitable[None]] | None = None
+        self.let_go: Callable[[], None] | None = None
         self._stay: Any = None
 
     def begin(self) -> None:
@@ -125,6 +126,12 @@ class Workshop:
 
     async def _wind_up(self) -> None:
         await self.wait_async()
+        self._end_stay()
+
+    def _end_stay(self) -> None:
+        """Nothing is open: what only rests is let go, what goes on beside ends."""
+        if self.let_go is not None:
+            self.let_go()
         if self._stay is not None:
             self._stay.cancel()
 
@@ -155,8 +162,7 @@ class Workshop:
             if self.beside is not None:
                 self._group.start_soon(self._beside)
             await self._ended.wait()
-            if self._stay is not None:
-                self._stay.cancel()
+            self._end_stay()
         self._group = None
 
     def close(self) -> None:

@@ -139,6 +139,18 @@ class Late(Flow[dict]):
         return "late"
 
 
+class Open(Flow[dict]):
+    """Takes as many events as there come."""
+
+    @start(on=event("begin"))
+    def begin(self):
+        return 0
+
+    @listen(event("more"))
+    def more(self, number):
+        return number
+
+
 def main() -> None:
     """The process that is killed."""
     url, backend = sys.argv[1:]

@@ -67,6 +67,7 @@ class PostgresStore:
     """
 
     durable = True
+    remote = True
 
     def __init__(self, url: str, *, readers: int = 4) -> None:
         self._address: Address = addresses.parse(url)
