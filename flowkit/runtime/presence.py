@@ -81,12 +81,15 @@ class Presence:
         self._store.retire(self.id)
 
     def gone(self) -> list[str]:
-        """Owners on this host whose process has ended."""
-        return [
+        """Owners on this host whose process has ended; the store forgets them."""
+        found = [
             each.id
             for each in self._store.owners()
             if each.id != self.id and _over(each)
         ]
+        for id in found:
+            self._store.retire(id)
+        return found
 
 
 def _over(owner: Owner) -> bool:
