@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from os import environ
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -26,7 +25,14 @@ from flowkit.define.compiler import compile_class
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
-from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run, no_scope
+from flowkit.runtime.launch import (
+    Kind,
+    kickoff_payloads,
+    known,
+    new_run,
+    no_scope,
+    store_of,
+)
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
 from flowkit.runtime.scope import Scope
@@ -606,12 +612,7 @@ def _opened(
     blocking: bool,
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
-    try:
-        store = flow._flowkit.options.get("store") or known[type(flow)].store
-    except AttributeError:
-        raise RunError(no_scope(type(flow))) from None
-    if store is None:
-        store = environ.get("FLOWKIT_STORE") or None
+    store, lenient = store_of(flow)
     if store is None:
         if id is not None:
             msg = (
@@ -631,6 +632,7 @@ def _opened(
     )
     if run.journal is not None:
         run.journal.blocking = blocking
+        run.journal.lenient = lenient
     if fresh:
         run.begin(None, kickoff_payloads(flow, run))
     return run

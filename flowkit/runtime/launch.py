@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.net import net_of
@@ -27,6 +28,7 @@ __all__ = [
     "no_scope",
     "payload_for",
     "required",
+    "store_of",
 ]
 
 known: dict[type, Kind] = {}
@@ -208,3 +210,28 @@ def required(flow: Any, payload: Any) -> dict[str, Any] | None:
         for field, info in fields.items()
         if info.is_required() and field in carried
     }
+
+
+def store_of(flow: Any) -> tuple[Any, bool]:
+    """Where a flow object's runs are kept, and whether in part is good enough.
+
+    The object's own store, its class's, ``FLOWKIT_STORE``; else the one behind an
+    SQLite persistence, which keeps a position as long as all of it can be stored.
+    None: in memory.
+
+    Raises:
+        RunError: the object was not set up.
+    """
+    cls = type(flow)
+    try:
+        store = flow._flowkit.options.get("store") or known[cls].store
+    except AttributeError:
+        raise RunError(no_scope(cls)) from None
+    if store is None:
+        store = environ.get("FLOWKIT_STORE") or None
+    if store is not None:
+        return store, False
+    backend = getattr(flow, "persistence", None)
+    if backend is None:
+        return None, False
+    return getattr(backend, "journal_store", None), True

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.codec import decode, encode, widen_by
+from flowkit.journal.codec import UnstorableError, decode, encode, widen_by
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import EXTRA, Journal, claim, flow_name, refold
@@ -71,8 +71,8 @@ def begun_or_resumed(
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(flow, store, row), False
-        if row is not None and row.state:
-            _lay_under(flow, row)
+        if row is not None and row.state and getattr(flow, "persistence", None) is None:
+            _lay_under(flow, row)  # else what a persisted step saved last
     run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
@@ -90,7 +90,10 @@ def begun_or_resumed(
 
 def _digest(inputs: Mapping[str, Any] | None) -> str:
     given = {key: value for key, value in (inputs or {}).items() if key != "id"}
-    text = encode(dict(sorted(given.items())), "the inputs")
+    try:
+        text = encode(dict(sorted(given.items())), "the inputs")
+    except UnstorableError:  # refused when the run begins, if it really is stored
+        return ""
     return sha256(text.encode("ascii")).hexdigest()[:16]
 
 

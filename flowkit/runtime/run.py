@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowkit.core.commands import Command
-    from flowkit.core.net import Net
+    from flowkit.core.net import Net, Node
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
@@ -285,7 +285,7 @@ class Run:
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(  # noqa: C901, PLR0912 - the hot path, in one body
+    def finish(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the hot path
         self, firing: Firing, output: Any
     ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
@@ -302,8 +302,11 @@ class Run:
             try:
                 output = journal.checked(output)
             except Exception as error:  # noqa: BLE001 - it cannot be stored
-                self.fail(firing, error)
-                return
+                if not journal.lenient:
+                    self.fail(firing, _told(error, self, node))
+                    return
+                journal.abandon(self, error)
+                journal = None
         if node.router and payload is None:
             labels = labels_of(output)
         if labels:
@@ -317,7 +320,11 @@ class Run:
             try:
                 changed = self.box.commit(changes, node.name)
             except Exception as error:  # noqa: BLE001 - conflict or lost type
-                self.fail(firing, error)
+                if journal is not None and journal.lenient and hasattr(error, "where"):
+                    journal.abandon(self, error)
+                    self.finish(firing, output)
+                    return
+                self.fail(firing, _told(error, self, node))
                 return
         if not changes.view:
             changes.since = -1
@@ -804,6 +811,12 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
+
+
+def _told(error: Exception, run: Run, node: Node) -> Exception:
+    """An error about a value, telling which step left it."""
+    at: Callable[[str], Exception] | None = getattr(error, "at", None)
+    return error if at is None else at(f"{run.net.definition.name}.{node.name}")
 
 
 def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
