@@ -60,7 +60,7 @@ _OPTIONS = frozenset(
     }
 )
 _CLASS_OPTIONS = frozenset(
-    {"backend", "evict_after", "max_firings", "on_conflict", "store", "strict"}
+    {"backend", "evict_after", "lifetime", "max_firings", "on_conflict", "store", "strict"}
 )
 _IGNORED = frozenset(
     {
@@ -105,6 +105,8 @@ class Flow(Generic[StateT]):
         max_firings: most firings of a listener in one run, 100 by default.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
+        lifetime: how long after its start a stored run that still waits ends as
+            ``expired`` (``"30d"``); by default it waits for ever.
         evict_after: how long a step may wait in memory (``"60s"``); then it gives
             its place up and starts again, with its answers, when one is there.
 
@@ -142,6 +144,7 @@ class Flow(Generic[StateT]):
         max_firings: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
+        lifetime: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -164,6 +167,10 @@ class Flow(Generic[StateT]):
             kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
         elif parent is not None:
             kind.evict_after = parent.evict_after
+        if lifetime is not None:
+            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.lifetime = parent.lifetime
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)

@@ -317,7 +317,7 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None:
+        if marking.timers or marking.asked or self._due is not None or run.lifetime:
             due = self._due_of(run)
             if due != self._due:
                 self._due = changes["due"] = due

@@ -46,6 +46,7 @@ class Kind:
         "compiled",
         "declared",
         "evict_after",
+        "lifetime",
         "on_conflict",
         "state",
         "store",
@@ -71,6 +72,7 @@ class Kind:
         self.store: Any = None
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
+        self.lifetime: float | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -137,6 +139,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     if most != definition.max_firings and type(most) is int:
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
+    run.lifetime = kind.lifetime
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run

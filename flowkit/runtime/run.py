@@ -29,6 +29,7 @@ from flowkit.core.records import (
     EventReceived,
     RunAborted,
     RunCancelled,
+    RunExpired,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -94,6 +95,7 @@ class Run:
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
         patience: seconds that a step may wait in memory.
+        lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
     """
 
@@ -142,6 +144,7 @@ class Run:
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
         self.questions: dict[tuple[int, int], StepAsked] = {}
         self.patience: float = 60.0
+        self.lifetime: float | None = None
         self.resting: bool = False
         self.at_rest: Callable[[bool], None] | None = None
         self.lost: BaseException | None = None
@@ -781,6 +784,17 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
                 self.answer(asked.firing, asked.position, asked.detail.get("late"))
+        end = self.expires
+        if end is not None and end <= at and self.marking.status == "waiting":
+            self.reason = "its lifetime is over"
+            self.apply(RunExpired(at))
+
+    @property
+    def expires(self) -> float | None:
+        """When a stored run that waits is over, however it stands."""
+        if self.lifetime is None or self.journal is None or not self.records:
+            return None
+        return self.records[0].at + self.lifetime
 
     @property
     def due(self) -> float | None:
@@ -790,6 +804,9 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None:
                 times.append(due)
+        end = self.expires
+        if end is not None:
+            times.append(end)
         return min(times, default=None)
 
     def tell(self, signal: Any, **arguments: Any) -> None:
