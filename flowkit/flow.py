@@ -60,7 +60,15 @@ _OPTIONS = frozenset(
     }
 )
 _CLASS_OPTIONS = frozenset(
-    {"backend", "evict_after", "lifetime", "max_firings", "on_conflict", "store", "strict"}
+    {
+        "backend",
+        "evict_after",
+        "lifetime",
+        "max_firings",
+        "on_conflict",
+        "store",
+        "strict",
+    }
 )
 _IGNORED = frozenset(
     {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.records import Record
 
-__all__ = ["Note", "Read", "entry_of", "note_entry", "read"]
+__all__ = ["Note", "Read", "done_text", "entry_of", "note_entry", "read"]
 
 
 class Note(NamedTuple):
@@ -67,6 +67,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "timer": (core.TimerFired, (("timer", "t"),)),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
+_LARGE = 1 << 63
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -102,6 +103,29 @@ def entry_of(  # noqa: PLR0917 - the hot path calls by position
         plain["m"] = dict(more)
     firing = getattr(record, "firing", None)
     return Entry(seq, record.at, name, firing, step, write(plain) if plain else "")
+
+
+def done_text(record: Any, delta: Any) -> str:
+    """The data of a finished step, and of what it changed, in one go.
+
+    Raises:
+        UnstorableError: an output or a payload that cannot be stored.
+    """
+    output = record.output
+    kind = type(output)
+    if kind is int and -_LARGE < output < _LARGE:
+        plain = {"o": output}
+    elif output is None:
+        plain = {}
+    else:
+        plain = {"o": to_plain(output, "the output")}
+    if record.labels:
+        plain["l"] = list(record.labels)
+    if record.payload is not None:
+        plain["p"] = to_plain(record.payload, "the payload")
+    if delta:
+        plain["d"] = delta
+    return write(plain) if plain else ""
 
 
 def _done_plain(record: Any, where: str) -> dict[str, Any]:

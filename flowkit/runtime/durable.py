@@ -12,6 +12,7 @@ never runs again, what was not starts from its top on the last committed state.
 from __future__ import annotations
 
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.machine import decide
@@ -38,7 +39,7 @@ from flowkit.journal.codec import (
     write,
 )
 from flowkit.journal.delta import apply, change
-from flowkit.journal.entries import Note, entry_of, note_entry, read
+from flowkit.journal.entries import Note, done_text, entry_of, note_entry, read
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.rows import (
     Accept,
@@ -47,6 +48,7 @@ from flowkit.journal.rows import (
     Begin,
     Begun,
     Delivery,
+    Entry,
     Hold,
     RunRow,
 )
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Letter
+    from flowkit.journal.rows import Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.run import Run
 
@@ -109,6 +111,7 @@ class Journal:
     __slots__ = (
         "_due",
         "_key",
+        "_renamed",
         "_state_id",
         "_status",
         "_waits",
@@ -145,6 +148,7 @@ class Journal:
         self._due: float | None = row.due
         self._waits: tuple[Awaited, ...] = ()
         self._key = row.key
+        self._renamed = False
         self._state_id = row.state_id
 
     def attach(self, run: Run) -> None:
@@ -167,6 +171,9 @@ class Journal:
 
     def move(self, run: Run, record: Record, firing: Firing | None = None) -> None:
         """Decide on a record, append it, and act once it is durable."""
+        if firing is not None and type(record) is StepFinished:
+            self._move_done(run, record, firing)
+            return
         about = firing or run.marking.live.get(getattr(record, "firing", None) or 0)
         step = None if about is None else about.node.name
         where = run.net.definition.name if step is None else f"{_name(run)}.{step}"
@@ -184,7 +191,38 @@ class Journal:
         run.records.append(record)
         commands = decide(run.net, run.marking, record)
         self._note_questions(run, record)
-        after = None if firing is None else _telling(run, firing, record)
+        try:
+            self._write(run, record, entry, commands, None)
+        except StoreError as error:
+            run.halt(error)
+
+    def _move_done(self, run: Run, record: StepFinished, firing: Firing) -> None:
+        """The same for the record of every step, the hot path."""
+        box, name = run.box, firing.node.name
+        delta, box.delta = box.delta, None
+        seq = self.seq + 1
+        try:
+            data = done_text(record, delta)
+        except UnstorableError as error:
+            if not self.lenient:
+                raise
+            self.abandon(run, error)
+            run.apply(record)
+            return
+        self.seq = seq
+        run.records.append(record)
+        commands = decide(run.net, run.marking, record)
+        if run.asked or run.answers:
+            self._note_questions(run, record)
+        after = None
+        if (
+            signals.step_finished.receivers
+            or (record.changed and signals.state_changed.receivers)
+            or (record.labels and signals.routed.receivers)
+        ):
+            after = _telling(run, firing, record)
+        entry = Entry(seq, record.at, "done", firing.id, name, data)
+        self._renamed = delta is not None and "id" in delta
         try:
             self._write(run, record, entry, commands, after)
         except StoreError as error:
@@ -237,7 +275,9 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
+                begun = perf_counter()
                 self.store.append(hold, entry)
+                self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
@@ -329,9 +369,10 @@ class Journal:
             number = self.letters.pop(id(record), None)
             if number is not None:
                 changes["consumed"] = (number,)
-        state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
-        if state_id != self._state_id:
+        if self._renamed:
+            state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
             self._state_id = changes["state_id"] = state_id
+            self._renamed = False
         return changes
 
     def _leaves(self, run: Run) -> bool:
@@ -540,12 +581,7 @@ def _name(run: Run) -> str:
 
 def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
     def tell() -> None:
-        if (
-            signals.step_finished.receivers
-            or (record.changed and signals.state_changed.receivers)
-            or (record.labels and signals.routed.receivers)
-        ):
-            run.tell_finished(firing, record.output, record.labels, record.changed)
+        run.tell_finished(firing, record.output, record.labels, record.changed)
 
     return tell
 
