@@ -76,7 +76,7 @@ def _latest(schedule: Schedule, last: float, now: float, most: int) -> list[floa
     Looks back over spans that double, so that a year of downtime costs no more
     than the times it gives.
     """
-    span = max(schedule.every, 60.0) * most
+    span = (schedule.every or 60.0) * most
     while True:
         since = max(last, now - span)
         found = list(_between(schedule, since, now))
