@@ -25,7 +25,7 @@ from flowkit.runtime.launch import known, local_time, new_run, payload_for
 from flowkit.runtime.schedules import due_between, next_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from flowkit.core.definition import Schedule, Step
     from flowkit.journal.base import Store
@@ -37,6 +37,7 @@ __all__ = [
     "Scheduler",
     "begun_run",
     "run_schedules",
+    "scheduled_run",
     "sleep_until",
 ]
 
@@ -226,36 +227,43 @@ def _iso(at: float) -> str:
     return text.replace("+00:00", "Z")
 
 
-def begun_run(
-    flow: type, step: str, time: datetime, run_id: str, store: Store | None = None
-) -> Run:
-    """A run begun at a scheduled start, ready to be driven; stored if there is a store.
+def scheduled_run(
+    flow: type, step: str, time: datetime, run_id: str
+) -> tuple[Run, Callable[[], None]]:
+    """A run for a scheduled start, and what begins it. In memory until then.
+
+    Raises:
+        InputError: the step's parameter takes no time, or the state needs inputs.
+        RunError: the flow cannot be made without arguments, and has no factory.
+    """
+    from flowkit.runtime.opening import made
+
+    nodes = known[flow].compiled.net.nodes
+    node = next(node for node in nodes if node.name == step)
+    payloads = {step: payload_for(flow, node, time)}
+    run = new_run(made(flow), None)
+    run._id = run_id
+    return run, lambda: run.begin(None, payloads, step)
+
+
+def begun_run(flow: type, step: str, time: datetime, run_id: str, store: Store) -> Run:
+    """A run begun in a store at a scheduled start, ready to be driven.
 
     Raises:
         RunExistsError: the store has a run of that id.
-        InputError: the step's parameter takes no time, or the state needs inputs.
         StoreError: it could not be stored.
+        RunError: as for :func:`scheduled_run`.
     """
-    kind = known[flow]
-    node = next(node for node in kind.compiled.net.nodes if node.name == step)
-    payloads = {step: payload_for(flow, node, time)}
-    if store is None:
-        run = new_run(flow(), None)
-        run._id = run_id
-        run.begin(None, payloads, step)
-        return run
     found = store.run(run_id)
     if found is not None:
         raise taken(found)
-    from flowkit.runtime.opening import made
-
-    run = new_run(made(flow), None)
+    run, begin = scheduled_run(flow, step, time, run_id)
     version = str(getattr(flow, "version", "") or "")
     row = RunRow(run_id, flow_name(flow), "", version=version, created_by="schedule")
     journal = Journal(store, row)
     journal.attach(run)
     journal.blocking = True  # the caller is told now whether it is stored
-    run.begin(None, payloads, step)
+    begin()
     journal.blocking = False
     if run.lost is not None:
         journal.leave(run)

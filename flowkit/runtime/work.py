@@ -16,7 +16,7 @@ import anyio
 from flowkit.runtime.loops import loop_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["Workshop"]
 
@@ -39,6 +39,9 @@ class Workshop:
         self._thread: threading.Thread | None = None
         self._ended: Any = None
         self._waiters: list[Callable[[], None]] = []
+        self._tended: list[Callable[[], Awaitable[None]]] = []
+        self._scopes: set[anyio.CancelScope] = set()
+        self._leaving = False
 
     def put(self, job: Callable[[], Awaitable[None]]) -> None:
         """Have a job done; returns at once."""
@@ -51,6 +54,38 @@ class Workshop:
             self._called = self._called or soon is not None
         if soon is not None:
             soon(self._pump)
+
+    def tend(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Have a job done beside the others as long as there are any to come.
+
+        Nobody waits for it: it is cancelled when the shop closes, and begun again if
+        the shop moves into another event loop.
+        """
+        with self._changed:
+            self._tended.append(job)
+            soon = self._soon
+            if soon is None and self._thread is None:
+                self._start_thread()
+        if soon is not None:
+            soon(partial(self._begin_tending, (job,)))
+
+    def _begin_tending(self, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        for job in jobs:
+            if self._group is not None:
+                self._group.start_soon(self._tend, job)
+
+    async def _tend(self, job: Callable[[], Awaitable[None]]) -> None:
+        if self._leaving:
+            return
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            await job()
+        self._scopes.discard(scope)
+
+    def _end_tending(self) -> None:
+        self._leaving = True
+        for scope in self._scopes:
+            scope.cancel()
 
     def _pump(self) -> None:
         self._called = False
@@ -78,15 +113,24 @@ class Workshop:
 
     async def enter(self) -> None:
         """Work in the running event loop from now on."""
+        if self._thread is not None:  # what is tended began there
+            await anyio.to_thread.run_sync(self._end_thread)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._soon = loop_caller()
-        self._soon(self._pump)
+        self._open_for_work()
+        self._pump()
+
+    def _open_for_work(self) -> None:
+        with self._changed:
+            self._soon = loop_caller()
+            self._leaving = False
+            tended = tuple(self._tended)
+        self._begin_tending(tended)
 
     async def leave(self, *error: Any) -> None:
         """Finish what is open, or cancel it if the block failed."""
         if error[0] is None:
-            self._group.start_soon(self.wait_async)  # what is open may add more
+            self._group.start_soon(self._finish)  # what is open may add more
         else:
             self._jobs.clear()  # none of these begins any more
             self._group.cancel_scope.cancel()
@@ -96,10 +140,16 @@ class Workshop:
             self._soon = self._group = None
             self._forget()
 
+    async def _finish(self) -> None:
+        await self.wait_async()
+        self._end_tending()
+
     def _forget(self) -> None:
         """Nothing is open any more: what was cancelled will not say it is done."""
         with self._changed:
             self._jobs.clear()
+            self._tended.clear()
+            self._scopes.clear()
             self._open = self._running = 0
             self._called = False
             self._changed.notify_all()
@@ -117,14 +167,18 @@ class Workshop:
     async def _serve(self) -> None:
         self._ended = anyio.Event()
         async with anyio.create_task_group() as self._group:
-            with self._changed:
-                self._soon = loop_caller()
+            self._open_for_work()
             self._pump()
             await self._ended.wait()
+            self._end_tending()
         self._group = None
 
     def close(self) -> None:
         """End the thread once its jobs are done; blocks."""
+        self._end_thread()
+        self._tended.clear()
+
+    def _end_thread(self) -> None:
         thread, soon = self._thread, self._soon
         if thread is None:
             return

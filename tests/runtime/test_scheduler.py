@@ -15,7 +15,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkit import Flow, event, listen, start
+from flowkit import EventBus, Flow, event, listen, start
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Query, RunExistsError
@@ -28,6 +28,7 @@ from flowkit.runtime.scheduler import (
     Scheduler,
     begun_run,
     run_schedules,
+    scheduled_run,
     sleep_until,
 )
 
@@ -472,7 +473,9 @@ def test_a_stored_scheduled_run_goes_on_as_itself(tmp_path, clock):
 
 def test_a_run_in_memory_takes_the_id():
     """Without a store there is nothing to be refused by."""
-    run = begun_run(Hourly, "bill", datetime.fromtimestamp(NINE, UTC), "sched:y")
+    time = datetime.fromtimestamp(NINE, UTC)
+    run, begin = scheduled_run(Hourly, "bill", time, "sched:y")
+    begin()
     drive_blocking(run, "asyncio")
     assert (run.id, run.result, run.journal) == ("sched:y", "billed", None)
 
@@ -547,3 +550,75 @@ async def test_a_clock_that_can_wait_is_asked_to():
         assert clock.now() == 1e9
     finally:
         use_clock(before)
+
+
+async def until(said):
+    with anyio.fail_after(20):
+        while not said():
+            await checkpoint()
+
+
+class Sweep(Flow):
+    """Tells a list of what it did."""
+
+    done: list = []
+
+    @start(every="1h")
+    def sweep(self, at):
+        self.done.append(at.hour)
+
+
+@pytest.fixture
+def swept():
+    Sweep.done.clear()
+    return Sweep.done
+
+
+@pytest.mark.parametrize("when", ["before", "inside"])
+async def test_a_bus_in_a_loop_begins_scheduled_runs(clock, swept, when):
+    """Registered before or inside the block; leaving it ends the schedules."""
+    bus = EventBus()
+    if when == "before":
+        bus.register(Sweep)
+    async with bus:
+        bus.register(Sweep)
+        scheduler = await settled(bus)
+        for hour in (10, 11):
+            clock.advance(HOUR)
+            await until(lambda hour=hour: swept[-1:] == [hour])
+        await bus.drain()
+        assert scheduler.next(clock.now()) == NINE + 3 * HOUR
+    clock.advance(HOUR)
+    await checkpoint()
+    assert swept == [10, 11]
+
+
+async def settled(bus):
+    """Wait until the schedules are noted; else the first hour is when they begin."""
+    scheduler = bus._shop._tended[0].args[0]
+    await until(lambda: scheduler.next(NINE) > NINE)
+    return scheduler
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_a_bus_in_a_thread_begins_scheduled_runs(clock, swept, backend):
+    """Registering starts the thread; closing the bus ends it."""
+    with EventBus(backend=backend) as bus:
+        bus.register(Sweep)
+        anyio.run(settled, bus)
+        clock.advance(HOUR)
+        anyio.run(until, lambda: swept == [10])
+        bus.drain()
+    assert bus._shop._thread is None
+
+
+async def test_a_failing_block_ends_the_schedules(clock, swept):
+    """They are cancelled with the rest."""
+    with pytest.raises(ExceptionGroup):
+        async with EventBus() as bus:
+            bus.register(Sweep)
+            await settled(bus)
+            raise KeyError
+    clock.advance(HOUR)
+    await checkpoint()
+    assert swept == []
