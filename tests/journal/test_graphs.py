@@ -151,6 +151,7 @@ STEPS = st.builds(
     st.booleans(),
     st.none() | st.integers(0, 9),
     st.booleans(),
+    st.none() | st.builds(Schedule, st.floats(0, 1e9), NAMES, NAMES),
     NAMES,
     NAMES,
     st.integers(0, 99),
