@@ -59,11 +59,11 @@ def transferred(marking: Marking, old: Net, new: Net) -> Marking:
         trigger = _same_trigger(old.triggers[index], new)
         if trigger is None:
             continue
-        moved = [_moved(each, trigger) for each in rounds]
+        moved = [_moved(here, trigger) for here in rounds]
         made.rounds[trigger.index, lane] = moved
-        for each in moved:
-            if each.id in marking.watched or (trigger.sensitive and not each.fired):
-                made.watched[each.id] = each
+        for here in moved:
+            if here.id in marking.watched or (trigger.sensitive and not here.fired):
+                made.watched[here.id] = here
     return made
 
 

@@ -108,10 +108,13 @@ class Journal:
         "_status",
         "_waits",
         "blocking",
+        "captured",
+        "capturing",
         "counted",
         "hold",
         "letters",
         "presence",
+        "released",
         "row",
         "seq",
         "store",
@@ -127,6 +130,9 @@ class Journal:
         self.seq = row.seq
         self.blocking = False
         self.counted = False
+        self.released = False
+        self.capturing = False
+        self.captured: Any = None
         self.letters: dict[int, int] = {}
         self._status = row.status
         self._due: float | None = row.due
@@ -248,11 +254,30 @@ class Journal:
         )
         self._due = row.due
         begin = Begin(row, (entry,), self._waits, graph_text(definition))
+        if self.capturing:
+            self.captured = begin, commands
+            return
         if not (self.blocking or self.writer.quick):
             run.held.append(Held(self.writer.submit(begin), commands, after))
             return
         self._received(run, self.writer.now(begin))
         self._carried(run, commands, after)
+
+    def prepared(self, run: Run, begin: Callable[[], None]) -> Begin:
+        """The first move of a run, to be written together with others."""
+        self.capturing = True
+        try:
+            begin()
+        finally:
+            self.capturing = False
+        move: Begin = self.captured[0]
+        return move
+
+    def began(self, run: Run, hold: Hold) -> None:
+        """That move is durable: the run's first steps are ready."""
+        (begin, commands), self.captured = self.captured, None
+        self._received(run, Begun(hold))
+        self._carried(run, commands, None)
 
     def _changes(
         self, run: Run, record: Record | None, commands: Sequence[Command]
@@ -265,10 +290,9 @@ class Journal:
             if marking.status not in {"running", "waiting"}:
                 changes.update(self._ending(run, record))
                 return changes
-            waiting = marking.status == "waiting"
-            if waiting and not run.scopes and not run.parked and not run.pending:
+            if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
-                self.presence.ensure()
+                self.released = True
         if marking.timers or marking.asked or self._due is not None:
             due = self._due_of(run)
             if due != self._due:
@@ -285,6 +309,13 @@ class Journal:
         if state_id != self._state_id:
             self._state_id = changes["state_id"] = state_id
         return changes
+
+    def _leaves(self, run: Run) -> bool:
+        """Whether nothing of a waiting run stays in memory."""
+        if run.scopes or run.parked or run.pending or self.blocking:
+            return False
+        due = run.due
+        return due is None or not run.stays(due)
 
     def _ending(self, run: Run, record: Record | None) -> dict[str, Any]:
         error = ""
@@ -353,6 +384,8 @@ class Journal:
                 return
             self._received(run, outcome)
             self._carried(run, commands, after)
+            if self.released and not run.held:
+                self.hold = None
 
     def wait(self, run: Run) -> None:
         """Block until every held move is durable, and act on them."""
@@ -401,19 +434,23 @@ class Journal:
             self.counted = False
             self.presence.active -= 1
         hold, self.hold = self.hold, None
-        if hold is None or run.lost is not None:
+        if hold is None or run.lost is not None or self.released:
             return
-        if run.marking.status in {"running", "waiting"} and (
-            run.lost_or_kept or self._status == "running" or self._owned(run)
-        ):
-            try:
-                self.writer.now(Advance(hold, (), now(), owner=None))
-            except StoreError as error:
-                signals.log().info("%r was not given up: %s", run, error)
+        if run.marking.status in {"running", "waiting"}:
+            self.released = True
+            self.writer.submit(Advance(hold, (), now(), owner=None))
 
-    def _owned(self, run: Run) -> bool:
-        row = self.store.run(self.row.id)
-        return row is not None and row.owner == self.presence.id
+    def collect(self, run: Run) -> None:
+        """Take up what lies in the run's inbox, in order."""
+        if self.hold is not None:
+            self._post(run, self.store.letters(self.row.id))
+
+    def forget(self) -> None:
+        """The run was not begun after all."""
+        self.captured = None
+        if self.counted:
+            self.counted = False
+            self.presence.active -= 1
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -421,8 +458,9 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None:
+        if self.hold is not None or run.held or not self.released:
             return
+        self.released = False
         claimed = claim(self.store, self.row.id)
         self.row, self.hold = claimed
         self.attach(run)
@@ -513,7 +551,7 @@ def refold(run: Run, journal: Journal) -> None:
     run.told = False
     attempts: dict[int, int] = {}
     for seq, record, delta, more in reads:
-        if type(record) is Note:
+        if isinstance(record, Note):
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
@@ -559,7 +597,8 @@ def effective(entries: Sequence[Entry]) -> list[Entry]:
     kept: list[Entry] = []
     for entry in entries:
         if entry.kind == "note:rewind":
-            to = read(entry).record.data
+            note: Any = read(entry).record
+            to = note.data
             while kept and kept[-1].seq > to:
                 kept.pop()
             continue
@@ -584,7 +623,9 @@ def _first_graph(journal: Journal, reads: Sequence[Any]) -> Any:
     return definition_from(text)
 
 
-def _onto(run: Run, journal: Journal, marking: Marking, data: Any) -> tuple[Any, Marking]:
+def _onto(
+    run: Run, journal: Journal, marking: Marking, data: Any
+) -> tuple[Any, Marking]:
     from flowkit.core.transfer import transferred
 
     text = journal.store.graph(data["to"])
@@ -612,6 +653,8 @@ def _remember(run: Run, record: Any) -> None:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
+    elif type(record) is StepAsked:
+        run.questions[record.firing, record.position] = record
     elif type(record) is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
     elif type(record) is RunStopped:

@@ -26,15 +26,18 @@ __all__ = [
     "new_run",
     "no_scope",
     "payload_for",
+    "required",
 ]
 
 known: dict[type, Kind] = {}
+_WAITS = frozenset({"wait_for", "wait_any"})
 
 
 class Kind:
     """A flow class: its compiled graph, its calls, and the options it was given."""
 
     __slots__ = (
+        "_waited",
         "backend",
         "buses",
         "calls",
@@ -59,7 +62,25 @@ class Kind:
         self.types: dict[tuple[str, str], Any] = {}
         self.buses: list[Any] = []
         self.store: Any = None
+        self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
+
+    @property
+    def waited_names(self) -> frozenset[str]:
+        """Text in steps that wait for events in their body: names they may mean."""
+        if self._waited is None:
+            codes = [
+                getattr(function, "__code__", None)
+                for function in self.compiled.functions.values()
+            ]
+            self._waited = frozenset(
+                text
+                for code in codes
+                if code is not None and not _WAITS.isdisjoint(code.co_names)
+                for text in code.co_consts
+                if isinstance(text, str)
+            )
+        return self._waited
 
     def payload_type(self, node: Node, event: str) -> Any:
         """What a step's parameter says an event's payload is, or None."""
@@ -99,6 +120,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:
         run.net = net_of(definition._replace(max_firings=most))
+    run.patience = kind.evict_after
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
@@ -150,3 +172,17 @@ def payload_for(cls: type, node: Node, payload: Any, event: str = "") -> Any:
     kind = known[cls]
     what = f"The payload for {cls.__name__}.{node.name}"
     return validated(payload, kind.payload_type(node, event), what)
+
+
+def required(flow: Any, payload: Any) -> dict[str, Any] | None:
+    """What a state with required fields takes from the payload that begins a run."""
+    box = flow._flowkit.box
+    if not box.incomplete:
+        return None
+    fields = type(box.live).model_fields
+    carried = payload if isinstance(payload, dict) else getattr(payload, "__dict__", {})
+    return {
+        field: carried[field]
+        for field, info in fields.items()
+        if info.is_required() and field in carried
+    }

@@ -83,7 +83,9 @@ class Presence:
     def gone(self) -> list[str]:
         """Owners on this host whose process has ended."""
         return [
-            each.id for each in self._store.owners() if each.id != self.id and _over(each)
+            each.id
+            for each in self._store.owners()
+            if each.id != self.id and _over(each)
         ]
 
 

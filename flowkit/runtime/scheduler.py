@@ -16,8 +16,6 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import anyio
-
 from flowkit.journal.rows import RunExistsError, RunRow, taken
 from flowkit.runtime import clock, signals
 from flowkit.runtime.durable import Journal, flow_name
@@ -29,23 +27,22 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Schedule, Step
     from flowkit.journal.base import Store
+    from flowkit.journal.rows import Begun, Hold
     from flowkit.runtime.run import Run
 
 __all__ = [
     "BeginRun",
     "Due",
     "Scheduler",
-    "begun_run",
     "run_schedules",
     "scheduled_run",
-    "sleep_until",
+    "stored_run",
 ]
 
 SET_BACK = 3_600.0
 """A clock this far behind the time noted last was wrong then: begin anew."""
 LOOK = 60.0
 """Seconds after which the clock is looked at again: it may have been set."""
-POLL = 0.01
 RETRY, RETRY_MOST = 1.0, 300.0
 
 
@@ -246,15 +243,20 @@ def scheduled_run(
     return run, lambda: run.begin(None, payloads, step)
 
 
-def begun_run(flow: type, step: str, time: datetime, run_id: str, store: Store) -> Run:
-    """A run begun in a store at a scheduled start, ready to be driven.
+def stored_run(
+    flow: type, step: str, time: datetime, run_id: str, store: Store
+) -> tuple[Run, Hold]:
+    """A run that a schedule has begun in a store, and the right to write it.
+
+    Blocks until it is durable. ``run.journal.began(run, hold)`` makes its first step
+    ready, in whichever thread will drive it.
 
     Raises:
         RunExistsError: the store has a run of that id.
         StoreError: it could not be stored.
         RunError: as for :func:`scheduled_run`.
     """
-    found = store.run(run_id)
+    found = store.run(run_id)  # a killed process left it: spares making a flow
     if found is not None:
         raise taken(found)
     run, begin = scheduled_run(flow, step, time, run_id)
@@ -262,13 +264,13 @@ def begun_run(flow: type, step: str, time: datetime, run_id: str, store: Store) 
     row = RunRow(run_id, flow_name(flow), "", version=version, created_by="schedule")
     journal = Journal(store, row)
     journal.attach(run)
-    journal.blocking = True  # the caller is told now whether it is stored
-    begin()
-    journal.blocking = False
-    if run.lost is not None:
-        journal.leave(run)
-        raise run.lost
-    return run
+    try:
+        writer = journal.writer
+        begun: Begun = writer.wait(writer.submit(journal.prepared(run, begin)))
+    except BaseException:
+        journal.forget()
+        raise
+    return run, begun.hold
 
 
 async def run_schedules(scheduler: Scheduler, begin: BeginRun) -> None:
@@ -284,18 +286,4 @@ async def run_schedules(scheduler: Scheduler, begin: BeginRun) -> None:
         at = scheduler.next(clock.now())
         if at is None:
             return
-        await sleep_until(min(at, clock.now() + LOOK))
-
-
-async def sleep_until(at: float) -> None:
-    """Wait until the clock in use shows a time; a manual one must be moved there.
-
-    A clock with an async ``wait_until(at)`` does it itself.
-    """
-    wait = getattr(clock.current_clock(), "wait_until", None)
-    if wait is not None:
-        await wait(at)
-        return
-    manual = isinstance(clock.current_clock(), clock.ManualClock)
-    while (left := at - clock.now()) > 0:  # noqa: ASYNC110 - time is what it waits for
-        await anyio.sleep(POLL if manual else min(left, LOOK))
+        await clock.sleep_until(min(at, clock.now() + LOOK))

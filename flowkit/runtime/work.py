@@ -39,21 +39,23 @@ class Workshop:
         self._thread: threading.Thread | None = None
         self._ended: Any = None
         self._waiters: list[Callable[[], None]] = []
+        self.beside: Callable[[], Awaitable[None]] | None = None
+        self._stay: Any = None
         self._tended: list[Callable[[], Awaitable[None]]] = []
         self._scopes: set[anyio.CancelScope] = set()
         self._leaving = False
 
-    def put(self, job: Callable[[], Awaitable[None]]) -> None:
-        """Have a job done; returns at once."""
+    def begin(self) -> None:
+        """Start the thread, if there is no loop to work in yet."""
         with self._changed:
-            self._open += 1
-            self._jobs.append(job)
-            soon = None if self._called else self._soon
             if self._soon is None and self._thread is None:
                 self._start_thread()
-            self._called = self._called or soon is not None
-        if soon is not None:
-            soon(self._pump)
+
+    async def _beside(self) -> None:
+        """What goes on beside the jobs, until the work ends."""
+        assert self.beside is not None  # noqa: S101 - asked before
+        with anyio.CancelScope() as self._stay:
+            await self.beside()
 
     def tend(self, job: Callable[[], Awaitable[None]]) -> None:
         """Have a job done beside the others as long as there are any to come.
@@ -84,8 +86,22 @@ class Workshop:
 
     def _end_tending(self) -> None:
         self._leaving = True
+        if self._stay is not None:
+            self._stay.cancel()
         for scope in self._scopes:
             scope.cancel()
+
+    def put(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Have a job done; returns at once."""
+        with self._changed:
+            self._open += 1
+            self._jobs.append(job)
+            soon = None if self._called else self._soon
+            if self._soon is None and self._thread is None:
+                self._start_thread()
+            self._called = self._called or soon is not None
+        if soon is not None:
+            soon(self._pump)
 
     def _pump(self) -> None:
         self._called = False
@@ -100,6 +116,17 @@ class Workshop:
             self._running -= 1
             self._done()
             self._pump()
+
+    def rests(self, resting: bool) -> None:  # noqa: FBT001 - one switch
+        """A job only waits from now on, or works again: it takes no place meanwhile."""
+        if resting:
+            self._running -= 1
+            self._done()
+            self._pump()
+            return
+        self._running += 1
+        with self._changed:
+            self._open += 1
 
     def _done(self) -> None:
         with self._changed:
@@ -125,12 +152,15 @@ class Workshop:
             self._soon = loop_caller()
             self._leaving = False
             tended = tuple(self._tended)
+            self._changed.notify_all()
         self._begin_tending(tended)
+        if self.beside is not None:
+            self._group.start_soon(self._beside)
 
     async def leave(self, *error: Any) -> None:
         """Finish what is open, or cancel it if the block failed."""
         if error[0] is None:
-            self._group.start_soon(self._finish)  # what is open may add more
+            self._group.start_soon(self._wind_up)  # what is open may add more
         else:
             self._jobs.clear()  # none of these begins any more
             self._group.cancel_scope.cancel()
@@ -140,7 +170,7 @@ class Workshop:
             self._soon = self._group = None
             self._forget()
 
-    async def _finish(self) -> None:
+    async def _wind_up(self) -> None:
         await self.wait_async()
         self._end_tending()
 
@@ -179,12 +209,14 @@ class Workshop:
         self._tended.clear()
 
     def _end_thread(self) -> None:
-        thread, soon = self._thread, self._soon
+        thread = self._thread
         if thread is None:
             return
         self.wait()
-        soon = self._soon
-        self._soon = None
+        with self._changed:
+            while self._soon is None and thread.is_alive():  # it begins just now
+                self._changed.wait(0.5)
+            soon, self._soon = self._soon, None
         if soon is not None:
             soon(self._ended.set)
         thread.join()

@@ -19,6 +19,7 @@ from flowkit import EventBus, Flow, event, listen, start
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Query, RunExistsError
+from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.urls import open_store
 from flowkit.runtime.blocking import drive_blocking
 from flowkit.runtime.clock import ManualClock, use_clock
@@ -26,10 +27,9 @@ from flowkit.runtime.scheduler import (
     RETRY_MOST,
     SET_BACK,
     Scheduler,
-    begun_run,
     run_schedules,
     scheduled_run,
-    sleep_until,
+    stored_run,
 )
 
 NINE = datetime(2026, 11, 21, 9, tzinfo=UTC).timestamp()
@@ -93,6 +93,13 @@ class Begins:
     def taken(self):
         times, self.times = self.times, []
         return times
+
+
+def began(flow, step, time, run_id, store):
+    """A stored run, its first step ready."""
+    run, hold = stored_run(flow, step, time, run_id, store)
+    run.journal.began(run, hold)
+    return run
 
 
 @pytest.fixture
@@ -257,7 +264,7 @@ def test_two_threads_on_one_file_fire_a_time_once(tmp_path, clock):
             barrier.wait()
 
             def begin(flow, step, time, run_id):
-                run = begun_run(flow, step, time, run_id, own)
+                run = began(flow, step, time, run_id, own)
                 drive_blocking(run, "asyncio")
                 begun.append(run_id)
 
@@ -280,7 +287,7 @@ import sys
 from flowkit import Flow, start
 from flowkit.journal.urls import open_store
 from flowkit.runtime.blocking import drive_blocking
-from flowkit.runtime.scheduler import Scheduler, begun_run
+from flowkit.runtime.scheduler import Scheduler, stored_run
 
 class Nightly(Flow):
     @start(every="1h", missed="all")
@@ -292,7 +299,8 @@ scheduler = Scheduler([Nightly], store)
 print("ready", flush=True)
 for line in sys.stdin:
     def begin(*what):
-        run = begun_run(*what, store)
+        run, hold = stored_run(*what, store)
+        run.journal.began(run, hold)
         drive_blocking(run, "asyncio")
         print("began", what[3], flush=True)
     scheduler.tick(float(line), begin)
@@ -443,7 +451,7 @@ def test_a_scheduled_run_is_handed_its_time_and_begins_at_that_step_alone(store,
     scheduler.tick(NINE - 1, Begins())
 
     def begin(*what):
-        run = begun_run(*what, store)
+        run = began(*what, store)
         drive_blocking(run, "asyncio")
         runs.append(run)
 
@@ -453,7 +461,7 @@ def test_a_scheduled_run_is_handed_its_time_and_begins_at_that_step_alone(store,
     assert run.result.isoformat() == "2026-11-21T04:00:00-05:00"
     assert [name for name, _, _ in run.history] == ["first"]
     with pytest.raises(RunExistsError):
-        begun_run(Two, "first", run.result, due.run_id, store)
+        began(Two, "first", run.result, due.run_id, store)
 
 
 def test_a_stored_scheduled_run_goes_on_as_itself(tmp_path, clock):
@@ -461,7 +469,7 @@ def test_a_stored_scheduled_run_goes_on_as_itself(tmp_path, clock):
     from flowkit.runtime.opening import load, made
 
     store = open_store(f"sqlite:///{tmp_path}/s.db")
-    run = begun_run(
+    run = began(
         Quarterly, "collect", datetime.fromtimestamp(NINE, UTC), "sched:x", store
     )
     run.journal.leave(run)
@@ -535,23 +543,6 @@ async def test_the_loop_ends_where_there_is_no_schedule(clock):
         await run_schedules(Scheduler([Plain]), Begins())
 
 
-async def test_a_clock_that_can_wait_is_asked_to():
-    """Then nothing is polled."""
-
-    class Waiting(ManualClock):
-        async def wait_until(self, at):
-            await checkpoint()
-            self.advance(at - self.now())
-
-    clock = Waiting(5.0)
-    before = use_clock(clock)
-    try:
-        await sleep_until(1e9)
-        assert clock.now() == 1e9
-    finally:
-        use_clock(before)
-
-
 async def until(said):
     with anyio.fail_after(20):
         while not said():
@@ -622,3 +613,38 @@ async def test_a_failing_block_ends_the_schedules(clock, swept):
     clock.advance(HOUR)
     await checkpoint()
     assert swept == []
+
+
+def test_a_bus_on_a_store_begins_each_time_once(clock, swept, tmp_path):
+    """Two buses, as in two processes; a third one finds what was noted."""
+    url = f"sqlite:///{tmp_path}/s.db"
+    with (
+        EventBus(store=open_store(url)) as one,
+        EventBus(store=SqliteStore(tmp_path / "s.db")) as two,
+    ):
+        for bus in (one, two):
+            bus.register(Sweep)
+            anyio.run(settled, bus)
+        for hour in (10, 11, 12):
+            clock.advance(HOUR)
+            anyio.run(until, lambda hour=hour: swept[-1:] == [hour])
+            for bus in (one, two):
+                later = bus._shop._tended[0].args[0]
+                anyio.run(
+                    until, lambda later=later: later.next(clock.now()) > clock.now()
+                )
+                bus.drain()
+    assert swept == [10, 11, 12]
+    clock.advance(5 * HOUR)
+    with EventBus(store=url) as three:
+        three.register(Sweep)
+        anyio.run(until, lambda: swept == [10, 11, 12, 17])
+        three.drain()
+    rows = open_store(url).runs(Query())
+    assert [row.id[-9:] for row in rows] == [
+        "17:00:00Z",
+        "12:00:00Z",
+        "11:00:00Z",
+        "10:00:00Z",
+    ]
+    assert {(row.status, row.created_by) for row in rows} == {("completed", "schedule")}
