@@ -33,6 +33,7 @@ from flowkit.define.conditions import (
 from flowkit.define.decorators import listen, router, start
 from flowkit.errors import (
     DefinitionError,
+    FeedbackError,
     FlowkitError,
     FlowkitWarning,
     InputError,
@@ -46,24 +47,49 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
+    from flowkit.define.feedback import human_feedback
+    from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
     from flowkit.runtime import signals
     from flowkit.runtime.bus import EventBus
     from flowkit.runtime.models import FlowState
+    from flowkit.runtime.people import (
+        HumanFeedbackPending,
+        HumanFeedbackResult,
+        InputResponse,
+        PendingFeedbackContext,
+    )
+    from flowkit.runtime.persistence import FlowPersistence, SQLiteFlowPersistence
+    from flowkit.runtime.providers import (
+        ConsoleProvider,
+        HumanFeedbackProvider,
+        InputProvider,
+        flow_config,
+    )
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConsoleProvider",
     "DefinitionError",
     "EventBus",
+    "FeedbackError",
     "Flow",
+    "FlowPersistence",
     "FlowState",
     "FlowkitError",
     "FlowkitWarning",
+    "HumanFeedbackPending",
+    "HumanFeedbackProvider",
+    "HumanFeedbackResult",
     "InputError",
+    "InputProvider",
+    "InputResponse",
+    "PendingFeedbackContext",
     "Run",
     "RunError",
     "RunawayError",
+    "SQLiteFlowPersistence",
     "StateConflictError",
     "StateError",
     "StuckError",
@@ -72,9 +98,12 @@ __all__ = [
     "any_of",
     "build_flow_structure",
     "event",
+    "flow_config",
+    "human_feedback",
     "listen",
     "merge",
     "or_",
+    "persist",
     "router",
     "signals",
     "start",
@@ -85,9 +114,21 @@ __all__ = [
 
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
+    "ConsoleProvider": "flowkit.runtime.providers",
     "EventBus": "flowkit.runtime.bus",
+    "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
+    "HumanFeedbackPending": "flowkit.runtime.people",
+    "HumanFeedbackProvider": "flowkit.runtime.providers",
+    "HumanFeedbackResult": "flowkit.runtime.people",
+    "InputProvider": "flowkit.runtime.providers",
+    "InputResponse": "flowkit.runtime.people",
+    "PendingFeedbackContext": "flowkit.runtime.people",
+    "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "build_flow_structure": "flowkit.picture",
+    "flow_config": "flowkit.runtime.providers",
+    "human_feedback": "flowkit.define.feedback",
+    "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
     "visualize_flow_structure": "flowkit.picture",
 }

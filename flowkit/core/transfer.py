@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 __all__ = ["transferred"]
 
 
-def transferred(marking: Marking, old: Net, new: Net) -> Marking:
+def transferred(  # noqa: C901 - one part of a marking after another
+    marking: Marking, old: Net, new: Net
+) -> Marking:
     """The same places in the tables of another definition.
 
     Every step with live work and every join that holds something must exist there

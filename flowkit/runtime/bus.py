@@ -476,7 +476,7 @@ class EventBus:
         if fresh:
             self._shop.put(lambda: self._drive(run, begin))
         elif run.hurry is not None:
-            run.rest(False)
+            run.rest(resting=False)
             run.hurry()
 
     async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:

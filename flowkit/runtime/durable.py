@@ -11,6 +11,7 @@ never runs again, what was not starts from its top on the last committed state.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.machine import decide
@@ -29,8 +30,6 @@ from flowkit.core.records import (
 )
 from flowkit.errors import StoreError
 from flowkit.journal.codec import (
-    UnreadableError,
-    UnstorableError,
     encode,
     keyed,
     roundtrip,
@@ -41,13 +40,16 @@ from flowkit.journal.delta import apply, change
 from flowkit.journal.entries import Note, entry_of, note_entry, read
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.rows import (
-    KEEP,
+    Accept,
     Advance,
     Advanced,
     Begin,
     Begun,
+    Delivery,
     Hold,
     RunRow,
+)
+from flowkit.journal.rows import (
     Wait as Awaited,
 )
 from flowkit.journal.writer import writer_of
@@ -61,10 +63,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Letter, Move
+    from flowkit.journal.rows import Entry, Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.run import Run
 
@@ -143,14 +146,14 @@ class Journal:
     def attach(self, run: Run) -> None:
         """Make a run write here."""
         run.journal = self
-        run._id = self.row.id  # noqa: SLF001 - one run, two halves
+        run._id = self.row.id
         run.key = self.row.key
         run.box.encode = _encoded
         if not self.counted:
             self.counted = True
             self.presence.active += 1
 
-    def checked(self, value: Any, step: str) -> Any:
+    def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
 
         Raises:
@@ -207,10 +210,14 @@ class Journal:
     ) -> None:
         if self.hold is None and run.held:  # it begins just now
             self.wait(run)
-        if self.hold is None:
+        if self.hold is None and entry.seq == 1:
             self._begin(run, entry, commands, after)
             return
-        changes = self._changes(run, record, commands)
+        if self.hold is None:
+            self.acquire(run)
+        hold = self.hold
+        assert hold is not None  # noqa: S101 - else acquire has raised
+        changes = self._changes(run, record)
         at_once = self.blocking or (
             self.writer.quick
             and self.presence.active == 1
@@ -219,13 +226,13 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
-                self.store.append(self.hold, entry)
+                self.store.append(hold, entry)
             else:
-                move = Advance(self.hold, (entry,), entry.at, **changes)
+                move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
             self._carried(run, commands, after)
             return
-        move = Advance(self.hold, (entry,), entry.at, **changes)
+        move = Advance(hold, (entry,), entry.at, **changes)
         run.held.append(Held(self.writer.submit(move), commands, after))
         if self.blocking:
             self.wait(run)
@@ -253,7 +260,7 @@ class Journal:
             owner=self.presence.ensure(),
         )
         self._due = row.due
-        begin = Begin(row, (entry,), self._waits, graph_text(definition))
+        begin = Begin(row, (entry,), self._waits, self._graph(definition, row.graph))
         if self.capturing:
             self.captured = begin, commands
             return
@@ -263,7 +270,13 @@ class Journal:
         self._received(run, self.writer.now(begin))
         self._carried(run, commands, after)
 
-    def prepared(self, run: Run, begin: Callable[[], None]) -> Begin:
+    def _graph(self, definition: Definition, digest: str) -> str:
+        """The definition for the store, "" if it has it from this process."""
+        if digest in self.writer.graphs:
+            return ""
+        return graph_text(definition)
+
+    def prepared(self, begin: Callable[[], None]) -> Begin:
         """The first move of a run, to be written together with others."""
         self.capturing = True
         try:
@@ -275,12 +288,12 @@ class Journal:
 
     def began(self, run: Run, hold: Hold) -> None:
         """That move is durable: the run's first steps are ready."""
-        (begin, commands), self.captured = self.captured, None
+        (_, commands), self.captured = self.captured, None
         self._received(run, Begun(hold))
         self._carried(run, commands, None)
 
-    def _changes(
-        self, run: Run, record: Record | None, commands: Sequence[Command]
+    def _changes(  # noqa: C901 - one question after another
+        self, run: Run, record: Record | None
     ) -> dict[str, Any]:
         """What else is to be said of the run with this record."""
         changes: dict[str, Any] = {}
@@ -312,7 +325,7 @@ class Journal:
 
     def _leaves(self, run: Run) -> bool:
         """Whether nothing of a waiting run stays in memory."""
-        if run.scopes or run.parked or run.pending or self.blocking:
+        if run.scopes or run.asked or run.pending or self.blocking:
             return False
         due = run.due
         return due is None or not run.stays(due)
@@ -392,19 +405,18 @@ class Journal:
         while run.held:
             ticket = run.held[0].ticket
             if not ticket.done:
-                try:
+                with suppress(StoreError):  # carry_out halts the run with it
                     self.writer.wait(ticket)
-                except StoreError:
-                    pass
             self.carry_out(run)
 
     def _received(self, run: Run, outcome: Any) -> None:
         if isinstance(outcome, Begun):
             self.hold = outcome.hold
             self._post(run, outcome.letters)
+            self.writer.graphs.add(self.row.graph)
             if run.marking.status not in {"running", "waiting"}:  # nothing to do
                 self._status = ""
-                ended = self._changes(run, None, ())
+                ended = self._changes(run, None)
                 self.writer.now(Advance(self.hold, (), self.row.created, **ended))
         elif isinstance(outcome, Advanced) and outcome.letters:
             self._post(run, outcome.letters)
@@ -417,6 +429,21 @@ class Journal:
             posted(run, letter)
         if run.pending and run.hurry is not None:
             run.hurry()
+
+    def _tell_caller(self, run: Run) -> None:
+        """The end of a called run is an event for the step that called it."""
+        row = self.row
+        if row.parent is None or row.created_by != f"call {row.parent}":
+            return
+        caller = self.store.run(row.parent)
+        if caller is None or self.hold is None:
+            return
+        answer: dict[str, Any] = {"result": run.last}
+        if run.failures:
+            answer = {"error": run.failures[0]}
+        name = f"run:{row.id}"
+        delivery = Delivery(caller.flow, encode(answer, "the result"))
+        self.writer.submit(Accept(name, None, name, now(), (delivery,)))
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
@@ -433,6 +460,8 @@ class Journal:
         if self.counted:
             self.counted = False
             self.presence.active -= 1
+        if run.marking.status not in {"running", "waiting"}:
+            self._tell_caller(run)
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return
@@ -469,7 +498,7 @@ class Journal:
         self._status = self.row.status
         self._post(run, self.store.letters(self.row.id))
 
-    def note(self, run: Run, kind: str, data: Any = None, **changes: Any) -> None:
+    def note(self, kind: str, data: Any = None, **changes: Any) -> None:
         """Write a fact that decides nothing."""
         assert self.hold is not None  # noqa: S101 - only an owner notes
         self.seq += 1
@@ -530,7 +559,9 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     return found
 
 
-def refold(run: Run, journal: Journal) -> None:
+def refold(  # noqa: C901, PLR0912 - one kind of record after another
+    run: Run, journal: Journal
+) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
 
     Raises:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node
     from flowkit.define.compiler import Compiled
+    from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.scope import Scope
 
 __all__ = [
     "Kind",
+    "keeper_for",
     "kickoff_payloads",
     "known",
     "local_time",
@@ -55,6 +58,11 @@ class Kind:
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
+        if compiled.reviews:
+            from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
+
+            names = [node.name for node in compiled.net.nodes]
+            self.calls = reviewed_calls(self.calls, compiled.reviews, names)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -91,11 +99,16 @@ class Kind:
         return self.types[place]
 
 
-def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
+def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) -> Run:
     """A run of a flow object, not begun yet; inputs are in its state.
 
+    Args:
+        flow: the object.
+        inputs: of the kickoff; a state saved under ``inputs["id"]`` is loaded.
+        restore: the id of the state to load instead.
+
     Raises:
-        RunError: the object runs already.
+        RunError: the object runs already, or there is nothing to load from.
         InputError: the inputs do not fit.
     """
     cls = type(flow)
@@ -113,9 +126,13 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
         raise RunError(msg)
     if before is not None and before.status == "waiting":
         before.cancel("a new kickoff on the same object")
+    if restore is not None or (inputs and initial.has_id(inputs)):
+        inputs = _loaded(flow, scope, kind, inputs, restore)
     given = initial.merge_inputs(scope.box, inputs, cls.__name__)
     scope.firing = None
     run = Run(flow, scope, kind.compiled, kind.calls, given)
+    if kind.compiled.saved or getattr(cls, "__flowkit_saved__", None) is not None:
+        run.keeper = keeper_for(flow, kind)
     most = flow.max_method_calls
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:
@@ -124,6 +141,30 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
+
+
+def keeper_for(flow: Any, kind: Kind) -> Keeper | None:
+    """What saves this object's states, None if nothing is to be saved."""
+    whole = getattr(type(flow), "__flowkit_saved__", None)
+    if whole is None and not kind.compiled.saved:
+        return None
+    from flowkit.runtime.persisting import Keeper  # only who saves pays
+
+    return Keeper(flow, whole, kind.compiled.saved)
+
+
+def _loaded(flow: Any, scope: Scope, kind: Kind, inputs: Any, source: Any) -> Any:
+    """Bring a saved state into the object, if there is one; gives the inputs."""
+    from flowkit.runtime.persisting import loaded_inputs  # only who loads pays
+
+    cls = type(flow)
+
+    def fresh() -> Any:
+        given = initial.declared(flow.initial_state, kind.state)
+        return initial.box(given, cls.__name__)
+
+    strict = kind.compiled.definition.strict
+    return loaded_inputs(flow, scope, inputs, source, strict=strict, fresh=fresh)
 
 
 def no_scope(cls: type) -> str:

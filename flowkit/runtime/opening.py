@@ -43,7 +43,9 @@ def begun_or_resumed(
     store: Store,
     *,
     id: str | None = None,
+    restore: Any = None,
     created_by: str = "",
+    parent: str | None = None,
     tags: tuple[str, ...] = (),
 ) -> tuple[Run, bool]:
     """The run of a kickoff, and whether it is new and must be begun.
@@ -64,14 +66,14 @@ def begun_or_resumed(
         if row is not None:
             _same_kickoff(row, name, digest)
             return load(flow, store, row), False
-    state_id = inputs.get("id") if inputs else None
+    state_id = inputs.get("id") if inputs and restore is None else None
     if state_id is not None:
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(flow, store, row), False
         if row is not None and row.state:
             _lay_under(flow, row)
-    run = new_run(flow, inputs)
+    run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
         name,
@@ -79,6 +81,7 @@ def begun_or_resumed(
         inputs=digest,
         version=str(getattr(type(flow), "version", "") or ""),
         created_by=created_by,
+        parent=parent,
         tags=tags,
     )
     Journal(store, row).attach(run)
@@ -142,7 +145,7 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     _interrupted(run, journal)
     run.restart()
     run.expire(now())
-    journal._post(run, store.letters(row.id))  # noqa: SLF001 - one journal
+    journal._post(run, store.letters(row.id))
     return run
 
 
@@ -153,7 +156,7 @@ def _retry(run: Run, journal: Journal) -> None:
     if ended is None:
         return
     journal.seq = entries[-1].seq
-    journal.note(run, "rewind", ended - 1, status="running", error="")
+    journal.note("rewind", ended - 1, status="running", error="")
     journal.row = journal.row._replace(status="running")
 
 
@@ -168,7 +171,7 @@ def _interrupted(run: Run, journal: Journal) -> None:
         if number not in marking.asked and number not in behind
     ]
     if again:
-        journal.note(run, "again", again, status=marking.status)
+        journal.note("again", again, status=marking.status)
         for number in again:
             marking.live[number].attempt += 1
 

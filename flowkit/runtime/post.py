@@ -153,7 +153,7 @@ class Post:
         journal = Journal(self.store, row)
         journal.attach(run)
         start = partial(run.begin, receipt.name, payloads)
-        return journal.prepared(run, start), run
+        return journal.prepared(start), run
 
     def accept(self, receipt: Receipt, deliveries: list[Delivery]) -> Ticket:
         """Hand the event in; the ticket's outcome is :class:`Accepted`."""
@@ -235,7 +235,7 @@ class Post:
         live = self._live.get(run)
         if live is not None and live.journal is not None:
             journal = live.journal
-            live.rest(False)
+            live.rest(resting=False)
             live.post(lambda: journal.collect(live))
             return
         if run not in self._waking:

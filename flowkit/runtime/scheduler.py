@@ -266,7 +266,7 @@ def stored_run(
     journal.attach(run)
     try:
         writer = journal.writer
-        begun: Begun = writer.wait(writer.submit(journal.prepared(run, begin)))
+        begun: Begun = writer.wait(writer.submit(journal.prepared(begin)))
     except BaseException:
         journal.forget()
         raise

@@ -63,4 +63,4 @@ def adapt(run: Run, journal: Journal, current: Definition) -> None:
     data: dict[str, Any] = {"from": graph_hash(old), "to": graph_hash(current)}
     run.net = new
     journal.row = journal.row._replace(graph=data["to"])
-    journal.note(run, "graph", data, graph=(data["to"], graph_text(current)))
+    journal.note("graph", data, graph=(data["to"], graph_text(current)))
