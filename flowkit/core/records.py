@@ -16,6 +16,7 @@ __all__ = [
     "Record",
     "RunAborted",
     "RunCancelled",
+    "RunExpired",
     "RunStarted",
     "RunStopped",
     "StepAnswered",
@@ -123,6 +124,12 @@ class RunAborted(NamedTuple):
     reason: str = ""
 
 
+class RunExpired(NamedTuple):
+    """The lifetime of a run that waited is over."""
+
+    at: float
+
+
 class RunCancelled(NamedTuple):
     """Somebody outside cancelled the run."""
 
@@ -138,6 +145,7 @@ Record = (
     | RunStopped
     | RunAborted
     | RunCancelled
+    | RunExpired
     | StepAsked
     | StepAnswered
     | TimerFired

@@ -281,7 +281,18 @@ class EventBus:
             known[flow].buses.remove(self)
         self._flows.clear()
 
+    def serve(self) -> None:
+        """Work until interrupted: take up what waits in the store; blocks.
+
+        What a process with a store does that sends nothing itself. Ctrl-C ends it;
+        what is open goes on in the next process.
+        """
+        with self:
+            threading.Event().wait()
+
     def __enter__(self) -> Self:
+        if self._post is not None:
+            self._shop.begin()
         return self
 
     def __exit__(self, *error: object) -> None:

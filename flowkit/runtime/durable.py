@@ -30,6 +30,7 @@ from flowkit.core.records import (
 )
 from flowkit.errors import StoreError
 from flowkit.journal.codec import (
+    UnstorableError,
     encode,
     keyed,
     roundtrip,
@@ -101,6 +102,7 @@ class Journal:
         hold: the right to write; None before the run is begun, or given up.
         seq: number of the latest record handed in.
         blocking: the caller's thread may block, so moves are written at once.
+        lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
     """
 
@@ -115,6 +117,7 @@ class Journal:
         "capturing",
         "counted",
         "hold",
+        "lenient",
         "letters",
         "presence",
         "released",
@@ -134,6 +137,7 @@ class Journal:
         self.blocking = False
         self.counted = False
         self.released = False
+        self.lenient = False
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
@@ -151,7 +155,7 @@ class Journal:
         run.box.encode = _encoded
         if not self.counted:
             self.counted = True
-            self.presence.active += 1
+            self.presence.moving.add(self.row.id)
 
     def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
@@ -167,8 +171,15 @@ class Journal:
         step = None if about is None else about.node.name
         where = run.net.definition.name if step is None else f"{_name(run)}.{step}"
         delta, run.box.delta = run.box.delta, None
-        more = self._beginning(run) if type(record) is RunStarted else None
-        entry = entry_of(record, self.seq + 1, step, where, delta, more)
+        try:
+            more = self._beginning(run) if type(record) is RunStarted else None
+            entry = entry_of(record, self.seq + 1, step, where, delta, more)
+        except UnstorableError as error:
+            if not self.lenient:
+                raise
+            self.abandon(run, error)
+            run.apply(record)
+            return
         self.seq += 1
         run.records.append(record)
         commands = decide(run.net, run.marking, record)
@@ -220,7 +231,7 @@ class Journal:
         changes = self._changes(run, record)
         at_once = self.blocking or (
             self.writer.quick
-            and self.presence.active == 1
+            and len(self.presence.moving) == 1
             and not run.held
             and self.writer.idle
         )
@@ -306,7 +317,7 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None:
+        if marking.timers or marking.asked or self._due is not None or run.lifetime:
             due = self._due_of(run)
             if due != self._due:
                 self._due = changes["due"] = due
@@ -451,15 +462,26 @@ class Journal:
         if number is not None:
             self.letters[id(record)] = number
 
+    def abandon(self, run: Run, error: UnstorableError) -> None:
+        """Go on in memory: what came up cannot be stored, and need not be."""
+        signals.log().info("%r goes on without a stored position: %s", run, error)
+        self.wait(run)
+        run.journal = None
+        run.box.encode = run.box.delta = None
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            gone = f"its position was given up: {error}"
+            with suppress(StoreError):
+                self.writer.now(Advance(hold, (), now(), "cancelled", error=gone))
+        self._uncount()
+
     def suspend(self, run: Run) -> None:
         """This process goes no further; the stored run does, with another one."""
         run.halt(None)
 
     def leave(self, run: Run) -> None:
         """Nobody moves the run here any more: another process may have it."""
-        if self.counted:
-            self.counted = False
-            self.presence.active -= 1
+        self._uncount()
         if run.marking.status not in {"running", "waiting"}:
             self._tell_caller(run)
         hold, self.hold = self.hold, None
@@ -467,7 +489,10 @@ class Journal:
             return
         if run.marking.status in {"running", "waiting"}:
             self.released = True
-            self.writer.submit(Advance(hold, (), now(), owner=None))
+            try:  # before a kickoff returns: nothing is written behind its back
+                self.writer.now(Advance(hold, (), now(), owner=None))
+            except StoreError as error:
+                signals.log().info("%r was not given up: %s", run, error)
 
     def collect(self, run: Run) -> None:
         """Take up what lies in the run's inbox, in order."""
@@ -477,9 +502,12 @@ class Journal:
     def forget(self) -> None:
         """The run was not begun after all."""
         self.captured = None
+        self._uncount()
+
+    def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.presence.active -= 1
+            self.presence.moving.discard(self.row.id)
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -538,6 +566,12 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     presence = presence_in(store)
     owner = presence.ensure()
     at = now()
+    if run_id in presence.moving:
+        msg = (
+            f"Run {run_id!r} is being moved by this process just now. Wait until it is "
+            f"done or waits."
+        )
+        raise RunError(msg)
     try:
         found = store.claim(run_id, owner, at) or store.claim(
             run_id, owner, at, presence.gone()
@@ -549,10 +583,8 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
         )
         raise RunError(msg) from None
     if found is None:
-        row = store.run(run_id)
-        who = "another process" if row is None or row.owner != owner else "this process"
         msg = (
-            f"Run {run_id!r} is being moved by {who}. Wait until it is done or "
+            f"Run {run_id!r} is being moved by another process. Wait until it is done or "
             f"waits; if that process is gone, the run is free within 30 seconds."
         )
         raise RunError(msg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from os import environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.net import net_of
@@ -30,6 +31,7 @@ __all__ = [
     "no_scope",
     "payload_for",
     "required",
+    "store_of",
 ]
 
 known: dict[type, Kind] = {}
@@ -47,6 +49,7 @@ class Kind:
         "compiled",
         "declared",
         "evict_after",
+        "lifetime",
         "on_conflict",
         "state",
         "store",
@@ -72,6 +75,7 @@ class Kind:
         self.store: Any = None
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
+        self.lifetime: float | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -138,6 +142,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     if most != definition.max_firings and type(most) is int:
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
+    run.lifetime = kind.lifetime
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
@@ -227,3 +232,28 @@ def required(flow: Any, payload: Any) -> dict[str, Any] | None:
         for field, info in fields.items()
         if info.is_required() and field in carried
     }
+
+
+def store_of(flow: Any) -> tuple[Any, bool]:
+    """Where a flow object's runs are kept, and whether in part is good enough.
+
+    The object's own store, its class's, ``FLOWKIT_STORE``; else the one behind an
+    SQLite persistence, which keeps a position as long as all of it can be stored.
+    None: in memory.
+
+    Raises:
+        RunError: the object was not set up.
+    """
+    cls = type(flow)
+    try:
+        store = flow._flowkit.options.get("store") or known[cls].store
+    except AttributeError:
+        raise RunError(no_scope(cls)) from None
+    if store is None:
+        store = environ.get("FLOWKIT_STORE") or None
+    if store is not None:
+        return store, False
+    backend = getattr(flow, "persistence", None)
+    if backend is None:
+        return None, False
+    return getattr(backend, "journal_store", None), True
