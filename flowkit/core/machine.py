@@ -65,7 +65,10 @@ def decide(net: Net, marking: Marking, record: Record) -> Sequence[Command]:
 
 def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command]:
     name = record.event
-    nodes = net.kickoff_starts() if name is None else net.event_starts(name)
+    if record.step is not None:
+        nodes = [node for node in net.nodes if node.name == record.step]
+    else:
+        nodes = net.kickoff_starts() if name is None else net.event_starts(name)
     payloads = record.payloads or {}
     out: list[Command] = []
     for node in nodes:

@@ -28,14 +28,16 @@ __all__ = [
 
 
 class RunStarted(NamedTuple):
-    """A run began: by kickoff, or by the event of that name.
+    """A run began: by kickoff, by the event of that name, or by a schedule.
 
-    ``payloads`` maps a start step to what it is handed.
+    ``payloads`` maps a start step to what it is handed. ``step`` is the one start
+    that a schedule begins.
     """
 
     at: float
     event: str | None = None
     payloads: Mapping[str, Any] | None = None
+    step: str | None = None
 
 
 class StepFinished(NamedTuple):

@@ -45,7 +45,7 @@ class Read(NamedTuple):
 
 
 _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
-    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"))),
+    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"), ("step", "b"))),
     "done": (
         core.StepFinished,
         (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),

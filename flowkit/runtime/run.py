@@ -231,9 +231,14 @@ class Run:
         """Whether a step waits for an event of this name and key."""
         return any(_fits(asked, name, key) for asked in self._open_questions())
 
-    def begin(self, event: str | None, payloads: dict[str, Any] | None) -> None:
-        """Record the start and make the first steps ready."""
-        self.apply(RunStarted(now(), event, payloads))
+    def begin(
+        self,
+        event: str | None,
+        payloads: dict[str, Any] | None,
+        step: str | None = None,
+    ) -> None:
+        """Record the start and make the first steps ready; ``step`` has a schedule."""
+        self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
 
