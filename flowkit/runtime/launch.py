@@ -38,10 +38,15 @@ class Kind:
         "compiled",
         "declared",
         "evict_after",
+        "migrations",
+        "older",
         "on_conflict",
+        "renamed",
+        "retention",
         "state",
         "store",
         "types",
+        "version",
     )
 
     def __init__(
@@ -57,6 +62,11 @@ class Kind:
         self.buses: list[Any] = []
         self.store: Any = None
         self.evict_after: float = 60.0
+        self.version: str = ""
+        self.older: tuple[type, ...] = ()
+        self.renamed: Mapping[str, str] = {}
+        self.migrations: Mapping[str, Any] = {}
+        self.retention: Any = None
 
     def payload_type(self, node: Node, event: str) -> Any:
         """What a step's parameter says an event's payload is, or None."""

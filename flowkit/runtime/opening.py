@@ -10,7 +10,15 @@ from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import decode, encode, widen_by
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
-from flowkit.runtime.durable import EXTRA, Journal, claim, flow_name, refold
+from flowkit.runtime.durable import (
+    EXTRA,
+    Journal,
+    claim,
+    effective,
+    flow_name,
+    go_on,
+    refold,
+)
 from flowkit.runtime.ids import run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import restored
@@ -19,9 +27,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from flowkit.journal.base import Store
+    from flowkit.journal.rows import Entry
     from flowkit.runtime.run import Run
 
-__all__ = ["begun_or_resumed", "class_of", "factories", "load", "store_for"]
+__all__ = [
+    "begun_or_resumed",
+    "class_for",
+    "class_of",
+    "factories",
+    "load",
+    "made",
+    "store_for",
+]
 
 factories: dict[type, Callable[[], Any]] = {}
 """How a flow object is made for a stored run, where it needs more than its class."""
@@ -63,12 +80,12 @@ def begun_or_resumed(
         row = store.run(id)
         if row is not None:
             _same_kickoff(row, name, digest)
-            return load(flow, store, row), False
+            return load(_fitting(flow, row), store, row), False
     state_id = inputs.get("id") if inputs else None
     if state_id is not None:
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
-            return load(flow, store, row), False
+            return load(_fitting(flow, row), store, row), False
         if row is not None and row.state:
             _lay_under(flow, row)
     run = new_run(flow, inputs)
@@ -77,12 +94,19 @@ def begun_or_resumed(
         name,
         "",
         inputs=digest,
-        version=str(getattr(type(flow), "version", "") or ""),
+        version=known[type(flow)].version,
         created_by=created_by,
         tags=tags,
     )
     Journal(store, row).attach(run)
     return run, True
+
+
+def _fitting(flow: Any, row: RunRow) -> Any:
+    """The flow object, or one of the class that is kept for that run's version."""
+    cls = type(flow)
+    older = [each for each in known[cls].older if known[each].version == row.version]
+    return made(older[0]) if older else flow
 
 
 def _digest(inputs: Mapping[str, Any] | None) -> str:
@@ -118,7 +142,7 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     """A stored run on a flow object, claimed and ready to be driven.
 
     A run that failed goes on at the step that failed. One that is over is given as
-    it ended.
+    it ended. What cannot go on is left as it was, for whoever can.
 
     Raises:
         RunError: another process moves it, or the class lacks where it stands.
@@ -133,44 +157,31 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     journal = Journal(store, row)
     journal.hold = hold
     journal.attach(run)
-    if row.status == "failed":
-        _retry(run, journal)
-    refold(run, journal)
-    if over or run.over:
-        journal.leave(run)
+    try:
+        refold(run, journal, _retried(journal) if row.status == "failed" else None)
+        if not run.over:
+            go_on(run, journal)
+        elif row.status in {"running", "waiting"}:
+            journal.ended(run)
+    except BaseException:
+        journal.give_up()
+        raise
+    if run.over:
+        journal.give_up()
         return run
-    _interrupted(run, journal)
-    run.restart()
     run.expire(now())
     journal._post(run, store.letters(row.id))  # noqa: SLF001 - one journal
     return run
 
 
-def _retry(run: Run, journal: Journal) -> None:
-    """Take the failure that ended a run back: its step starts once more."""
+def _retried(journal: Journal) -> list[Entry]:
+    """The records of a failed run, what ended it taken back: that step starts again."""
     entries = journal.store.entries(journal.row.id)
-    ended = next((e.seq for e in reversed(entries) if e.kind == "fail"), None)
-    if ended is None:
-        return
+    facts = [each for each in effective(entries) if not each.kind.startswith("note:")]
     journal.seq = entries[-1].seq
-    journal.note(run, "rewind", ended - 1, status="running", error="")
-    journal.row = journal.row._replace(status="running")
-
-
-def _interrupted(run: Run, journal: Journal) -> None:
-    """Note which firings start once more, so that they know their attempt."""
-    marking = run.marking
-    queued = marking.queued or {}
-    behind = {each.id for line in queued.values() for each in line}
-    again = [
-        number
-        for number in marking.live
-        if number not in marking.asked and number not in behind
-    ]
-    if again:
-        journal.note(run, "again", again, status=marking.status)
-        for number in again:
-            marking.live[number].attempt += 1
+    if facts and facts[-1].kind in {"done", "fail", "timer"}:
+        entries.append(journal.jot("rewind", facts[-1].seq - 1))
+    return entries
 
 
 def class_of(name: str) -> type:
@@ -201,6 +212,19 @@ def class_of(name: str) -> type:
         )
         raise RunError(msg)
     return found
+
+
+def class_for(row: RunRow) -> type:
+    """The class that moves a stored run: one kept for its version, else the present.
+
+    Raises:
+        RunError: it is not there, or is no flow.
+    """
+    cls = class_of(row.flow)
+    for older in known[cls].older:
+        if known[older].version == row.version:
+            return older
+    return cls
 
 
 def made(cls: type) -> Any:
