@@ -11,6 +11,7 @@ Split by who mends it::
     │   ├── StateConflictError            two parallel steps wrote one field
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
+    │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StuckError                    strict flows: a join that can't fire
     │   └── RunEndedError                 a verb on a run that is over
     └── StoreError                        the deployment: a store that fails
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ArgumentError",
     "DefinitionError",
+    "DriftError",
     "FlowkitError",
     "FlowkitWarning",
     "InputError",
@@ -113,6 +115,10 @@ class RunawayError(RunError, RecursionError):
 
 class StuckError(RunError):
     """A strict flow ended with a join that can never fire."""
+
+
+class DriftError(RunError):
+    """A step that started again asked another question than before at a position."""
 
 
 class RunEndedError(RunError):

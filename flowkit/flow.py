@@ -7,6 +7,7 @@ an instance holds the state and the latest run.
 from __future__ import annotations
 
 import warnings
+from functools import partial
 from os import environ
 from typing import (
     TYPE_CHECKING,
@@ -277,7 +278,10 @@ class Flow(Generic[StateT]):
         cls = type(self)
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
-            return _blocking(self.kickoff_async, inputs, backend=backend)
+            own = (
+                self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            )
+            return _blocking(own, inputs, backend=backend, flow=self)
         said = {"id": id, "tags": tags, "created_by": created_by}
         if in_running_loop():
             return in_thread(
@@ -315,10 +319,12 @@ class Flow(Generic[StateT]):
         input_files: Any = None,
         from_checkpoint: Any = None,
         restore_from_state_id: Any = None,
+        *,
+        id: str | None = None,
     ) -> Any:
         """The same as :meth:`kickoff_async`."""
         return await self.kickoff_async(
-            inputs, input_files, from_checkpoint, restore_from_state_id
+            inputs, input_files, from_checkpoint, restore_from_state_id, id=id
         )
 
     def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
@@ -361,6 +367,63 @@ class Flow(Generic[StateT]):
         if run is None:
             return False
         return send_to(run, event, payload, key, known[type(self)].backend)
+
+    def sleep(self, delay: float | str) -> Any:
+        """Within a step: wait so long; ``await`` it in an async step.
+
+        With a store the time survives the process, and a long wait holds neither
+        memory nor thread: the step starts again once it is over and goes on here.
+
+        Args:
+            delay: seconds, or text such as ``"90s"``, ``"1h30m"``, ``"14d"``.
+        """
+        from flowkit.runtime import verbs  # only steps that wait
+
+        return verbs.sleep(self, delay)
+
+    def wait_for(
+        self, name: str, *, key: Any = None, timeout: float | str | None = None
+    ) -> Any:
+        """Within a step: wait for an outside event and get its payload.
+
+        ``await`` it in an async step. An event that came before is found.
+
+        Args:
+            name: of the event.
+            key: only an event with this key; without one, only events without.
+            timeout: as :meth:`sleep` takes it.
+
+        Raises:
+            TimeoutError: it did not come in time.
+        """
+        from flowkit.runtime import verbs  # only steps that wait
+
+        return verbs.wait_for(self, (name,), key, timeout, several=False)
+
+    def wait_any(
+        self, *names: str, key: Any = None, timeout: float | str | None = None
+    ) -> Any:
+        """As :meth:`wait_for`, for the first of several; gives ``(name, payload)``."""
+        from flowkit.runtime import verbs  # only steps that wait
+
+        return verbs.wait_for(self, names, key, timeout, several=True)
+
+    @_shown
+    def idempotency_key(self) -> str:
+        """Within a step: one text for all attempts of this firing, for outside calls.
+
+        Hand it to a service that drops what it has done before.
+        """
+        from flowkit.runtime import verbs  # only steps that ask
+
+        return verbs.idempotency_key(self)
+
+    @_shown
+    def attempt(self) -> int:
+        """Within a step: which try of this firing runs, from 1."""
+        from flowkit.runtime import verbs  # only steps that ask
+
+        return verbs.attempt_of(self)
 
     def stop(self, result: Any = None) -> None:
         """Within a step: end the run well, with this result; the rest is cancelled.
@@ -455,7 +518,10 @@ def _opened(
     flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
-    store = flow._flowkit.options.get("store") or known[type(flow)].store
+    try:
+        store = flow._flowkit.options.get("store") or known[type(flow)].store
+    except AttributeError:
+        raise RunError(no_scope(type(flow))) from None
     if store is None:
         store = environ.get("FLOWKIT_STORE") or None
     if store is None:
@@ -486,11 +552,11 @@ def _interrupt(flow: Any) -> None:
         run.cancel("KeyboardInterrupt")
 
 
-def _blocking(function: Any, *arguments: Any, backend: str) -> Any:
+def _blocking(function: Any, *arguments: Any, backend: str, flow: Any) -> Any:
     if in_running_loop():
         return in_thread(
             lambda: run_async(function, *arguments, backend=backend),
-            lambda: _interrupt(function.__self__),
+            lambda: _interrupt(flow),
         )
     return run_async(function, *arguments, backend=backend)
 

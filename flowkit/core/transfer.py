@@ -119,12 +119,12 @@ def transferred(marking: Marking, old: Net, new: Net) -> Marking:
         trigger = _same_trigger(old.triggers[index], new)
         if trigger is None:
             continue
-        moved = [_moved(each, trigger) for each in rounds]
+        moved = [_moved(here, trigger) for here in rounds]
         made.rounds[trigger.index, lane] = moved
-        for each in moved:
-            tokens.update((id(token), token) for token in each.tokens())
-            if each.id in marking.watched or (trigger.sensitive and not each.fired):
-                made.watched[each.id] = each
+        for here in moved:
+            tokens.update((id(token), token) for token in here.tokens())
+            if here.id in marking.watched or (trigger.sensitive and not here.fired):
+                made.watched[here.id] = here
     for token in tokens.values():  # a token knows its router by the old tables
         if token.router >= 0:
             router = nodes.get(old.nodes[token.router].name)

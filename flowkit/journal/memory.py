@@ -82,6 +82,7 @@ class MemoryStore:
         # Indexes: who waits where (run numbers in order), who is due, who runs.
         self._waiting: dict[Place, list[int]] = {}
         self._names: dict[str, dict[str, int]] = {}
+        self._by_state: dict[str, list[int]] = {}
         self._due: list[tuple[float, int]] = []
         self._running: set[int] = set()
         self._lettered: set[int] = set()
@@ -179,8 +180,9 @@ class MemoryStore:
     def by_state(self, flow: str | None, state_id: str) -> RunRow | None:
         """The newest run with that state id."""
         with self._lock:
-            for run in reversed(self._runs.values()):
-                if run.row.state_id == state_id and flow in {None, run.row.flow}:
+            for n in reversed(self._by_state.get(state_id, ())):
+                run = self._runs[n]
+                if flow in {None, run.row.flow}:
                     return run.read()
         return None
 
@@ -201,8 +203,10 @@ class MemoryStore:
     def runs(self, query: Query) -> list[RunRow]:
         """Runs, newest first."""
         with self._lock:
-            before = self._by_id.get(query.before) if query.before else None
-            most = before.row.n if before else _LAST
+            most = _LAST
+            if query.before is not None:
+                before = self._by_id.get(query.before)
+                most = before.row.n if before else 0
             found = (
                 run.read()
                 for run in reversed(self._runs.values())
@@ -301,6 +305,7 @@ class MemoryStore:
             found = [self._by_id[id] for id in dict.fromkeys(runs) if id in self._by_id]
             over = [run for run in found if is_over(run.row.status)]
             for run in over:
+                self._unindex(run)
                 del self._by_id[run.row.id], self._runs[run.row.n]
             return len(over)
 
@@ -399,6 +404,7 @@ class MemoryStore:
 
     def _index(self, run: _Run) -> None:
         row = run.row
+        insort(self._by_state.setdefault(row.state_id, []), row.n)
         if row.status == "running":
             self._running.add(row.n)
         elif row.status == "waiting" and row.due is not None:
@@ -406,6 +412,10 @@ class MemoryStore:
 
     def _unindex(self, run: _Run) -> None:
         row = run.row
+        line = self._by_state[row.state_id]
+        del line[bisect_left(line, row.n)]
+        if not line:
+            del self._by_state[row.state_id]
         self._running.discard(row.n)
         if row.status == "waiting" and row.due is not None:
             del self._due[bisect_left(self._due, (row.due, row.n))]

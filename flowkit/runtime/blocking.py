@@ -14,7 +14,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.loops import forget_loop
-from flowkit.runtime.run import Run, Stop
+from flowkit.runtime.run import Evicted, Run, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -61,6 +61,8 @@ def _inline(run: Run) -> Any:  # noqa: C901 - the hot loop of blocking kickoffs
             if run.held:
                 journal.wait(run)
             if not ready:
+                if run.marking.timers or run.marking.asked:
+                    return None  # a loop waits for the time, if it is near
                 break
             if len(ready) > 1 or calls[ready[0].node.index].is_async:
                 return None
@@ -72,7 +74,9 @@ def _inline(run: Run) -> Any:  # noqa: C901 - the hot loop of blocking kickoffs
                 function = calls[firing.node.index].function
                 context = run.context.copy()
                 output = context.run(function, target, *arguments, **keywords)
-            except Stop:
+            except Stop as error:
+                if isinstance(error, Evicted):
+                    run.evicted(firing)
                 continue
             except Exception as error:  # noqa: BLE001 - recorded, raised at the end
                 run.fail(firing, error)

@@ -82,6 +82,7 @@ __all__ = [
     "graph_of",
     "refold",
     "regraphed",
+    "rewound",
 ]
 
 EXTRA = "+extra"
@@ -129,6 +130,7 @@ class Journal:
         "hold",
         "letters",
         "presence",
+        "released",
         "row",
         "seq",
         "store",
@@ -145,6 +147,7 @@ class Journal:
         self.seq = row.seq
         self.blocking = False
         self.counted = False
+        self.released = False
         self.letters: dict[int, int] = {}
         self.version = row.version
         self._jotted: list[Entry] = []
@@ -286,10 +289,9 @@ class Journal:
             if marking.status not in {"running", "waiting"}:
                 changes.update(self._ending(run, record))
                 return changes
-            waiting = marking.status == "waiting"
-            if waiting and not run.scopes and not run.parked and not run.pending:
+            if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
-                self.presence.ensure()
+                self.released = True
         if marking.timers or marking.asked or self._due is not None:
             due = self._due_of(run)
             if due != self._due:
@@ -306,6 +308,13 @@ class Journal:
         if state_id != self._state_id:
             self._state_id = changes["state_id"] = state_id
         return changes
+
+    def _leaves(self, run: Run) -> bool:
+        """Whether nothing of a waiting run stays in memory."""
+        if run.scopes or run.parked or run.pending or self.blocking:
+            return False
+        due = run.due
+        return due is None or not run.stays(due)
 
     def _ending(self, run: Run, record: Record | None) -> dict[str, Any]:
         error = ""
@@ -374,6 +383,8 @@ class Journal:
                 return
             self._received(run, outcome)
             self._carried(run, commands, after)
+            if self.released and not run.held:
+                self.hold = None
 
     def wait(self, run: Run) -> None:
         """Block until every held move is durable, and act on them."""
@@ -420,19 +431,11 @@ class Journal:
             self.counted = False
             self.presence.active -= 1
         hold, self.hold = self.hold, None
-        if hold is None or run.lost is not None:
+        if hold is None or run.lost is not None or self.released:
             return
-        if run.marking.status in {"running", "waiting"} and (
-            run.lost_or_kept or self._status == "running" or self._owned(run)
-        ):
-            try:
-                self.writer.now(Advance(hold, (), now(), owner=None))
-            except StoreError as error:
-                signals.log().info("%r was not given up: %s", run, error)
-
-    def _owned(self, run: Run) -> bool:
-        row = self.store.run(self.row.id)
-        return row is not None and row.owner == self.presence.id
+        if run.marking.status in {"running", "waiting"}:
+            self.released = True
+            self.writer.submit(Advance(hold, (), now(), owner=None))
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -440,8 +443,9 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None:
+        if self.hold is not None or run.held or not self.released:
             return
+        self.released = False
         claimed = claim(self.store, self.row.id)
         self.row, self.hold = claimed
         self.attach(run)
@@ -511,6 +515,7 @@ class Journal:
             self.counted = False
             self.presence.active -= 1
         hold, self.hold = self.hold, None
+        self.released = True
         if hold is not None:
             try:
                 self.writer.now(Advance(hold, (), now(), owner=None))
@@ -591,14 +596,14 @@ def refold(run: Run, journal: Journal, entries: Sequence[Entry] | None = None) -
     fields: dict[str, Any] = {}
     run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
     run.marking = marking = Marking(len(net.nodes))
-    run.records, run.answers, run.asked = [], {}, {}
+    run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason = False, ""
     run.ready.clear()
     journal.version = journal.row.version
     attempts: dict[int, int] = {}
     for _, record, delta, more in map(read, effective(entries)):
-        if type(record) is Note:
+        if isinstance(record, Note):
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
@@ -646,12 +651,19 @@ def effective(entries: Sequence[Entry]) -> list[Entry]:
     kept: list[Entry] = []
     for entry in entries:
         if entry.kind == "note:rewind":
-            data = read(entry).record.data
-            to, anew = (data, ()) if type(data) is int else (data["to"], data["anew"])
+            to, anew = rewound(entry)
             kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
             continue
         kept.append(entry)
     return kept
+
+
+def rewound(entry: Entry) -> tuple[int, list[int]]:
+    """After which record a rewind goes on, and which firings ask anew."""
+    note: Any = read(entry).record
+    if isinstance(note.data, int):
+        return note.data, []
+    return note.data["to"], note.data["anew"]
 
 
 def asks(entry: Entry, firings: Sequence[int]) -> bool:
@@ -668,7 +680,8 @@ def first_graph(row: RunRow, entries: Iterable[Entry]) -> str:
     """
     for entry in entries:
         if entry.kind == "note:graph":
-            digest: str = read(entry).record.data["from"]
+            note: Any = read(entry).record
+            digest: str = note.data["from"]
             return digest
     return row.graph
 
@@ -746,6 +759,8 @@ def _remember(run: Run, record: Any) -> None:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
+    elif type(record) is StepAsked:
+        run.questions[record.firing, record.position] = record
     elif type(record) is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
     elif type(record) is RunStopped:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["accepted", "fitting", "listeners", "send_to"]
+__all__ = ["accepted", "fitting", "listeners", "send_to", "takes"]
 
 
 def listeners(run: Run, name: str) -> list[Node]:
@@ -26,6 +26,11 @@ def listeners(run: Run, name: str) -> list[Node]:
     if name not in run.net.definition.names:
         edges += run.net.by_name.get(name, ())
     return [edge.node for edge in edges if not edge.node.step.begins_on_event]
+
+
+def takes(run: Run, name: str, key: str | None) -> bool:
+    """Whether a listener of a run, or a step that waits in it, takes such an event."""
+    return bool(listeners(run, name)) or (not run.over and run.wants(name, key))
 
 
 Taken = tuple[Any, dict[str, Any] | None]
@@ -61,8 +66,10 @@ def fitting(cls: type, nodes: Iterable[Node], name: str, payload: Any) -> Taken:
 
 def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) -> bool:
     """Hand an event to a run and, if it waits, drive it on; blocks meanwhile."""
-    if not listeners(run, name):
+    if not takes(run, name, key):
         return False
+    if run.journal is not None and not run.active:
+        run.journal.acquire(run)
     taken, shares = accepted(run, name, payload)
     run.event(name, taken, key, None, shares)
     if run.active:

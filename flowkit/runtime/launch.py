@@ -106,6 +106,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:
         run.net = net_of(definition._replace(max_firings=most))
+    run.patience = kind.evict_after
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run

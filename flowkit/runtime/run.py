@@ -87,6 +87,7 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        patience: seconds that a step may wait in memory.
     """
 
     def __init__(
@@ -128,7 +129,8 @@ class Run:
         self.asked: dict[int, int] = {}
         self.answers: dict[tuple[int, int], Any] = {}
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
-        self.leaving: set[int] = set()
+        self.questions: dict[tuple[int, int], StepAsked] = {}
+        self.patience: float = 60.0
         self.lost: BaseException | None = None
         self._id: str | None = None
         depth = _depth.get()
@@ -197,7 +199,20 @@ class Run:
         """Names of the events a waiting run waits for."""
         from flowkit.core.ending import awaited  # asked rarely
 
-        return awaited(self.net, self.marking) if self.status == "waiting" else ()
+        if self.status != "waiting":
+            return ()
+        names = list(awaited(self.net, self.marking))
+        for asked in self._open_questions():
+            names += (asked.detail or {}).get("names", ())
+        return tuple(dict.fromkeys(names))
+
+    def _open_questions(self) -> list[StepAsked]:
+        asked = list(self.marking.asked.values())
+        return [each for questions in asked for each in list(questions.values())]
+
+    def wants(self, name: str, key: str | None) -> bool:
+        """Whether a step waits for an event of this name and key."""
+        return any(_fits(asked, name, key) for asked in self._open_questions())
 
     def begin(self, event: str | None, payloads: dict[str, Any] | None) -> None:
         """Record the start and make the first steps ready."""
@@ -471,6 +486,8 @@ class Run:
 
     def take_pending(self) -> None:
         """Apply what came from outside while a step ran."""
+        if self.journal is not None and self.pending:
+            self.journal.acquire(self)
         while self.pending and not self.over:
             each = self.pending.popleft()
             if callable(each):
@@ -482,19 +499,13 @@ class Run:
 
     def _wanted(self, event: EventReceived) -> Record:
         """An event as the answer of the step that has waited for it longest."""
-        for questions in self.marking.asked.values():
-            for asked in questions.values():
-                detail = asked.detail or {}
-                if event.name in detail.get("names", ()) and (
-                    detail.get("key") == event.key
-                ):
-                    answer = detail["verb"], event.name, event.payload
-                    record = StepAnswered(
-                        event.at, asked.firing, asked.position, list(answer)
-                    )
-                    if self.journal is not None:
-                        self.journal.instead(event, record)
-                    return record
+        for asked in self._open_questions():
+            if _fits(asked, event.name, event.key):
+                answer = [asked.verb, event.name, event.payload]
+                record = StepAnswered(event.at, asked.firing, asked.position, answer)
+                if self.journal is not None:
+                    self.journal.instead(event, record)
+                return record
         return event
 
     def cancel(self, reason: str = "cancelled from outside") -> None:
@@ -633,7 +644,13 @@ class Run:
 
     def ask(self, firing: Firing, position: int, verb: str, detail: Any) -> None:
         """Record that a step waits for something outside."""
-        self.apply(StepAsked(now(), firing.id, position, verb, detail))
+        record = StepAsked(now(), firing.id, position, verb, detail)
+        self.questions[firing.id, position] = record
+        self.apply(record)
+
+    def post(self, verb: Callable[[], None]) -> None:
+        """Have the thread that moves this run do something soon."""
+        self._post(verb)
 
     def answer(self, firing: int, position: int, value: Any) -> None:
         """Record what a waiting step is answered; it goes on, or starts again."""
@@ -650,14 +667,18 @@ class Run:
 
     def _again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
+        self.asked.pop(firing.id, None)
         firing.driver = None
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         return firing
 
+    def stays(self, due: float) -> bool:
+        """Whether to wait for a time in memory: if it is near, or nobody else could."""
+        return self.journal is None or due - now() <= self.patience
+
     def evicted(self, firing: Firing) -> None:
         """A step that waits gave its place in memory up; it starts again later."""
-        self.leaving.discard(firing.id)
         self.asked.pop(firing.id, None)
         if firing.driver is not None:
             self.discard(firing.driver)
@@ -678,21 +699,19 @@ class Run:
         for number, timer in list(self.marking.timers.items()):
             if timer.due <= at:
                 self.apply(TimerFired(at, number))
-        for questions in list(self.marking.asked.values()):
-            for asked in list(questions.values()):
-                due = (asked.detail or {}).get("due")
-                if due is not None and due <= at:
-                    self.answer(asked.firing, asked.position, asked.detail.get("late"))
+        for asked in self._open_questions():
+            due = (asked.detail or {}).get("due")
+            if due is not None and due <= at:
+                self.answer(asked.firing, asked.position, asked.detail.get("late"))
 
     @property
     def due(self) -> float | None:
         """When this run must be looked at next, None if only something else can."""
         times = [timer.due for timer in self.marking.timers.values()]
-        for questions in self.marking.asked.values():
-            for asked in questions.values():
-                due = (asked.detail or {}).get("due")
-                if due is not None:
-                    times.append(due)
+        for asked in self._open_questions():
+            due = (asked.detail or {}).get("due")
+            if due is not None:
+                times.append(due)
         return min(times, default=None)
 
     def tell(self, signal: Any, **arguments: Any) -> None:
@@ -714,6 +733,11 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
+
+
+def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
+    detail = asked.detail or {}
+    return name in detail.get("names", ()) and detail.get("key") == key
 
 
 def _too_deep(name: str) -> str:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint
 
+from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.loops import (
     forget_loop,
     loop_caller,
@@ -81,7 +82,16 @@ def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
 
 
 class _Driver:
-    __slots__ = ("begun", "group", "listens", "run", "soon", "stretch", "unbegun")
+    __slots__ = (
+        "begun",
+        "group",
+        "listens",
+        "nudged",
+        "run",
+        "soon",
+        "stretch",
+        "unbegun",
+    )
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -91,6 +101,7 @@ class _Driver:
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0
+        self.nudged: anyio.Event | None = None
 
     async def go(self) -> None:
         run = self.run
@@ -99,7 +110,9 @@ class _Driver:
             if run.held:
                 await self._settle()
             if not run.ready and self.begun is None:
-                return
+                if not await self._until_due():
+                    return
+                continue
             if self.listens or len(run.ready) > 1:
                 await self._go_in_group()
             else:
@@ -113,6 +126,23 @@ class _Driver:
                 await self._first()
         finally:
             self.group = None
+
+    async def _until_due(self) -> bool:
+        """Wait here for a time that is near; whether there may be work then."""
+        run = self.run
+        if run.over or not (run.marking.timers or run.marking.asked):
+            return False
+        due = run.due
+        if due is None or not run.stays(due):
+            return False
+        self._attend()
+        self.nudged = anyio.Event()
+        try:
+            await wait_until(due, self.nudged, self.soon)
+        finally:
+            self.nudged = None
+        run.expire(now())
+        return True
 
     async def _settle(self) -> None:
         """Wait until what was decided is durable, then carry it out."""
@@ -155,8 +185,24 @@ class _Driver:
             self._take()
 
     def _take(self) -> None:
-        self.run.take_pending()
-        if (self.run.ready or self.run.held) and self.group is not None:
+        run = self.run
+        run.take_pending()
+        if run.held:
+            run.journal.writer.call(run.held[-1].ticket, self.soon, self._written)
+        else:
+            self._go_on()
+
+    def _written(self) -> None:
+        """What came from outside is durable now."""
+        run = self.run
+        if run.journal is not None and not run.over:
+            run.journal.carry_out(run)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self.nudged is not None:
+            self.nudged.set()
+        if self.run.ready and self.group is not None:
             self._spawn()
 
     def _spawn(self) -> None:
@@ -320,8 +366,6 @@ class _Driver:
             if firing.driver is not None and firing.id not in run.marking.live:
                 run.discard(firing.driver)
             if scope.cancel_called:
-                if firing.id in run.leaving:
-                    run.evicted(firing)
                 raise error
             if task_is_cancelled():
                 self._cancelled_from_outside()
@@ -330,6 +374,10 @@ class _Driver:
             return
         if isinstance(error, GeneratorExit):
             raise error
+        if isinstance(error, BaseExceptionGroup) and error.subgroup(Stop):
+            if error.subgroup(Evicted):
+                run.evicted(firing)
+            return
         run.fail(firing, error)
 
 

@@ -73,7 +73,7 @@ def adapted(
     if missing:
         raise RunError(_refusal(journal.row.id, current.name, missing))
     digest = graph_hash(current)
-    data = {"from": graph_hash(run.net.definition), "to": digest}
+    data: dict[str, Any] = {"from": graph_hash(run.net.definition), "to": digest}
     data["version"] = journal.version = kind.version
     net = run.net
     if names:

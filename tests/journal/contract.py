@@ -1036,6 +1036,7 @@ class Forgetting:
         begin(store, "b")
         assert store.purge(["a", "none"]) == 1
         assert store.run("a") is None
+        assert store.by_state(None, "s-a") is None
         assert store.entries("a") == []
         assert store.runs(Query()) == [store.run("b")]
         begin(store, "a")
@@ -1087,6 +1088,7 @@ class Lists:
         ]
         assert [each.id for each in store.runs(Query())] == ["e", "d", "c", "b", "a"]
         assert store.runs(Query(before="a")) == []
+        assert store.runs(Query(before="none")) == []
 
     @pytest.mark.parametrize(
         ("query", "ids"),

@@ -127,6 +127,8 @@ class Server:
             "unix_socket_directories": str(self.folder),
         }
         command = [str(self._bin / "postgres"), "-D", str(self.folder / "data")]
+        if setpriv := shutil.which("setpriv"):  # it ends with a test that is killed
+            command = [setpriv, "--pdeathsig", "QUIT", *command]
         for name, value in options.items():
             command += ["-c", f"{name}={value}"]
         deadline = time.monotonic() + 60

@@ -129,6 +129,19 @@ def test_schema_must_have_a_name():
     assert "1 to 63 bytes" in refused(url + "x" * 64)
 
 
+def test_missing_extra_has_the_install_line():
+    """Nothing else of flowkit needs psycopg."""
+    code = "import sys; sys.modules['psycopg'] = None; import flowkit.journal.postgres"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+    assert done.stderr.splitlines()[-1] == (
+        "flowkit.errors.MissingExtraError: The PostgreSQL store needs the extra "
+        "'postgres', which is not installed. Install it: pip install "
+        "'flowkit[postgres]'"
+    )
+
+
 def test_server_that_is_down():
     """What, where, cure."""
     assert refused(shared().url(port=1)) == (
@@ -585,6 +598,29 @@ def test_groups_in_opposite_orders_do_not_block(place, store, other):
     assert faults == []
 
 
+def test_a_wait_set_while_locks_are_being_chosen_is_found(store, other, monkeypatch):
+    """A run ends whose waits changed just then: its letter is kept for the next."""
+    from flowkit.journal.postgres import writer
+
+    hold = waiting(store, "a", Wait("sent"))
+    real, done = writer.send, []
+
+    def send(conn, asks):
+        asks = list(asks)
+        rows = real(conn, asks)
+        if not done and asks[-1][0] == store._sql["peek_runs"]:
+            done.append(True)
+            one(other, Advance(hold, waits=(Wait("paid"),)))
+            assert fate(other, event("paid", id="e1")).run == "a"
+        return rows
+
+    monkeypatch.setattr(writer, "send", send)
+    one(store, Advance(hold, status="completed"))
+    assert done
+    assert store.letters("a") == store.waits() == []
+    assert [each.event for each in store.kept()] == ["e1"]
+
+
 def test_begins_of_one_id_from_two_stores_agree(place, store, other):
     """In groups of opposite orders; one of each is begun, none is lost."""
     ids = [f"r{i}" for i in range(20)]
@@ -740,10 +776,9 @@ def test_a_refused_move_leaves_the_callers_transaction_usable(place, store):
     assert store.run("r1").seq == 1
 
 
-async def test_a_move_is_written_on_an_async_connection(store, anyio_backend_name):
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_a_move_is_written_on_an_async_connection(store):
     """On asyncio: psycopg has no connections for trio."""
-    if anyio_backend_name == "trio":
-        pytest.skip("psycopg's async connections run on asyncio only")
     hold = begin(store)
     connection = await psycopg.AsyncConnection.connect(shared().url())
     async with connection:
