@@ -31,6 +31,7 @@ from flowkit.define.conditions import (
     times,
 )
 from flowkit.define.decorators import listen, router, start
+from flowkit.define.versions import migrate
 from flowkit.errors import (
     DefinitionError,
     FlowkitError,
@@ -46,10 +47,13 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
+    from flowkit import runs
     from flowkit.picture import build_flow_structure, visualize_flow_structure
     from flowkit.runtime import signals
     from flowkit.runtime.bus import EventBus
     from flowkit.runtime.models import FlowState
+    from flowkit.runtime.resumption import factory, resume, resume_async
+    from flowkit.runtime.retention import Retention
 
 __version__ = "0.1.0"
 
@@ -61,6 +65,7 @@ __all__ = [
     "FlowkitError",
     "FlowkitWarning",
     "InputError",
+    "Retention",
     "Run",
     "RunError",
     "RunawayError",
@@ -72,10 +77,15 @@ __all__ = [
     "any_of",
     "build_flow_structure",
     "event",
+    "factory",
     "listen",
     "merge",
+    "migrate",
     "or_",
+    "resume",
+    "resume_async",
     "router",
+    "runs",
     "signals",
     "start",
     "timer",
@@ -87,7 +97,12 @@ __all__ = [
 _LAZY = {
     "EventBus": "flowkit.runtime.bus",
     "FlowState": "flowkit.runtime.models",
+    "Retention": "flowkit.runtime.retention",
     "build_flow_structure": "flowkit.picture",
+    "factory": "flowkit.runtime.resumption",
+    "resume": "flowkit.runtime.resumption",
+    "resume_async": "flowkit.runtime.resumption",
+    "runs": "flowkit",
     "signals": "flowkit.runtime",
     "visualize_flow_structure": "flowkit.picture",
 }
@@ -102,8 +117,8 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name == "signals":
-            return import_module("flowkit.runtime.signals")
+        if name in {"runs", "signals"}:
+            return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 
 

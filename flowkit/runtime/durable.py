@@ -726,7 +726,9 @@ def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, An
     kind = known[type(run.flow)]
     definition = run.net.definition
     current = run.compiled.net.definition
-    if journal.version == kind.version and graph_hash(definition) == graph_hash(current):
+    if journal.version == kind.version and graph_hash(definition) == graph_hash(
+        current
+    ):
         return fields
     from flowkit.runtime.versions import adapted
 

@@ -24,7 +24,7 @@ from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Entry
@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "made",
     "store_for",
+    "widen",
 ]
 
 factories: dict[type, Callable[[], Any]] = {}
@@ -61,7 +62,7 @@ def begun_or_resumed(
     *,
     id: str | None = None,
     created_by: str = "",
-    tags: tuple[str, ...] = (),
+    tags: Iterable[str] = (),
 ) -> tuple[Run, bool]:
     """The run of a kickoff, and whether it is new and must be begun.
 
@@ -73,7 +74,7 @@ def begun_or_resumed(
         InputError: the id was used with other inputs.
         RunError: another process moves that run.
     """
-    _widen()
+    widen()
     name = flow_name(type(flow))
     digest = _digest(inputs)
     if id is not None:
@@ -96,7 +97,7 @@ def begun_or_resumed(
         inputs=digest,
         version=known[type(flow)].version,
         created_by=created_by,
-        tags=tags,
+        tags=(tags,) if isinstance(tags, str) else tuple(tags),
     )
     Journal(store, row).attach(run)
     return run, True
@@ -148,7 +149,7 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
         RunError: another process moves it, or the class lacks where it stands.
         StoreError: its records cannot be read.
     """
-    _widen()
+    widen()
     run = new_run(flow, None)
     over = row.status not in {"running", "waiting", "failed"}
     hold = None
@@ -247,7 +248,8 @@ def made(cls: type) -> Any:
 _widened: list[bool] = []
 
 
-def _widen() -> None:
+def widen() -> None:
+    """Let stored states be read whose model has gained an id."""
     if not _widened:
         from flowkit.runtime.models import with_id
 
