@@ -71,9 +71,11 @@ __all__ = [
     "UnreadableError",
     "UnstorableError",
     "alias",
+    "aliased",
     "decode",
     "decode_loosely",
     "encode",
+    "former_names",
     "from_plain",
     "keyed",
     "roundtrip",
@@ -611,6 +613,16 @@ def alias(name: str, kind: type) -> None:
     _aliases[name] = kind
     for readers in _found:
         readers.clear()
+
+
+def aliased(name: str) -> type | None:
+    """The class that was said to stand for a former name, or None."""
+    return _aliases.get(name)
+
+
+def former_names(kind: type) -> list[str]:
+    """The former names that a class was said to stand for."""
+    return [name for name, each in _aliases.items() if each is kind]
 
 
 def widen_by(make: Callable[[type], type]) -> None:

@@ -22,9 +22,8 @@ from flowkit.runtime.durable import (
 from flowkit.runtime.executions import executions
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
-from flowkit.runtime.launch import new_run
 from flowkit.runtime.lookup import row_of, store_of
-from flowkit.runtime.opening import class_for, made, widen
+from flowkit.runtime.opening import class_for, empty_run, made, widen
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
@@ -248,7 +247,7 @@ def _stood(journal: Journal, entries: Sequence[Entry]) -> Run:
     widen()
     row = journal.row
     flow = made(class_for(row))
-    run = new_run(flow, None)
+    run = empty_run(flow)
     run.key = row.key
     refold(run, journal, entries)
     if run.over:

@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.codec import decode, encode, widen_by
+from flowkit.journal.codec import aliased, decode, encode, widen_by
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import (
@@ -34,6 +34,7 @@ __all__ = [
     "begun_or_resumed",
     "class_for",
     "class_of",
+    "empty_run",
     "factories",
     "load",
     "made",
@@ -150,7 +151,7 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
         StoreError: its records cannot be read.
     """
     widen()
-    run = new_run(flow, None)
+    run = empty_run(flow)
     over = row.status not in {"running", "waiting", "failed"}
     hold = None
     if not over:
@@ -175,6 +176,16 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     return run
 
 
+def empty_run(flow: Any) -> Run:
+    """A run of a flow object whose state comes from records, not from inputs."""
+    box = flow._flowkit.box
+    lacks, box.incomplete = box.incomplete, False
+    try:
+        return new_run(flow, None)
+    finally:
+        box.incomplete = lacks
+
+
 def _retried(journal: Journal) -> list[Entry]:
     """The records of a failed run, what ended it taken back: that step starts again."""
     entries = journal.store.entries(journal.row.id)
@@ -194,11 +205,13 @@ def class_of(name: str) -> type:
     for cls in known:
         if flow_name(cls) == name:
             return cls
+    found: Any = aliased(name)
     module, _, path = name.partition(":")
     try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        if found is None:
+            found = import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
     except (ImportError, AttributeError):
         found = None
     if not isinstance(found, type) or found not in known:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from flowkit.errors import FlowkitError, RunError
+from flowkit.journal.codec import former_names
 from flowkit.runtime import signals
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
 from flowkit.runtime.clock import now
@@ -112,7 +113,7 @@ async def resume_every_async(cls: type, store: Any) -> list[Run]:
     """The same, awaited."""
     place = store_of(store, cls)
     presence = presence_in(place)
-    names = [flow_name(cls)]
+    names = [flow_name(cls), *former_names(cls)]
     runs: list[Run] = []
     seen: set[str] = set()
     limiter = anyio.CapacityLimiter(SIDE_BY_SIDE)
