@@ -39,6 +39,18 @@ SECTIONS: dict[str, list[str]] = {
         "times",
     ],
     "Events from outside": ["EventBus"],
+    "People": [
+        "human_feedback",
+        "HumanFeedbackResult",
+        "HumanFeedbackPending",
+        "PendingFeedbackContext",
+        "HumanFeedbackProvider",
+        "InputProvider",
+        "InputResponse",
+        "ConsoleProvider",
+        "flow_config",
+    ],
+    "Persistence": ["persist", "FlowPersistence", "SQLiteFlowPersistence"],
     "Observing and drawing": [
         "signals",
         "build_flow_structure",
@@ -49,6 +61,7 @@ SECTIONS: dict[str, list[str]] = {
         "DefinitionError",
         "RunError",
         "InputError",
+        "FeedbackError",
         "StateError",
         "StateConflictError",
         "RunawayError",
@@ -68,6 +81,19 @@ MEMBERS: dict[str, list[str]] = {
         "run",
         "method_outputs",
         "send",
+        "sleep",
+        "wait_for",
+        "wait_any",
+        "call",
+        "attempt",
+        "idempotency_key",
+        "ask",
+        "last_human_feedback",
+        "human_feedback_history",
+        "pending_feedback",
+        "from_pending",
+        "resume",
+        "resume_async",
         "stop",
         "abort",
         "definition",
@@ -83,6 +109,17 @@ MEMBERS: dict[str, list[str]] = {
         "awaits",
         "cancel",
     ],
+    "PendingFeedbackContext": ["to_dict", "from_dict"],
+    "HumanFeedbackProvider": ["request_feedback"],
+    "InputProvider": ["request_input"],
+    "FlowPersistence": [
+        "init_db",
+        "save_state",
+        "load_state",
+        "save_pending_feedback",
+        "load_pending_feedback",
+        "clear_pending_feedback",
+    ],
     "EventBus": [
         "register",
         "declare",
@@ -95,6 +132,14 @@ MEMBERS: dict[str, list[str]] = {
         "kept",
         "close",
     ],
+}
+UNCALLED = {
+    "Flow",
+    "FlowPersistence",
+    "FlowState",
+    "HumanFeedbackProvider",
+    "InputProvider",
+    "Run",
 }
 _WIDTH = 80
 _OWN = {"self", "cls"}
@@ -174,7 +219,7 @@ def _one(name: str) -> list[str]:
     if is_error:
         bases = ", ".join(base.__name__ for base in value.__bases__)
         lines += [f"A kind of {bases}. More: [errors](errors.md).", ""]
-    elif name in {"Flow", "FlowState", "Run"}:
+    elif not callable(value) or name in UNCALLED:
         pass  # subclassed or handed out, not called by their signature
     else:
         call = signature(shown, value)

@@ -34,6 +34,7 @@ from flowkit.define.decorators import listen, router, start
 from flowkit.define.versions import migrate
 from flowkit.errors import (
     DefinitionError,
+    FeedbackError,
     FlowkitError,
     FlowkitWarning,
     InputError,
@@ -48,27 +49,52 @@ from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import runs
+    from flowkit.define.feedback import human_feedback
+    from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
     from flowkit.runtime import signals
     from flowkit.runtime.bus import EventBus
     from flowkit.runtime.models import FlowState
+    from flowkit.runtime.people import (
+        HumanFeedbackPending,
+        HumanFeedbackResult,
+        InputResponse,
+        PendingFeedbackContext,
+    )
+    from flowkit.runtime.persistence import FlowPersistence, SQLiteFlowPersistence
+    from flowkit.runtime.providers import (
+        ConsoleProvider,
+        HumanFeedbackProvider,
+        InputProvider,
+        flow_config,
+    )
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ConsoleProvider",
     "DefinitionError",
     "EventBus",
+    "FeedbackError",
     "Flow",
+    "FlowPersistence",
     "FlowState",
     "FlowkitError",
     "FlowkitWarning",
+    "HumanFeedbackPending",
+    "HumanFeedbackProvider",
+    "HumanFeedbackResult",
     "InputError",
+    "InputProvider",
+    "InputResponse",
+    "PendingFeedbackContext",
     "Retention",
     "Run",
     "RunError",
     "RunawayError",
+    "SQLiteFlowPersistence",
     "StateConflictError",
     "StateError",
     "StuckError",
@@ -78,10 +104,13 @@ __all__ = [
     "build_flow_structure",
     "event",
     "factory",
+    "flow_config",
+    "human_feedback",
     "listen",
     "merge",
     "migrate",
     "or_",
+    "persist",
     "resume",
     "resume_async",
     "router",
@@ -95,7 +124,9 @@ __all__ = [
 
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
+    "ConsoleProvider": "flowkit.runtime.providers",
     "EventBus": "flowkit.runtime.bus",
+    "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
     "Retention": "flowkit.runtime.retention",
     "build_flow_structure": "flowkit.picture",
@@ -103,6 +134,17 @@ _LAZY = {
     "resume": "flowkit.runtime.resumption",
     "resume_async": "flowkit.runtime.resumption",
     "runs": "flowkit",
+    "HumanFeedbackPending": "flowkit.runtime.people",
+    "HumanFeedbackProvider": "flowkit.runtime.providers",
+    "HumanFeedbackResult": "flowkit.runtime.people",
+    "InputProvider": "flowkit.runtime.providers",
+    "InputResponse": "flowkit.runtime.people",
+    "PendingFeedbackContext": "flowkit.runtime.people",
+    "SQLiteFlowPersistence": "flowkit.runtime.persistence",
+    "build_flow_structure": "flowkit.picture",
+    "flow_config": "flowkit.runtime.providers",
+    "human_feedback": "flowkit.define.feedback",
+    "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
     "visualize_flow_structure": "flowkit.picture",
 }

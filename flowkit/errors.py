@@ -8,6 +8,7 @@ Split by who mends it::
     │   ├── InputError (ValueError)       inputs or a payload that do not fit
     │   ├── ArgumentError (TypeError)     a step whose parameters cannot be bound
     │   ├── RouteError (ValueError)       a router returned an undeclared label
+    │   ├── FeedbackError (ValueError)    an answer that means none of the outcomes
     │   ├── StateConflictError            two parallel steps wrote one field
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
@@ -32,6 +33,7 @@ __all__ = [
     "ArgumentError",
     "DefinitionError",
     "DriftError",
+    "FeedbackError",
     "FlowkitError",
     "FlowkitWarning",
     "InputError",
@@ -92,6 +94,10 @@ class ArgumentError(RunError, TypeError):
 
 class RouteError(RunError, ValueError):
     """A router returned a label that it does not declare."""
+
+
+class FeedbackError(RunError, ValueError):
+    """A person's answer means none of the outcomes of ``@human_feedback(emit=..)``."""
 
 
 class StateConflictError(RunError):

@@ -38,12 +38,22 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
 
 __all__ = ["Flow"]
 
 StateT = TypeVar("StateT")
 ShownT = TypeVar("ShownT")
-_OPTIONS = frozenset({"initial_state", "name", "max_method_calls", "store"})
+_OPTIONS = frozenset(
+    {
+        "initial_state",
+        "input_provider",
+        "max_method_calls",
+        "name",
+        "persistence",
+        "store",
+    }
+)
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
@@ -115,6 +125,9 @@ class Flow(Generic[StateT]):
             the type parameter.
         name: shown for this flow; None by default.
         max_method_calls: as ``max_firings``, for this instance.
+        persistence: a :class:`~flowkit.FlowPersistence` to load from and to save to;
+            it comes before those of ``@persist``.
+        input_provider: whom :meth:`ask` asks.
         store: as the class keyword, for this instance.
 
     Raises:
@@ -129,6 +142,8 @@ class Flow(Generic[StateT]):
     initial_state: Any = None
     name: Any = None
     max_method_calls: Any = 100
+    persistence: Any = None
+    input_provider: Any = None
 
     def __init_subclass__(
         cls,
@@ -190,6 +205,11 @@ class Flow(Generic[StateT]):
         box = initial.box(given, cls.__name__)
         box.last = kind.on_conflict == "last"
         self._flowkit = Scope(self, box, _facade)
+        saved = getattr(cls, "__flowkit_saved__", None)
+        if saved is not None:
+            from flowkit.runtime.persisting import adopt_class_backend
+
+            adopt_class_backend(self, saved)
         if "store" in keywords:
             self._flowkit.options["store"] = keywords["store"]
 
@@ -239,6 +259,28 @@ class Flow(Generic[StateT]):
         run = self._flowkit.run
         return [] if run is None else run.outputs
 
+    @_shown
+    def last_human_feedback(self) -> HumanFeedbackResult | None:
+        """What a person said last to this flow object, or None."""
+        from flowkit.runtime.resuming import reviews  # only who asks people pays
+
+        said = reviews(self)
+        return said[-1] if said else None
+
+    @_shown
+    def human_feedback_history(self) -> list[HumanFeedbackResult]:
+        """What people said to this flow object, in order."""
+        from flowkit.runtime.resuming import reviews  # only who asks people pays
+
+        return reviews(self)
+
+    @_shown
+    def pending_feedback(self) -> PendingFeedbackContext | None:
+        """What the latest pause waits for, or None."""
+        from flowkit.runtime.resuming import pending_context  # the same
+
+        return pending_context(self)
+
     def kickoff(
         self,
         inputs: Mapping[str, Any] | None = None,
@@ -255,11 +297,13 @@ class Flow(Generic[StateT]):
         Also inside a running event loop, where a thread runs it meanwhile.
 
         Args:
-            inputs: merged into the state; ``inputs["id"]`` sets the state's id. A
-                start that waits for an event is given them as its payload.
+            inputs: merged into the state; ``inputs["id"]`` sets the state's id, and
+                what was saved under it is loaded first. A start that waits for an
+                event is given them as its payload.
             input_files: no step takes files; must be None.
             from_checkpoint: needs a store; must be None.
-            restore_from_state_id: needs a store; must be None.
+            restore_from_state_id: begin with a copy of the state saved under this
+                id, under ``inputs["id"]`` or a new id.
             id: of the run, with a store: the same id and inputs mean the same run,
                 which goes on, or gives its outcome once more.
             tags: short words to find a new run by, with a store.
@@ -267,22 +311,27 @@ class Flow(Generic[StateT]):
 
         Returns:
             The output of the step that ended last, what ``stop`` was given, None if
-            nothing ran, or the :class:`~flowkit.Run` if it waits for an event.
+            nothing ran, the :class:`~flowkit.Run` if it waits for an event, or the
+            :class:`~flowkit.HumanFeedbackPending` of its latest pause.
 
         Raises:
             InputError: inputs that do not fit, all faults named.
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
-        _refuse(input_files, from_checkpoint, restore_from_state_id)
+        _refuse(input_files, from_checkpoint)
+        restore = restore_from_state_id
         cls = type(self)
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
-            own = (
-                self.kickoff_async if id is None else partial(self.kickoff_async, id=id)
+            options: dict[str, Any] = {} if id is None else {"id": id}
+            if restore is not None:
+                options["restore_from_state_id"] = restore
+            own = partial(self.kickoff_async, **options) if options else None
+            return _blocking(
+                own or self.kickoff_async, inputs, backend=backend, flow=self
             )
-            return _blocking(own, inputs, backend=backend, flow=self)
-        said = {"id": id, "tags": tags, "created_by": created_by}
+        said = _said(id, restore_from_state_id, tags, created_by)
         if in_running_loop():
             return in_thread(
                 lambda: _kickoff(self, inputs, backend, said), lambda: _interrupt(self)
@@ -307,8 +356,8 @@ class Flow(Generic[StateT]):
         """
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
-        _refuse(input_files, from_checkpoint, restore_from_state_id)
-        said = {"id": id, "tags": tags, "created_by": created_by}
+        _refuse(input_files, from_checkpoint)
+        said = _said(id, restore_from_state_id, tags, created_by)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
         return run.outcome()
@@ -408,6 +457,23 @@ class Flow(Generic[StateT]):
 
         return verbs.wait_for(self, names, key, timeout, several=True)
 
+    def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
+        """Within a step: run another flow and get its result, answered once.
+
+        ``await`` it in an async step. With a store the called run is kept there, too:
+        a caller that starts again goes on with it, or is given its outcome.
+
+        Args:
+            flow: a flow class, or an object of one.
+            inputs: as for :meth:`kickoff`.
+
+        Raises:
+            Exception: whatever the called flow's kickoff raises.
+        """
+        from flowkit.runtime import calling  # only steps that call
+
+        return calling.call(self, flow, inputs)
+
     @_shown
     def idempotency_key(self) -> str:
         """Within a step: one text for all attempts of this firing, for outside calls.
@@ -442,6 +508,78 @@ class Flow(Generic[StateT]):
         run, firing = _running(self, "abort")
         run.abort(firing, reason)
         raise Abort
+
+    def ask(
+        self,
+        message: str,
+        timeout: float | None = None,
+        metadata: dict[str, Any] | None = None,
+    ) -> str | None:
+        """Ask a person; blocks the calling thread, also in an async step.
+
+        With a persistence the state is saved first, as the step sees it.
+
+        Args:
+            message: the question.
+            timeout: seconds to wait for the answer; None waits as long as it takes.
+            metadata: handed to the provider.
+
+        Returns:
+            The answer; None if there is none in time, or the provider fails, which
+            is logged.
+        """
+        from flowkit.runtime.asking import ask  # only who asks people pays
+
+        return ask(self, message, timeout, metadata)
+
+    @classmethod
+    def from_pending(
+        cls,
+        flow_id: str,
+        persistence: Any = None,
+        *,
+        method: str | None = None,
+        **keywords: Any,
+    ) -> Self:
+        """A flow object that waits where a stored pause stands.
+
+        Args:
+            flow_id: the state's id, ``context.flow_id``.
+            persistence: where it is stored; the flow's own or the default if None.
+            method: the step whose pause is meant, where several are open; the latest
+                if None.
+            keywords: for the constructor.
+
+        Raises:
+            ValueError: nothing is stored under that id, or its step is gone.
+        """
+        from flowkit.runtime.resuming import from_pending  # only who pauses pays
+
+        made: Self = from_pending(cls, flow_id, persistence, method, keywords)
+        return made
+
+    def resume(self, feedback: str = "") -> Any:
+        """Answer the latest pause and run on; gives what a kickoff gives. Blocks.
+
+        The paused step is not run again.
+
+        Args:
+            feedback: the answer; empty means the default outcome.
+
+        Raises:
+            ValueError: nothing waits for feedback.
+            FeedbackError: the answer means no outcome; the pause stays open.
+            RuntimeError: in a running event loop; await :meth:`resume_async` there.
+        """
+        from flowkit.runtime.resuming import resume  # only who pauses pays
+
+        return resume(self, feedback)
+
+    async def resume_async(self, feedback: str = "") -> Any:
+        """As :meth:`resume`, awaited."""
+        from flowkit.runtime.resuming import resume_async  # only who pauses pays
+
+        return await resume_async(self, feedback)
 
     @classmethod
     def resume_all(cls, store: Any = None) -> list[Run]:
@@ -514,6 +652,13 @@ def _kickoff(
     return run.outcome()
 
 
+def _said(
+    id: str | None, restore: Any, tags: Iterable[str], created_by: str
+) -> dict[str, Any]:
+    """What a kickoff says of its run beside the inputs."""
+    return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
+
+
 def _opened(
     flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
 ) -> Run:
@@ -532,12 +677,13 @@ def _opened(
                 f"app.db')."
             )
             raise RunError(msg)
-        run = new_run(flow, inputs)
+        run = new_run(flow, inputs, said["restore"])
         run.begin(None, kickoff_payloads(flow, run))
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), **said)
+    options = flow._flowkit.options.pop("call", {})
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), **{**said, **options})
     flow._flowkit.run = run
     if run.journal is not None:
         run.journal.blocking = blocking
@@ -638,12 +784,8 @@ def _one_of(option: str, value: str, *choices: str) -> None:
         raise ValueError(msg)
 
 
-def _refuse(files: Any, checkpoint: Any, restore: Any) -> None:
-    given = {
-        "input_files": files,
-        "from_checkpoint": checkpoint,
-        "restore_from_state_id": restore,
-    }
+def _refuse(files: Any, checkpoint: Any) -> None:
+    given = {"input_files": files, "from_checkpoint": checkpoint}
     for name, value in given.items():
         if value is not None:
             msg = (

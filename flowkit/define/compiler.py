@@ -20,13 +20,14 @@ from flowkit.define.conditions import (
     TimerSource,
     timer_name,
 )
-from flowkit.define.decorators import Mark, mark_of, unapplied
+from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowkit.core.net import Net
+    from flowkit.define.decorators import Review, Saved
 
 __all__ = ["Compiled", "compile_class", "faults_of"]
 
@@ -39,10 +40,21 @@ class Compiled:
         net: its transition tables.
         functions: the plain function of each step.
         keys: callables that read an event's correlation key, by event name.
+        reviews: what ``@human_feedback`` said, by step.
+        saved: what ``@persist`` on a method said, by step.
         warnings: what was warned of.
     """
 
-    __slots__ = ("_read", "definition", "functions", "keys", "net", "warnings")
+    __slots__ = (
+        "_read",
+        "definition",
+        "functions",
+        "keys",
+        "net",
+        "reviews",
+        "saved",
+        "warnings",
+    )
 
     def __init__(
         self,
@@ -53,6 +65,8 @@ class Compiled:
         self.definition: Definition = definition
         self.functions: dict[str, Callable[..., Any]] = functions
         self.keys: dict[str, Callable[[Any], Any]] = keys
+        self.reviews: dict[str, Review] = {}
+        self.saved: dict[str, Saved] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -83,6 +97,7 @@ def compile_class(
     )
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
+    compiled.reviews, compiled.saved = builder.reviews, builder.saved
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
@@ -112,7 +127,7 @@ def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
     for base in reversed(cls.__mro__):
         for name, value in vars(base).items():
             mark = mark_of(value)
-            if mark is not None and (mark.start or mark.router or mark.triggers):
+            if mark is not None and is_step(value):
                 marks[name] = mark
     found = []
     for name, mark in marks.items():
@@ -129,6 +144,8 @@ class _Builder:
         self.cls = cls
         self.functions: dict[str, Callable[..., Any]] = {}
         self.keys: dict[str, Callable[[Any], Any]] = {}
+        self.reviews: dict[str, Review] = {}
+        self.saved: dict[str, Saved] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
 
@@ -155,11 +172,18 @@ class _Builder:
         code = getattr(_unwrapped(function), "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
         labels, single = self._labels(function, mark)
+        review = mark.review
+        if review is not None:
+            self.reviews[name] = review
+            if review.emit:
+                labels, single = review.emit, True
+        if mark.saved is not None:
+            self.saved[name] = mark.saved
         step = Step(
             name,
             start=mark.start,
             conditional=mark.conditional,
-            router=mark.router,
+            router=mark.router or bool(review and review.emit),
             labels=labels,
             single=single,
             max_firings=mark.max_firings,

@@ -10,6 +10,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
+    NamedTuple,
     ParamSpec,
     Protocol,
     TypeVar,
@@ -25,12 +26,25 @@ from flowkit.define.conditions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     from flowkit.define.conditions import AnyCondition
 
-__all__ = ["Mark", "StepMethod", "listen", "mark_of", "router", "start", "unapplied"]
+__all__ = [
+    "Mark",
+    "Review",
+    "Saved",
+    "StepMethod",
+    "is_step",
+    "labels_in",
+    "listen",
+    "mark_for",
+    "mark_of",
+    "router",
+    "start",
+    "unapplied",
+]
 
 S_contra = TypeVar("S_contra", contravariant=True)
 P = ParamSpec("P")
@@ -67,6 +81,24 @@ if TYPE_CHECKING:
     )
 
 
+class Review(NamedTuple):
+    """What ``@human_feedback`` said; its docstring explains each."""
+
+    message: str
+    emit: tuple[str, ...] = ()
+    llm: Any = None
+    default: str | None = None
+    metadata: Mapping[str, Any] | None = None
+    provider: Any = None
+
+
+class Saved(NamedTuple):
+    """What ``@persist`` said: where to, None for the flow's or the default."""
+
+    backend: Any = None
+    verbose: bool = False
+
+
 class Mark:
     """What the decorators of one method said."""
 
@@ -75,7 +107,9 @@ class Mark:
         "emit",
         "has_emit",
         "max_firings",
+        "review",
         "router",
+        "saved",
         "start",
         "triggers",
     )
@@ -88,6 +122,8 @@ class Mark:
         self.emit: tuple[str, ...] = ()
         self.has_emit: bool = False
         self.max_firings: int | None = None
+        self.review: Review | None = None
+        self.saved: Saved | None = None
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -96,7 +132,18 @@ def mark_of(function: Any) -> Mark | None:
     return mark if isinstance(mark, Mark) else None
 
 
-def _mark(function: Any, decorator: str) -> Mark:
+def is_step(function: Any) -> bool:
+    """Whether a method is decorated as a step, not only as reviewed or saved."""
+    mark = mark_of(function)
+    return mark is not None and (mark.start or mark.router or bool(mark.triggers))
+
+
+def mark_for(function: Any, decorator: str) -> Mark:
+    """The mark of a method that is being decorated, made if it has none.
+
+    Raises:
+        ValueError: what is decorated is no method.
+    """
     if not callable(function) or isinstance(function, type):
         msg = f"@{decorator} decorates a method, not {function!r}."
         raise ValueError(msg)
@@ -127,7 +174,7 @@ def _is_bare(condition: Any) -> bool:
     return (
         callable(condition)
         and not isinstance(condition, Condition | EventSource | FailedSource)
-        and mark_of(condition) is None
+        and not is_step(condition)
         and hasattr(condition, "__code__")
     )
 
@@ -173,7 +220,7 @@ def start(
         ValueError: what is given is no condition.
     """
     if _is_bare(condition):
-        mark = _mark(condition, "start")
+        mark = mark_for(condition, "start")
         mark.start = True
         return condition  # written as bare @start
     source = condition if on is None else on
@@ -183,7 +230,7 @@ def start(
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = _mark(function, "start")
+        mark = mark_for(function, "start")
         mark.start = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
         if source is not None:
@@ -217,7 +264,7 @@ def listen(
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = _mark(function, "listen")
+        mark = mark_for(function, "listen")
         mark.max_firings = _bound(max_firings) or mark.max_firings
         mark.triggers.append(condition)
         return function  # type: ignore[return-value]  # the function, now marked
@@ -260,16 +307,16 @@ def router(
         ValueError: what is given is no condition, or ``emit`` holds no labels.
     """
     if _is_bare(condition):
-        _mark(condition, "router").router = True
+        mark_for(condition, "router").router = True
         return condition  # written as bare @router
     if condition is not None:
         checked(condition)
-    labels = _labels(emit)
+    labels = labels_in(emit)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = _mark(function, "router")
+        mark = mark_for(function, "router")
         mark.router = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
         if condition is not None:
@@ -281,7 +328,12 @@ def router(
     return _noted(decorate, "router", condition)
 
 
-def _labels(emit: Sequence[object] | None) -> tuple[str, ...]:
+def labels_in(emit: Sequence[object] | None) -> tuple[str, ...]:
+    """What ``emit=`` says, as text; Enum members by value.
+
+    Raises:
+        ValueError: it is no list of labels.
+    """
     if emit is None:
         return ()
     if isinstance(emit, str):

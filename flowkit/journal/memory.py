@@ -513,7 +513,7 @@ class MemoryStore:
     ) -> StoreError | None:
         """Why the run of a delivery could not begin, if it comes to that."""
         begin = delivery.begin
-        place = (delivery.subscriber, move.name, move.key)
+        place = (delivery.subscriber, move.name, delivery.key_in(move))
         if begin is None or delivery.handler or self._waiting.get(place):
             return None
         known = self._by_id.get(begin.run.id)
@@ -524,7 +524,7 @@ class MemoryStore:
         return _gap(begin.run.id, 0, begin.entries)
 
     def _deliver(self, move: Accept, delivery: Delivery) -> Fate:
-        place = (delivery.subscriber, move.name, move.key)
+        place = (delivery.subscriber, move.name, delivery.key_in(move))
         line = None if delivery.handler else self._waiting.get(place)
         if line:
             run = self._runs[line[0]]
@@ -549,7 +549,7 @@ class MemoryStore:
             next(self._numbers),
             delivery.subscriber,
             move.name,
-            move.key,
+            delivery.key_in(move),
             move.id,
             delivery.payload,
             move.at,

@@ -310,6 +310,7 @@ class Delivery(NamedTuple):
         begin: the run to begin if none waits; its ``owner`` is set if the accepting
             process will drive it.
         keep: whether to keep it if none waits and nothing begins.
+        key: this subscriber's correlation key, if the event itself has none.
         handler: a plain handler: kept until :meth:`Store.done`, never matched.
     """
 
@@ -318,6 +319,11 @@ class Delivery(NamedTuple):
     begin: Begin | None = None
     keep: bool = False
     handler: bool = False
+    key: str | None = None
+
+    def key_in(self, event: Accept) -> str | None:
+        """The correlation key of this share: the event's, else the subscriber's."""
+        return self.key if event.key is None else event.key
 
 
 class Accept(NamedTuple):

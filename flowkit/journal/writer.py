@@ -56,6 +56,7 @@ class Writer:
 
     Attributes:
         quick: a commit costs less than handing it over.
+        graphs: definitions that this process has handed in, by their hash.
     """
 
     def __init__(self, store: Store) -> None:
@@ -63,6 +64,7 @@ class Writer:
         self.quick: bool = (
             not store.durable or getattr(store, "synchronous", "full") == "normal"
         )
+        self.graphs: set[str] = set()
         self._line: deque[Ticket] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None

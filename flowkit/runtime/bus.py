@@ -10,20 +10,24 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import anyio
+
 from flowkit.core.records import EventReceived
-from flowkit.errors import FlowkitError, InputError
+from flowkit.errors import FlowkitError, InputError, RunError
 from flowkit.journal.inbox import KeptEvent
 from flowkit.journal.kept import MemoryInbox
+from flowkit.journal.rows import Letter
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
 from flowkit.runtime.correlation import OpenRuns, carried_key, event_leaves
 from flowkit.runtime.handlers import Handler
 from flowkit.runtime.inbox import accepted, fitting, listeners
-from flowkit.runtime.launch import known, new_run, payload_for
-from flowkit.runtime.loops import in_running_loop
+from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.loops import in_running_loop, loop_caller
 from flowkit.runtime.receipt import Receipt, Rejection
 from flowkit.runtime.work import Workshop
 
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node
     from flowkit.journal.inbox import Inbox
+    from flowkit.journal.rows import Dead
+    from flowkit.journal.writer import Ticket
+    from flowkit.runtime.post import Post
     from flowkit.runtime.run import Run
 
 __all__ = ["EventBus"]
@@ -51,6 +58,11 @@ class EventBus:
         limit: runs and handlers at work at a time.
         keep: most events kept for a later wait; the oldest makes room.
         keep_for: seconds an event is kept.
+        store: where events and runs are kept: a URL such as ``"sqlite:///app.db"``,
+            or a store. Then an accepted event survives the process, and every bus on
+            that store goes on with the runs that wait in it. None keeps them in
+            memory, unless ``FLOWKIT_STORE`` is set.
+        keep_ids: seconds for which an event's id counts once, with a store.
     """
 
     def __init__(
@@ -60,6 +72,8 @@ class EventBus:
         limit: int = 256,
         keep: int = 10_000,
         keep_for: float = 7 * 86_400,
+        store: Any = None,
+        keep_ids: float = 30 * 86_400,
     ) -> None:
         self.keep_for = keep_for
         self.rejected: deque[Rejection] = deque(maxlen=1_000)
@@ -71,6 +85,41 @@ class EventBus:
         self._open = OpenRuns()
         self._busy: set[Run] = set()
         self._lock = threading.RLock()
+        self._post: Post | None = None
+        place = store or environ.get("FLOWKIT_STORE")
+        if place:
+            from flowkit.runtime.opening import store_for
+            from flowkit.runtime.post import Post
+
+            opened = store_for(place)
+            self._post = Post(self, opened, self._shop, keep=keep, keep_ids=keep_ids)
+            self._shop.beside = self._post.patrol
+
+    @property
+    def flows(self) -> tuple[type, ...]:
+        """The registered flow classes."""
+        return tuple(self._flows)
+
+    @property
+    def handlers(self) -> dict[str, list[Handler]]:
+        """The handlers by the name of their event."""
+        return self._handlers
+
+    @property
+    def dead(self) -> list[Dead]:
+        """Events that were refused or failed, oldest first; needs a store."""
+        return [] if self._post is None else self._post.dead(1_000)
+
+    def requeue(self, number: int) -> Receipt:
+        """Take a dead letter out and send it once more.
+
+        Raises:
+            RunError: it is not there, or the bus has no store.
+        """
+        if self._post is None:
+            msg = "This bus has no store, and so no dead letters: EventBus(store=..)."
+            raise RunError(msg)
+        return self._post.requeue(number)
 
     def register(self, *flows: Any) -> None:
         """Let these flow classes begin runs and take events.
@@ -133,14 +182,25 @@ class EventBus:
             id: counted once, however often it is sent.
         """
         text = None if key is None else str(key)
-        with self._lock:
-            receipt = self._accept(name, payload, text, id)
+        if self._post is None:
+            with self._lock:
+                receipt = self._accept(name, payload, text, id)
+        else:
+            receipt, ticket, owners = self._hand_in(name, payload, text, id)
+            if ticket is not None:
+                outcome = self._post.writer.wait(ticket)
+                self._post.accepted(receipt, outcome, owners)
+                self._conclude(receipt, payload)
+        self._tell_of(receipt, payload)
+        return receipt
+
+    def _tell_of(self, receipt: Receipt, payload: Any) -> None:
+        name, key, id_ = receipt.name, receipt.key, receipt.id
         if receipt.status == "accepted":
             if signals.event_accepted.receivers:
-                self._tell(signals.event_accepted, name, payload, text, id)
+                self._tell(signals.event_accepted, name, payload, key, id_)
         elif receipt.status != "duplicate":
             self._reject(receipt, payload)
-        return receipt
 
     async def send_async(
         self,
@@ -153,8 +213,19 @@ class EventBus:
         """As :meth:`send`, and lets other tasks run before it returns."""
         from anyio.lowlevel import checkpoint
 
-        receipt = self.send(name, payload, key=key, id=id)
-        await checkpoint()
+        if self._post is None:
+            receipt = self.send(name, payload, key=key, id=id)
+            await checkpoint()
+            return receipt
+        text = None if key is None else str(key)
+        receipt, ticket, owners = self._hand_in(name, payload, text, id)
+        if ticket is not None:
+            written = anyio.Event()
+            self._post.writer.call(ticket, loop_caller(), written.set)
+            await written.wait()
+            self._post.accepted(receipt, ticket.result(), owners)
+            self._conclude(receipt, payload)
+        self._tell_of(receipt, payload)
         return receipt
 
     def drain(self) -> Awaitable[None] | None:
@@ -167,11 +238,16 @@ class EventBus:
     @property
     def open_runs(self) -> list[Run]:
         """Runs that are not over, oldest first."""
+        if self._post is not None:
+            return self._post.open_runs()
         return self._open.runs()
 
     @property
     def kept(self) -> int:
         """Events kept for a later wait."""
+        if self._post is not None:
+            kept = self._post.store.kept()
+            return sum(not each.subscriber.startswith("handler:") for each in kept)
         return self._inbox.kept()
 
     def close(self) -> None:
@@ -199,6 +275,47 @@ class EventBus:
             await self._shop.leave(*error)
         finally:
             self._unregister()
+
+    def _hand_in(
+        self, name: str, payload: Any, key: str | None, id: str | None
+    ) -> tuple[Receipt, Ticket | None, list[Any]]:
+        """With a store: check an event and hand it to the store's writer."""
+        assert self._post is not None  # noqa: S101 - only with a store
+        id = None if id is None else str(id)
+        receipt = Receipt(name, key, id)
+        fault = _odd(name, id)
+        if fault:
+            return receipt.refuse("invalid", fault), None, []
+        try:
+            payload = validated(payload, self._models.get(name), f"Event {name!r}")
+        except InputError as error:
+            return receipt.refuse("invalid", str(error)), None, []
+        except Exception as error:  # noqa: BLE001 - a validator of the model raised
+            reason = f"Event {name!r} could not be validated: {error!r}"
+            return receipt.refuse("invalid", reason), None, []
+        handlers = self._handlers.get(name, [])
+        flows = [flow for flow in self._flows if self._concerns(flow, name)]
+        if not handlers and not flows:
+            return receipt.refuse("unknown", self._unknown(name)), None, []
+        found, owners = self._post.deliveries(receipt, payload, flows, handlers)
+        if not found:
+            return receipt.refuse("invalid", "; ".join(receipt.refusals)), None, []
+        return receipt, self._post.accept(receipt, found), owners
+
+    def _concerns(self, flow: type, name: str) -> bool:
+        """Whether a flow's graph or the body of a step names such an event."""
+        return _takes(flow, name) or name in known[flow].waited_names
+
+    def _conclude(self, receipt: Receipt, payload: Any) -> None:
+        """Say who refused it although others took it, or that nobody could."""
+        if receipt.status == "duplicate":
+            return
+        for reason in receipt.refusals:
+            gone = Rejection(receipt.name, receipt.id, "invalid", reason)
+            self.report(gone, payload, receipt.key)
+        if not receipt.taken:
+            reason = "It is transient, and no run could take it at once."
+            receipt.refuse("dropped", reason)
 
     def _accept(
         self,
@@ -238,7 +355,7 @@ class EventBus:
             return receipt.refuse("invalid", "; ".join(receipt.refusals))
         for reason in receipt.refusals:
             gone = Rejection(name, receipt.id, "invalid", reason)
-            self._report(gone, payload, receipt.key)
+            self.report(gone, payload, receipt.key)
         if not receipt.taken:
             reason = "It is transient, and no run could take it at once."
             return receipt.refuse("dropped", reason)
@@ -293,7 +410,7 @@ class EventBus:
     ) -> None:
         payloads = {node.name: payload_for(flow, node, payload) for node in starts}
         made = flow()
-        run = new_run(made, _required(made, payload))
+        run = new_run(made, required(made, payload))
         run.key = key
         receipt.runs.append(run)
         self._schedule(run, lambda: run.begin(receipt.name, payloads))
@@ -312,7 +429,7 @@ class EventBus:
         if dropped is not None:
             reason = "kept for a later wait, but newer events needed the room"
             gone = Rejection(dropped.name, dropped.id, "dropped", reason)
-            self._report(gone, dropped.payload, dropped.key)
+            self.report(gone, dropped.payload, dropped.key)
 
     def _to_handler(self, handler: Handler, receipt: Receipt, payload: Any) -> None:
         try:
@@ -325,7 +442,11 @@ class EventBus:
             receipt.refusals.append(reason)
             return
         receipt.handlers.append(handler.title)
-        self._shop.put(lambda: handler.call(self, taken))
+
+        async def call() -> None:
+            await handler.call(self, taken)
+
+        self._shop.put(call)
 
     def _schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
         fresh = run not in self._busy
@@ -334,12 +455,14 @@ class EventBus:
         if fresh:
             self._shop.put(lambda: self._drive(run, begin))
         elif run.hurry is not None:
+            run.rest(resting=False)
             run.hurry()
 
     async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:
         from flowkit.runtime.runner import drive
 
         try:
+            run.at_rest = self._shop.rests
             if begin is not None:
                 begin()
             while True:
@@ -366,7 +489,7 @@ class EventBus:
             self._to_flow(type(run.flow), receipt, each.payload)
             for reason in receipt.refusals:
                 gone = Rejection(each.name, each.id, "invalid", reason)
-                self._report(gone, each.payload, each.key)
+                self.report(gone, each.payload, each.key)
 
     def watch(self, run: Run) -> None:
         """A run waits or is over: what was kept for it is handed to it."""
@@ -396,10 +519,14 @@ class EventBus:
     def _reject(self, receipt: Receipt, payload: Any) -> None:
         name, id_ = receipt.name, receipt.id
         gone = Rejection(name, id_, receipt.status, receipt.reason)
-        self._report(gone, payload, receipt.key)
+        self.report(gone, payload, receipt.key)
 
-    def _report(self, gone: Rejection, payload: Any, key: str | None) -> None:
+    def report(self, gone: Rejection, payload: Any, key: str | None) -> None:
+        """Note an event that was refused, and tell of it."""
         self.rejected.append(gone)
+        if self._post is not None and gone.status in {"unknown", "invalid"}:
+            letter = Letter(0, "", gone.name, key, gone.id, payload, 0.0)
+            self._post.bury(letter, gone.reason, gone.status)
         signals.log().warning("event %r refused: %s", gone.name, gone.reason)
         if signals.event_rejected.receivers:
             self._tell(
@@ -455,17 +582,3 @@ def _lost(run: Run, name: str) -> bool:
         return False
     busy = {firing.node for firing in list(run.marking.live.values())}
     return all(node in busy for node in listeners(run, name))
-
-
-def _required(flow: Any, payload: Any) -> dict[str, Any] | None:
-    """What a state with required fields takes from the payload that begins a run."""
-    box = flow._flowkit.box
-    if not box.incomplete:
-        return None
-    fields = type(box.live).model_fields
-    carried = payload if isinstance(payload, dict) else getattr(payload, "__dict__", {})
-    return {
-        field: carried[field]
-        for field, info in fields.items()
-        if info.is_required() and field in carried
-    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.errors import ArgumentError, InputError
 
@@ -13,12 +13,28 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.core.net import Net, Node
 
-__all__ = ["Call", "calls_for", "labels_of", "payload_type", "undeclared", "validated"]
+__all__ = [
+    "Call",
+    "Reviewed",
+    "calls_for",
+    "labels_of",
+    "payload_type",
+    "undeclared",
+    "validated",
+]
 
 TRIGGER_PAYLOAD = "crewai_trigger_payload"
 _VAR_POSITIONAL, _VAR_KEYWORD = 0x04, 0x08
 VARIABLE = ("*",)
 """The parameters of a function that takes only ``*args``."""
+
+
+class Reviewed(NamedTuple):
+    """What a step gives that a person has reviewed: its output, and what follows."""
+
+    output: Any
+    labels: tuple[str, ...]
+    payload: Any
 
 
 class Call:

@@ -11,6 +11,7 @@ never runs again, what was not starts from its top on the last committed state.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.machine import decide
@@ -29,8 +30,6 @@ from flowkit.core.records import (
 )
 from flowkit.errors import StoreError
 from flowkit.journal.codec import (
-    UnreadableError,
-    UnstorableError,
     encode,
     keyed,
     roundtrip,
@@ -41,13 +40,16 @@ from flowkit.journal.delta import apply, change
 from flowkit.journal.entries import Note, entry_of, note_entry, read
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.rows import (
-    KEEP,
+    Accept,
     Advance,
     Advanced,
     Begin,
     Begun,
+    Delivery,
     Hold,
     RunRow,
+)
+from flowkit.journal.rows import (
     Wait as Awaited,
 )
 from flowkit.journal.writer import writer_of
@@ -66,7 +68,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Letter, Move
+    from flowkit.journal.rows import Entry, Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.run import Run
 
@@ -126,6 +128,8 @@ class Journal:
         "_status",
         "_waits",
         "blocking",
+        "captured",
+        "capturing",
         "counted",
         "hold",
         "letters",
@@ -148,6 +152,8 @@ class Journal:
         self.blocking = False
         self.counted = False
         self.released = False
+        self.capturing = False
+        self.captured: Any = None
         self.letters: dict[int, int] = {}
         self.version = row.version
         self._jotted: list[Entry] = []
@@ -161,14 +167,14 @@ class Journal:
     def attach(self, run: Run) -> None:
         """Make a run write here."""
         run.journal = self
-        run._id = self.row.id  # noqa: SLF001 - one run, two halves
+        run._id = self.row.id
         run.key = self.row.key
         run.box.encode = _encoded
         if not self.counted:
             self.counted = True
             self.presence.active += 1
 
-    def checked(self, value: Any, step: str) -> Any:
+    def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
 
         Raises:
@@ -225,10 +231,14 @@ class Journal:
     ) -> None:
         if self.hold is None and run.held:  # it begins just now
             self.wait(run)
-        if self.hold is None:
+        if self.hold is None and entry.seq == 1:
             self._begin(run, entry, commands, after)
             return
-        changes = self._changes(run, record, commands)
+        if self.hold is None:
+            self.acquire(run)
+        hold = self.hold
+        assert hold is not None  # noqa: S101 - else acquire has raised
+        changes = self._changes(run, record)
         at_once = self.blocking or (
             self.writer.quick
             and self.presence.active == 1
@@ -237,13 +247,13 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
-                self.store.append(self.hold, entry)
+                self.store.append(hold, entry)
             else:
-                move = Advance(self.hold, (entry,), entry.at, **changes)
+                move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
             self._carried(run, commands, after)
             return
-        move = Advance(self.hold, (entry,), entry.at, **changes)
+        move = Advance(hold, (entry,), entry.at, **changes)
         run.held.append(Held(self.writer.submit(move), commands, after))
         if self.blocking:
             self.wait(run)
@@ -271,15 +281,40 @@ class Journal:
             owner=self.presence.ensure(),
         )
         self._due = row.due
-        begin = Begin(row, (entry,), self._waits, graph_text(definition))
+        begin = Begin(row, (entry,), self._waits, self._graph(definition, row.graph))
+        if self.capturing:
+            self.captured = begin, commands
+            return
         if not (self.blocking or self.writer.quick):
             run.held.append(Held(self.writer.submit(begin), commands, after))
             return
         self._received(run, self.writer.now(begin))
         self._carried(run, commands, after)
 
-    def _changes(
-        self, run: Run, record: Record | None, commands: Sequence[Command]
+    def _graph(self, definition: Definition, digest: str) -> str:
+        """The definition for the store, "" if it has it from this process."""
+        if digest in self.writer.graphs:
+            return ""
+        return graph_text(definition)
+
+    def prepared(self, begin: Callable[[], None]) -> Begin:
+        """The first move of a run, to be written together with others."""
+        self.capturing = True
+        try:
+            begin()
+        finally:
+            self.capturing = False
+        move: Begin = self.captured[0]
+        return move
+
+    def began(self, run: Run, hold: Hold) -> None:
+        """That move is durable: the run's first steps are ready."""
+        (_, commands), self.captured = self.captured, None
+        self._received(run, Begun(hold))
+        self._carried(run, commands, None)
+
+    def _changes(  # noqa: C901 - one question after another
+        self, run: Run, record: Record | None
     ) -> dict[str, Any]:
         """What else is to be said of the run with this record."""
         changes: dict[str, Any] = {}
@@ -311,7 +346,7 @@ class Journal:
 
     def _leaves(self, run: Run) -> bool:
         """Whether nothing of a waiting run stays in memory."""
-        if run.scopes or run.parked or run.pending or self.blocking:
+        if run.scopes or run.asked or run.pending or self.blocking:
             return False
         due = run.due
         return due is None or not run.stays(due)
@@ -391,16 +426,15 @@ class Journal:
         while run.held:
             ticket = run.held[0].ticket
             if not ticket.done:
-                try:
+                with suppress(StoreError):  # carry_out halts the run with it
                     self.writer.wait(ticket)
-                except StoreError:
-                    pass
             self.carry_out(run)
 
     def _received(self, run: Run, outcome: Any) -> None:
         if isinstance(outcome, Begun):
             self.hold = outcome.hold
             self._post(run, outcome.letters)
+            self.writer.graphs.add(self.row.graph)
             if run.marking.status not in {"running", "waiting"}:  # nothing to do
                 self.ended(run)
         elif isinstance(outcome, Advanced) and outcome.letters:
@@ -414,6 +448,21 @@ class Journal:
             posted(run, letter)
         if run.pending and run.hurry is not None:
             run.hurry()
+
+    def _tell_caller(self, run: Run) -> None:
+        """The end of a called run is an event for the step that called it."""
+        row = self.row
+        if row.parent is None or row.created_by != f"call {row.parent}":
+            return
+        caller = self.store.run(row.parent)
+        if caller is None or self.hold is None:
+            return
+        answer: dict[str, Any] = {"result": run.last}
+        if run.failures:
+            answer = {"error": run.failures[0]}
+        name = f"run:{row.id}"
+        delivery = Delivery(caller.flow, encode(answer, "the result"))
+        self.writer.submit(Accept(name, None, name, now(), (delivery,)))
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
@@ -430,12 +479,26 @@ class Journal:
         if self.counted:
             self.counted = False
             self.presence.active -= 1
+        if run.marking.status not in {"running", "waiting"}:
+            self._tell_caller(run)
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return
         if run.marking.status in {"running", "waiting"}:
             self.released = True
             self.writer.submit(Advance(hold, (), now(), owner=None))
+
+    def collect(self, run: Run) -> None:
+        """Take up what lies in the run's inbox, in order."""
+        if self.hold is not None:
+            self._post(run, self.store.letters(self.row.id))
+
+    def forget(self) -> None:
+        """The run was not begun after all."""
+        self.captured = None
+        if self.counted:
+            self.counted = False
+            self.presence.active -= 1
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -459,10 +522,12 @@ class Journal:
             go_on(run, self)
         self._post(run, self.store.letters(self.row.id))
 
-    def note(self, run: Run, kind: str, data: Any = None, **changes: Any) -> None:
+    def note(self, kind: str, data: Any = None, **changes: Any) -> None:
         """Write a fact that decides nothing."""
         self.jot(kind, data, **changes)
-        self.flush(run)
+        entries, also = self.jotted()
+        assert self.hold is not None  # noqa: S101 - only an owner notes
+        self.writer.now(Advance(self.hold, entries, entries[-1].at, **also))
 
     def jot(self, kind: str, data: Any = None, **changes: Any) -> Entry:
         """A fact that decides nothing, to be written by the next :meth:`flush`."""
@@ -505,7 +570,7 @@ class Journal:
         """Write that a run is over whose records say so already."""
         self._status = ""
         if self.hold is not None:
-            changes = self._changes(run, None, ())
+            changes = self._changes(run, None)
             self.writer.now(Advance(self.hold, (), self.row.updated, **changes))
 
     def give_up(self) -> None:
@@ -576,7 +641,9 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     return found
 
 
-def refold(run: Run, journal: Journal, entries: Sequence[Entry] | None = None) -> None:
+def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
+    run: Run, journal: Journal, entries: Sequence[Entry] | None = None
+) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
 
     What the class needs noted, if it has changed, is jotted down in the journal.

@@ -32,8 +32,8 @@ class Handler:
     def __str__(self) -> str:
         return f"the handler {self.title} of {self.name!r}"
 
-    async def call(self, bus: Any, payload: Any) -> None:
-        """Call it; what it raises is reported and goes no further."""
+    async def call(self, bus: Any, payload: Any) -> BaseException | None:
+        """Call it; what it raises is reported, given back and goes no further."""
         arguments = () if self.bare else (payload,)
         try:
             if inspect.iscoroutinefunction(self.function):
@@ -52,6 +52,8 @@ class Handler:
                     handler=self.title,
                     error=error,
                 )
+            return error
+        return None
 
 
 def _hinted(function: Any) -> Any:

@@ -10,7 +10,15 @@ from flowkit.errors import InputError, StateError
 from flowkit.runtime.ids import random_id
 from flowkit.runtime.state import StateBox, StateDict, raw_fields
 
-__all__ = ["box", "declared", "merge_inputs", "replacement", "state_id"]
+__all__ = [
+    "box",
+    "declared",
+    "has_id",
+    "merge_inputs",
+    "replacement",
+    "state_id",
+    "unshared",
+]
 
 
 def declared(value: Any, parameter: Any) -> Any:
@@ -45,12 +53,12 @@ def is_free(parameter: Any) -> bool:
 def box(kind: Any, name: str) -> StateBox:
     """A fresh state for one flow object; what is given is copied, not shared."""
     if kind is None or isinstance(kind, dict):
-        state = StateDict(_copy(kind) if kind else {})
+        state = StateDict(unshared(kind) if kind else {})
         if not dict.get(state, "id"):
             state["id"] = random_id()
         return StateBox(state, None, name)
     if not isinstance(kind, type):
-        return StateBox(_identified(_copy(kind)), type(kind), name)
+        return StateBox(_identified(unshared(kind)), type(kind), name)
     from flowkit.runtime.models import with_id
 
     model = with_id(kind)
@@ -66,7 +74,8 @@ def _has_required(model: Any) -> bool:
     return any(info.is_required() for info in model.model_fields.values())
 
 
-def _copy(value: Any) -> Any:
+def unshared(value: Any) -> Any:
+    """A deep copy; what cannot be copied is shared."""
     from copy import deepcopy  # only where an initial value is given
 
     from flowkit.runtime.values import snapshot
@@ -96,6 +105,13 @@ def _identified(state: Any) -> Any:
 def state_id(state: Any) -> str:
     """The id of a state, as text."""
     return str(dict.get(raw_fields(state), "id", ""))
+
+
+def has_id(inputs: Any) -> bool:
+    """Whether a kickoff's inputs say whose state they are for."""
+    if isinstance(inputs, Mapping):
+        return "id" in inputs
+    return is_model(type(inputs)) and hasattr(inputs, "id")
 
 
 def merge_inputs(holder: StateBox, inputs: Any, name: str) -> dict[str, Any] | None:

@@ -15,23 +15,29 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node
     from flowkit.define.compiler import Compiled
+    from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.scope import Scope
 
 __all__ = [
     "Kind",
+    "keeper_for",
     "kickoff_payloads",
     "known",
     "new_run",
     "no_scope",
     "payload_for",
+    "required",
 ]
 
 known: dict[type, Kind] = {}
+_WAITS = frozenset({"wait_for", "wait_any"})
 
 
 class Kind:
     """A flow class: its compiled graph, its calls, and the options it was given."""
 
     __slots__ = (
+        "_waited",
         "backend",
         "buses",
         "calls",
@@ -54,6 +60,11 @@ class Kind:
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
+        if compiled.reviews:
+            from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
+
+            names = [node.name for node in compiled.net.nodes]
+            self.calls = reviewed_calls(self.calls, compiled.reviews, names)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -61,12 +72,30 @@ class Kind:
         self.types: dict[tuple[str, str], Any] = {}
         self.buses: list[Any] = []
         self.store: Any = None
+        self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
         self.version: str = ""
         self.older: tuple[type, ...] = ()
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
+
+    @property
+    def waited_names(self) -> frozenset[str]:
+        """Text in steps that wait for events in their body: names they may mean."""
+        if self._waited is None:
+            codes = [
+                getattr(function, "__code__", None)
+                for function in self.compiled.functions.values()
+            ]
+            self._waited = frozenset(
+                text
+                for code in codes
+                if code is not None and not _WAITS.isdisjoint(code.co_names)
+                for text in code.co_consts
+                if isinstance(text, str)
+            )
+        return self._waited
 
     def payload_type(self, node: Node, event: str) -> Any:
         """What a step's parameter says an event's payload is, or None."""
@@ -77,11 +106,16 @@ class Kind:
         return self.types[place]
 
 
-def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
+def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) -> Run:
     """A run of a flow object, not begun yet; inputs are in its state.
 
+    Args:
+        flow: the object.
+        inputs: of the kickoff; a state saved under ``inputs["id"]`` is loaded.
+        restore: the id of the state to load instead.
+
     Raises:
-        RunError: the object runs already.
+        RunError: the object runs already, or there is nothing to load from.
         InputError: the inputs do not fit.
     """
     cls = type(flow)
@@ -99,9 +133,13 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
         raise RunError(msg)
     if before is not None and before.status == "waiting":
         before.cancel("a new kickoff on the same object")
+    if restore is not None or (inputs and initial.has_id(inputs)):
+        inputs = _loaded(flow, scope, kind, inputs, restore)
     given = initial.merge_inputs(scope.box, inputs, cls.__name__)
     scope.firing = None
     run = Run(flow, scope, kind.compiled, kind.calls, given)
+    if kind.compiled.saved or getattr(cls, "__flowkit_saved__", None) is not None:
+        run.keeper = keeper_for(flow, kind)
     most = flow.max_method_calls
     definition = kind.compiled.definition
     if most != definition.max_firings and type(most) is int:
@@ -110,6 +148,30 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
+
+
+def keeper_for(flow: Any, kind: Kind) -> Keeper | None:
+    """What saves this object's states, None if nothing is to be saved."""
+    whole = getattr(type(flow), "__flowkit_saved__", None)
+    if whole is None and not kind.compiled.saved:
+        return None
+    from flowkit.runtime.persisting import Keeper  # only who saves pays
+
+    return Keeper(flow, whole, kind.compiled.saved)
+
+
+def _loaded(flow: Any, scope: Scope, kind: Kind, inputs: Any, source: Any) -> Any:
+    """Bring a saved state into the object, if there is one; gives the inputs."""
+    from flowkit.runtime.persisting import loaded_inputs  # only who loads pays
+
+    cls = type(flow)
+
+    def fresh() -> Any:
+        given = initial.declared(flow.initial_state, kind.state)
+        return initial.box(given, cls.__name__)
+
+    strict = kind.compiled.definition.strict
+    return loaded_inputs(flow, scope, inputs, source, strict=strict, fresh=fresh)
 
 
 def no_scope(cls: type) -> str:
@@ -142,3 +204,17 @@ def payload_for(cls: type, node: Node, payload: Any, event: str = "") -> Any:
     kind = known[cls]
     what = f"The payload for {cls.__name__}.{node.name}"
     return validated(payload, kind.payload_type(node, event), what)
+
+
+def required(flow: Any, payload: Any) -> dict[str, Any] | None:
+    """What a state with required fields takes from the payload that begins a run."""
+    box = flow._flowkit.box
+    if not box.incomplete:
+        return None
+    fields = type(box.live).model_fields
+    carried = payload if isinstance(payload, dict) else getattr(payload, "__dict__", {})
+    return {
+        field: carried[field]
+        for field, info in fields.items()
+        if info.is_required() and field in carried
+    }

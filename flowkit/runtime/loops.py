@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
 __all__ = [
     "forget_loop",
@@ -16,6 +16,7 @@ __all__ = [
     "loop_caller",
     "name_loop",
     "on_trio",
+    "one_time_event",
     "task_is_cancelled",
 ]
 
@@ -57,6 +58,27 @@ def loop_caller() -> Callable[[Callable[[], Any]], Any]:
     if sniffio is not None:
         context.run(sniffio.current_async_library_cvar.set, "asyncio")
     return partial(asyncio.get_running_loop().call_soon_threadsafe, context=context)
+
+
+def one_time_event() -> tuple[Callable[[], None], Callable[[], Awaitable[Any]]]:
+    """A function that sets an event, on this loop, and one that waits for it.
+
+    The lightest that either loop has: it is set once and waited for once.
+    """
+    if on_trio():
+        import trio  # runs already
+
+        event = trio.Event()
+        return event.set, event.wait
+    import asyncio  # runs already
+
+    future = asyncio.get_running_loop().create_future()
+
+    def come() -> None:
+        if not future.done():
+            future.set_result(None)
+
+    return come, lambda: future
 
 
 def task_is_cancelled() -> bool:

@@ -62,7 +62,9 @@ def begun_or_resumed(
     store: Store,
     *,
     id: str | None = None,
+    restore: Any = None,
     created_by: str = "",
+    parent: str | None = None,
     tags: Iterable[str] = (),
 ) -> tuple[Run, bool]:
     """The run of a kickoff, and whether it is new and must be begun.
@@ -83,14 +85,14 @@ def begun_or_resumed(
         if row is not None:
             _same_kickoff(row, name, digest)
             return load(_fitting(flow, row), store, row), False
-    state_id = inputs.get("id") if inputs else None
+    state_id = inputs.get("id") if inputs and restore is None else None
     if state_id is not None:
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(_fitting(flow, row), store, row), False
         if row is not None and row.state:
             _lay_under(flow, row)
-    run = new_run(flow, inputs)
+    run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
         name,
@@ -98,6 +100,7 @@ def begun_or_resumed(
         inputs=digest,
         version=known[type(flow)].version,
         created_by=created_by,
+        parent=parent,
         tags=(tags,) if isinstance(tags, str) else tuple(tags),
     )
     Journal(store, row).attach(run)
@@ -172,7 +175,7 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
         journal.give_up()
         return run
     run.expire(now())
-    journal._post(run, store.letters(row.id))  # noqa: SLF001 - one journal
+    journal._post(run, store.letters(row.id))
     return run
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -83,7 +84,9 @@ class Presence:
     def gone(self) -> list[str]:
         """Owners on this host whose process has ended."""
         return [
-            each.id for each in self._store.owners() if each.id != self.id and _over(each)
+            each.id
+            for each in self._store.owners()
+            if each.id != self.id and _over(each)
         ]
 
 
@@ -127,12 +130,10 @@ def _stat(pid: int) -> list[str]:
 def _host() -> str:
     """This machine, this boot, this space of process numbers."""
     parts = [os.uname().nodename if hasattr(os, "uname") else "host"]
-    for path in ("/proc/sys/kernel/random/boot_id", "/proc/self/ns/pid"):
-        try:
-            link = path.endswith("pid")
-            parts.append(os.readlink(path) if link else Path(path).read_text("ascii"))
-        except OSError:
-            continue
+    with suppress(OSError):
+        parts.append(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+    with suppress(OSError):
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
     return "|".join(part.strip() for part in parts)
 
 
@@ -144,6 +145,6 @@ def presence_in(store: Store) -> Presence:
     """This process in a store; made anew after a fork."""
     with _lock:
         found = _presences.get(store)
-        if found is None or found._pid != os.getpid():  # noqa: SLF001 - our own
+        if found is None or found._pid != os.getpid():
             found = _presences[store] = Presence(store)
         return found

@@ -27,7 +27,8 @@ class Receipt:
     Attributes:
         status: ``accepted``, ``duplicate``, ``unknown``, ``invalid``, or ``dropped``
             for a transient event that nobody could take at once.
-        runs: the runs that took it or were begun by it.
+        runs: the runs that took it or were begun by it, as far as they are here.
+        run_ids: the ids of these runs, with a store.
         handlers: names of the handlers it goes to.
         kept: it waits for a run that is not there yet.
         reason: one sentence, if it was refused.
@@ -42,6 +43,7 @@ class Receipt:
         "name",
         "reason",
         "refusals",
+        "run_ids",
         "runs",
         "status",
     )
@@ -53,6 +55,7 @@ class Receipt:
         self.status: Fate = "accepted"
         self.reason: str = ""
         self.runs: list[Run] = []
+        self.run_ids: list[str] = []
         self.handlers: list[str] = []
         self.refusals: list[str] = []
         self.kept: bool = False
@@ -60,7 +63,7 @@ class Receipt:
     @property
     def taken(self) -> bool:
         """Whether a run or a handler has it, or it is kept."""
-        return bool(self.runs or self.handlers or self.kept)
+        return bool(self.runs or self.run_ids or self.handlers or self.kept)
 
     def refuse(self, status: Fate, reason: str) -> Receipt:
         """The same receipt, refused."""

@@ -27,7 +27,9 @@ def restored(box: StateBox, fields: dict[str, Any]) -> None:
     from flowkit.runtime.models import with_id
 
     model: Any = with_id(box.kind)
-    known = {name: value for name, value in fields.items() if name in model.model_fields}
+    known = {
+        name: value for name, value in fields.items() if name in model.model_fields
+    }
     made = model.model_construct(_fields_set=set(known), **_by_alias(model, known))
     made.__dict__.update(known)
     if extra is not None and model.model_config.get("extra") == "allow":

@@ -39,7 +39,7 @@ from flowkit.core.records import (
 )
 from flowkit.errors import RouteError, RunawayError
 from flowkit.runtime import signals
-from flowkit.runtime.calls import labels_of, undeclared
+from flowkit.runtime.calls import Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
 
@@ -51,13 +51,15 @@ if TYPE_CHECKING:
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
-    from flowkit.runtime.durable import Journal
+    from flowkit.runtime.people import HumanFeedbackPending
+    from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
+_rest_lock = threading.Lock()
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
@@ -80,6 +82,10 @@ class Run:
         flow: the flow object it runs on.
         key: correlation key, if an event began it with one.
         inputs: what it was kicked off with.
+        keeper: saves states, None if nothing of this flow is persisted.
+        pauses: what waits for a person, by firing.
+        saved: how many records were there when a pause was saved last.
+        first: makes the marking before the first record, None for an empty one.
         failures: exceptions of failed steps that ended the run, first one first.
         stuck: one sentence for each join that could not fire.
         records: what happened, in order.
@@ -88,6 +94,7 @@ class Run:
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
         patience: seconds that a step may wait in memory.
+        at_rest: told when all that goes on here is waiting, and when no more.
     """
 
     def __init__(
@@ -106,6 +113,7 @@ class Run:
         self.calls = calls
         self.inputs = inputs
         self.key: str | None = None
+        self.first: Callable[[], Marking] | None = None
         self.marking: Marking = Marking(len(self.net.nodes))
         self.records: list[Record] = []
         self.failures: list[BaseException] = []
@@ -123,7 +131,10 @@ class Run:
         self.scopes: dict[int, Any] = {}
         self.hurry: Callable[[], None] | None = None
         self.watchers: list[Callable[[Run], None]] = []
-        self.journal: Journal | None = None
+        self.keeper: Keeper | None = None
+        self.pauses: dict[int, HumanFeedbackPending] = {}
+        self.saved: int = 0
+        self.journal: Any = None
         self.held: deque[Any] = deque()
         self.settle: Callable[[], Awaitable[None]] | None = None
         self.asked: dict[int, int] = {}
@@ -131,6 +142,8 @@ class Run:
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
         self.questions: dict[tuple[int, int], StepAsked] = {}
         self.patience: float = 60.0
+        self.resting: bool = False
+        self.at_rest: Callable[[bool], None] | None = None
         self.lost: BaseException | None = None
         self._id: str | None = None
         depth = _depth.get()
@@ -184,7 +197,8 @@ class Run:
     @property
     def _names(self) -> dict[int, str]:
         names: dict[int, str] = {}
-        replay = Marking(len(self.net.nodes))
+        replay = self.first() if self.first else Marking(len(self.net.nodes))
+        names.update((firing.id, firing.node.name) for firing in replay.live.values())
         for record in self.records:
             commands = decide(self.net, replay, record)
             for command in commands:
@@ -247,6 +261,8 @@ class Run:
                 self.over = self.told = True
 
     def _make_ready(self, firing: Firing) -> None:
+        if self.resting:
+            self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         self.ready.append(firing)
@@ -269,22 +285,28 @@ class Run:
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(self, firing: Firing, output: Any) -> None:
+    def finish(  # noqa: C901, PLR0912 - the hot path, in one body
+        self, firing: Firing, output: Any
+    ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
         node = firing.node
         if firing.id not in self.marking.live:
             self._late(firing, output, None)
             return
         labels: tuple[str, ...] = ()
+        payload = None
+        if type(output) is Reviewed:
+            output, labels, payload = output
         journal = self.journal
         if journal is not None:
             try:
-                output = journal.checked(output, node.name)
+                output = journal.checked(output)
             except Exception as error:  # noqa: BLE001 - it cannot be stored
                 self.fail(firing, error)
                 return
-        if node.router:
+        if node.router and payload is None:
             labels = labels_of(output)
+        if labels:
             fault = undeclared(self.net, node, labels)
             if fault:
                 self.fail(firing, RouteError(fault))
@@ -299,8 +321,14 @@ class Run:
                 return
         if not changes.view:
             changes.since = -1
+        if self.keeper is not None or payload is not None:
+            try:
+                self._keep(firing, payload)
+            except Exception as error:  # noqa: BLE001 - the persistence is the user's
+                self.fail(firing, error)
+                return
         self.last = output
-        record = StepFinished(now(), firing.id, output, labels, changed)
+        record = StepFinished(now(), firing.id, output, labels, changed, payload)
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -316,6 +344,14 @@ class Run:
             or (labels and signals.routed.receivers)
         ):
             self.tell_finished(firing, output, labels, changed)
+
+    def _keep(self, firing: Firing, review: Any) -> None:
+        """Save the state if it is to be saved, and note what a person said."""
+        if self.keeper is not None:
+            self.keeper.save(self.box, firing.node.name)
+        if review is not None:
+            self.root.options.setdefault("reviews", []).append(review)
+            self.pauses.pop(firing.id, None)
 
     def tell_finished(
         self,
@@ -335,10 +371,16 @@ class Run:
 
     def fail(self, firing: Firing, error: BaseException) -> None:
         """Record a firing that raised; the state is as before it."""
+        if hasattr(error, "callback_info") and firing.id in self.marking.live:
+            from flowkit.runtime import feedback  # only flows that pause
+
+            if feedback.paused(self, firing, error):
+                return
         self._note(firing, error)
         if firing.id not in self.marking.live:
             self._late(firing, None, error)
             return
+        self.pauses.pop(firing.id, None)
         if firing.driver is not None:
             self.discard(firing.driver)
             if not firing.driver.view:
@@ -414,6 +456,8 @@ class Run:
         if firing is None or firing.id not in self.marking.live:
             return
         changed = self.box.commit(firing.driver, firing.node.name)
+        if self.keeper is not None:
+            self.keeper.save(self.box, firing.node.name)
         self.last = result
         self.apply(RunStopped(now(), firing.id, result, changed))
 
@@ -545,6 +589,10 @@ class Run:
             if self.journal is not None:
                 self.journal.leave(self)
             self._release()
+            if self.pauses:
+                from flowkit.runtime import feedback  # loaded with the pause
+
+                feedback.settle(self)
             for watcher in self.watchers:
                 watcher(self)
             if signals.run_waiting.receivers:
@@ -587,7 +635,7 @@ class Run:
             )
 
     def wait(self, timeout: float | None = None) -> Any:
-        """Block until the run is over or waits for an event; gives its outcome.
+        """Block until the run is over or waits; gives its outcome.
 
         Args:
             timeout: seconds; None waits as long as it takes.
@@ -605,7 +653,10 @@ class Run:
         return self.outcome()
 
     def outcome(self) -> Any:
-        """The result; raises what ended the run. A waiting run gives itself."""
+        """The result; raises what ended the run.
+
+        A waiting run gives itself, or what its latest pause was raised with.
+        """
         if self.interrupt is not None:
             raise self.interrupt
         if self.lost is not None:
@@ -613,12 +664,17 @@ class Run:
         if self.failures:
             raise self.failures[0]
         if self.status == "waiting":
+            if self.marking.asked:
+                from flowkit.runtime import feedback  # only flows that wait for people
+
+                return next(reversed(feedback.pauses_of(self).values()), self)
             return self
         return self.last if self.status == "completed" else None
 
     def _cancel(self, command: Cancel) -> None:
         self.cut = tuple(each for each in command.firings if each.driver is not None)
         for firing in command.firings:
+            self.pauses.pop(firing.id, None)
             scope = self.scopes.get(firing.id)
             if firing.driver is not None and scope is None:
                 self.discard(firing.driver)
@@ -648,6 +704,16 @@ class Run:
         self.questions[firing.id, position] = record
         self.apply(record)
 
+    def rest(self, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - one switch
+        """Nothing moves here until something outside happens, or it moves again."""
+        if self.at_rest is None:
+            return
+        with _rest_lock:
+            if resting == self.resting:
+                return
+            self.resting = resting
+        self.at_rest(resting)
+
     def post(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves this run do something soon."""
         self._post(verb)
@@ -659,10 +725,11 @@ class Run:
     def _answer(self, command: Answer) -> None:
         place = command.firing.id, command.position
         self.answers[place] = command.value
+        self.rest(resting=False)
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
-        elif command.firing.id not in self.scopes:
+        elif command.firing.id not in self.asked:  # its body is not in memory
             self.ready.append(self._again(command.firing))
 
     def _again(self, firing: Firing) -> Firing:
@@ -693,6 +760,10 @@ class Run:
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
                 self.ready.append(self._again(firing))
+
+    def restart_due(self, at: float) -> None:
+        """After it was let go and taken up again: what has come meanwhile."""
+        self.expire(at)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then."""

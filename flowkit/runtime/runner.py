@@ -25,6 +25,7 @@ from flowkit.runtime.loops import (
     forget_loop,
     loop_caller,
     name_loop,
+    one_time_event,
     task_is_cancelled,
 )
 from flowkit.runtime.run import Evicted, Run, Stop
@@ -56,6 +57,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     worker.begun = begun
     run.active = True
     run.home = threading.get_ident()
+    run.settle = worker.settle
     run.context.run(name_loop)
     try:
         await worker.go()
@@ -68,6 +70,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.interrupted(found)
     finally:
         run.active = False
+        run.rest(resting=False)
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
         run.settle_end()
@@ -108,7 +111,7 @@ class _Driver:
         while True:
             run.take_pending()
             if run.held:
-                await self._settle()
+                await self.settle()
             if not run.ready and self.begun is None:
                 if not await self._until_due():
                     return
@@ -137,24 +140,29 @@ class _Driver:
             return False
         self._attend()
         self.nudged = anyio.Event()
+        run.rest()
         try:
             await wait_until(due, self.nudged, self.soon)
         finally:
             self.nudged = None
+            run.rest(resting=False)
         run.expire(now())
         return True
 
-    async def _settle(self) -> None:
+    async def settle(self) -> None:
         """Wait until what was decided is durable, then carry it out."""
         run = self.run
         self._attend()
         while run.held:
             ticket = run.held[0].ticket
             if not ticket.done:
-                written = anyio.Event()
-                run.journal.writer.call(ticket, self.soon, written.set)
-                with anyio.CancelScope(shield=True):
-                    await written.wait()
+                come, wait = one_time_event()
+                run.journal.writer.call(ticket, self.soon, come)
+                try:
+                    await wait()
+                except anyio.get_cancelled_exc_class():
+                    run.journal.wait(run)  # it is on its way: nothing half done
+                    raise
             run.journal.carry_out(run)
         if run.ready and self.group is not None:
             self._spawn()
@@ -164,7 +172,6 @@ class _Driver:
         if self.soon is None:
             self.soon = loop_caller()
             self.run.hurry = self._hurry
-            self.run.settle = self._settle
             if self.run.pending:  # it came while the first step ran
                 self._hurry()
 
@@ -200,8 +207,11 @@ class _Driver:
         self._go_on()
 
     def _go_on(self) -> None:
+        run = self.run
         if self.nudged is not None:
             self.nudged.set()
+        elif run.parked and run.status == "waiting" and not run.pending:
+            run.rest()
         if self.run.ready and self.group is not None:
             self._spawn()
 
@@ -230,7 +240,7 @@ class _Driver:
         if not self.run.over:
             self.run.cut_off("the task that ran it was cancelled")
 
-    async def _work(  # noqa: C901, PLR0912 - the hot loop
+    async def _work(  # noqa: C901, PLR0912, PLR0915 - the hot loop
         self, scope: _Scope
     ) -> None:
         """Ready firings one after another. One body: a call a step costs a fifth."""
@@ -240,7 +250,7 @@ class _Driver:
         if type(scope) is _Worker:
             self.unbegun -= 1
         if run.held:
-            await self._settle()
+            await self.settle()
         while ready:
             if self.group is None and len(ready) > 1:
                 return
@@ -280,13 +290,13 @@ class _Driver:
                 if output is not _DONE:
                     run.finish(firing, output)
             if run.held:
-                await self._settle()
+                await self.settle()
             if scope.cancel_called:  # that step has swallowed it: others must not
                 await self._breathe(scope)
             if run.pending:
                 run.take_pending()
                 if run.held:
-                    await self._settle()
+                    await self.settle()
             steps += 1
             if steps % STEPS_BETWEEN_CHECKPOINTS == 0:
                 await self._breathe(scope)
@@ -352,7 +362,9 @@ class _Driver:
         run.take_pending()
         run.finish(firing, output)
 
-    def _raised(self, firing: Firing, error: BaseException, scope: _Scope) -> None:
+    def _raised(  # noqa: C901 - one kind after another
+        self, firing: Firing, error: BaseException, scope: _Scope
+    ) -> None:
         run = self.run
         run.take_pending()
         if isinstance(error, Stop):

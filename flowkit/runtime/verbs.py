@@ -26,7 +26,19 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing
 
-__all__ = ["Arrived", "asked", "attempt_of", "idempotency_key", "sleep", "wait_for"]
+__all__ = [
+    "OPEN",
+    "Arrived",
+    "Asking",
+    "Question",
+    "asked",
+    "attempt_of",
+    "idempotency_key",
+    "known_answer",
+    "position_of",
+    "sleep",
+    "wait_for",
+]
 
 
 class Arrived(NamedTuple):
@@ -64,58 +76,65 @@ def _place(flow: Any, verb: str) -> tuple[Run, Firing]:
     return scope.run, scope.firing
 
 
-def asked(flow: Any, question: Question) -> Any:
-    """Ask; in an async step what is given is to be awaited."""
-    run, firing = _place(flow, question.verb)
+def position_of(flow: Any, verb: str) -> tuple[Run, Firing, int]:
+    """The step that asks, and the position of its next question."""
+    run, firing = _place(flow, verb)
     position = run.asked.get(firing.id, 0)
     run.asked[firing.id] = position + 1
+    return run, firing, position
+
+
+def asked(flow: Any, question: Question) -> Any:
+    """Ask; in an async step what is given is to be awaited."""
+    run, firing, position = position_of(flow, question.verb)
+    asking = Asking(run, firing, position, question)
     if run.calls[firing.node.index].is_async:
-        return _Asked(run, firing, position, question)
-    return _blocking(run, firing, position, question)
+        return asking
+    return asking.block()
 
 
-def _known(run: Run, firing: Firing, position: int, question: Question) -> Any:
-    """The recorded answer, :data:`_OPEN` if there is none yet.
+def known_answer(run: Run, firing: Firing, position: int, question: Question) -> Any:
+    """The recorded answer, :data:`OPEN` if there is none yet.
 
     Raises:
         DriftError: the step asked something else here before it started again.
     """
-    before = _asked_before(run, firing, position)
-    if before is not None and before != (question.verb, question.mark):
-        name = f"{run.net.definition.name}.{firing.node.name}"
-        msg = (
-            f"{name} asked {_said(*before)} as its question {position + 1} before it "
-            f"started again, and asks {_said(question.verb, question.mark)} now. The "
-            f"answers of run {run.id} are kept by position: keep the order of the "
-            f"questions, or rewind the run to this step. ({firing.node.step.place})"
-        )
-        raise DriftError(msg)
-    return run.answers.get((firing.id, position), _OPEN)
-
-
-def _asked_before(run: Run, firing: Firing, position: int) -> tuple[str, Any] | None:
     record = run.questions.get((firing.id, position))
-    if record is None:
-        return None
-    return record.verb, (record.detail or {}).get("mark")
+    if record is not None:
+        before = record.verb, (record.detail or {}).get("mark")
+        if before != (question.verb, question.mark):
+            raise DriftError(_drifted(run, firing, position, before, question))
+    return run.answers.get((firing.id, position), OPEN)
+
+
+def _drifted(
+    run: Run, firing: Firing, position: int, before: Any, question: Question
+) -> str:
+    name = f"{run.net.definition.name}.{firing.node.name}"
+    return (
+        f"{name} asked {_said(*before)} as its question {position + 1} before it "
+        f"started again, and asks {_said(question.verb, question.mark)} now. The "
+        f"answers of run {run.id} are kept by position: keep the order of the "
+        f"questions, or rewind the run to this step. ({firing.node.step.place})"
+    )
 
 
 def _said(verb: str, mark: Any) -> str:
-    shown = ", ".join(map(repr, mark)) if isinstance(mark, list) else repr(mark)
-    return f"{verb}({shown})"
+    given = [each for each in mark or () if each is not None]
+    return f"{verb}({', '.join(map(repr, given))})"
 
 
 class _Open:
     """No answer yet."""
 
 
-_OPEN = _Open()
+OPEN = _Open()
 
 
-class _Asked:
-    """A question of an async step: awaited once."""
+class Asking:
+    """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("firing", "position", "question", "run")
+    __slots__ = ("faults", "firing", "place", "position", "question", "run")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -123,70 +142,107 @@ class _Asked:
         self.run = run
         self.firing = firing
         self.position = position
+        self.place = firing.id, position
         self.question = question
+        self.faults: list[BaseException] = []
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        return self._wait().__await__()
+        return self._go().__await__()
 
-    async def _wait(self) -> Any:
+    async def _go(self) -> Any:
+        answer = known_answer(self.run, self.firing, self.position, self.question)
+        if answer is OPEN:
+            return await self.wait()
+        return self.question.read(answer)
+
+    @property
+    def answered(self) -> bool:
+        """Whether the answer is recorded."""
+        return self.place in self.run.answers
+
+    def value(self) -> Any:
+        """What the recorded answer means to the step."""
+        return self.question.read(self.run.answers[self.place])
+
+    def _record(self) -> None:
+        run, position = self.run, self.position
+        if position in run.marking.asked.get(self.firing.id, {}):
+            return  # asked before it started again, and still open
+        question = self.question
+        detail = {**question.detail, "verb": question.verb, "mark": question.mark}
+        run.ask(self.firing, position, question.verb, detail)
+
+    async def _settled(self) -> None:
+        if self.run.held and self.run.settle is not None:
+            await self.run.settle()
+
+    async def ask(self) -> None:
+        """Record the question."""
+        self._record()
+        await self._settled()
+
+    async def answer(self, value: Any) -> None:
+        """Record the answer."""
+        self.run.answer(self.firing.id, self.position, value)
+        await self._settled()
+
+    @property
+    def _due(self) -> float | None:
+        """As first asked: a step that starts again waits no longer."""
+        record = self.run.questions.get(self.place)
+        detail = self.question.detail if record is None else record.detail or {}
+        due: float | None = detail.get("due")
+        return due
+
+    async def wait(self) -> Any:
+        """Ask, wait for the answer, and give what it means."""
         import anyio  # a loop runs, so it is there
 
-        run, firing, position = self.run, self.firing, self.position
-        place = firing.id, position
-        answer = _known(run, firing, position, self.question)
-        if answer is not _OPEN:
-            return self.question.read(answer)
+        run, place = self.run, self.place
         soon = loop_caller()
         came = anyio.Event()
         run.parked[place] = lambda _: came.set()
         try:
-            _record(run, firing, position, self.question)
-            await _settled(run)
-            due = self.question.detail.get("due")
+            await self.ask()
+            due = self._due
             until = _earliest(due, now() + run.patience)
-            while place not in run.answers:
+            while not self.answered:
+                if run.status == "waiting":
+                    run.rest()
                 if await wait_until(until, came, soon):
                     continue
                 if due is not None and now() >= due:
-                    late = self.question.detail.get("late")
-                    run.answer(firing.id, position, late)
-                    await _settled(run)
-                elif firing.id not in run.marking.live:
+                    await self.answer(self.question.detail.get("late"))
+                elif self.firing.id not in run.marking.live:
                     await anyio.sleep_forever()  # cancelled: it comes here
                 else:
                     raise Evicted
         finally:
             run.parked.pop(place, None)
-        return self.question.read(run.answers[place])
+        return self.value()
 
+    def block(self) -> Any:
+        """The same in the thread of a synchronous step."""
+        answer = known_answer(self.run, self.firing, self.position, self.question)
+        if answer is OPEN:
+            return self.wait_blocking()
+        return self.question.read(answer)
 
-async def _settled(run: Run) -> None:
-    if run.held and run.settle is not None:
-        await run.settle()
+    def ask_blocking(self) -> None:
+        """Record the question, from the step's thread."""
+        self._at_home(self._record)
 
+    def answer_blocking(self, value: Any) -> None:
+        """Record the answer, from the step's thread, and wait until it counts."""
+        came = threading.Event()
+        self.run.parked[self.place] = lambda _: came.set()
+        self._at_home(lambda: self.run.answer(self.firing.id, self.position, value))
+        if not self.answered:
+            came.wait()
 
-def _earliest(*times: float | None) -> float | None:
-    return min((time for time in times if time is not None), default=None)
-
-
-def _record(run: Run, firing: Firing, position: int, question: Question) -> None:
-    if position in run.marking.asked.get(firing.id, {}):
-        return  # asked before it started again, and still open
-    detail = {**question.detail, "verb": question.verb, "mark": question.mark}
-    run.ask(firing, position, question.verb, detail)
-
-
-def _blocking(run: Run, firing: Firing, position: int, question: Question) -> Any:
-    place = firing.id, position
-    answer = _known(run, firing, position, question)
-    if answer is not _OPEN:
-        return question.read(answer)
-    came = threading.Event()
-    run.parked[place] = lambda _: came.set()
-    faults: list[BaseException] = []
-
-    def on_home(verb: Callable[[], None]) -> None:
-        """On the thread that moves the run, and wait until it is durable."""
+    def _at_home(self, verb: Callable[[], None]) -> None:
+        """Have the thread that moves the run do it; it is durable soon after."""
+        run = self.run
         if run.home is None or run.home == threading.get_ident():
             verb()
             if run.journal is not None:
@@ -198,35 +254,43 @@ def _blocking(run: Run, firing: Firing, position: int, question: Question) -> An
             try:
                 verb()
             except BaseException as error:  # noqa: BLE001 - raised in the step
-                faults.append(error)
+                self.faults.append(error)
             finally:
                 done.set()
 
         run.post(work)
         done.wait()
+        if self.faults:
+            raise self.faults[0]
 
-    try:
-        on_home(lambda: _record(run, firing, position, question))
-        due = question.detail.get("due")
-        until = _earliest(due, now() + run.patience)
-        while place not in run.answers and not faults:
-            if run.pending and run.home == threading.get_ident():
-                run.take_pending()
-                continue
-            if block_until(until, came):
-                continue
-            if due is not None and now() >= due:
-                late = question.detail.get("late")
-                on_home(lambda: run.answer(firing.id, position, late))
-                if not faults:
-                    came.wait()
-            else:
-                raise Evicted
-    finally:
-        run.parked.pop(place, None)
-    if faults:
-        raise faults[0]
-    return question.read(run.answers[place])
+    def wait_blocking(self) -> Any:
+        """Ask, block until the answer is there, and give what it means."""
+        run, place = self.run, self.place
+        came = threading.Event()
+        run.parked[place] = lambda _: came.set()
+        try:
+            self.ask_blocking()
+            due = self._due
+            until = _earliest(due, now() + run.patience)
+            while not self.answered:
+                if run.pending and run.home == threading.get_ident():
+                    run.take_pending()
+                    continue
+                if run.status == "waiting":
+                    run.rest()
+                if block_until(until, came):
+                    continue
+                if due is not None and now() >= due:
+                    self.answer_blocking(self.question.detail.get("late"))
+                else:
+                    raise Evicted
+        finally:
+            run.parked.pop(place, None)
+        return self.value()
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((time for time in times if time is not None), default=None)
 
 
 def sleep(flow: Any, delay: Any) -> Any:
@@ -242,7 +306,8 @@ def wait_for(
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
     for name in names:
-        if not isinstance(name, str) or not name:
+        given: Any = name
+        if not isinstance(given, str) or not given:
             msg = f"{type(flow).__name__}.{verb} takes names of events, not {name!r}."
             raise ValueError(msg)
     if not names:

@@ -39,6 +39,20 @@ class Workshop:
         self._thread: threading.Thread | None = None
         self._ended: Any = None
         self._waiters: list[Callable[[], None]] = []
+        self.beside: Callable[[], Awaitable[None]] | None = None
+        self._stay: Any = None
+
+    def begin(self) -> None:
+        """Start the thread, if there is no loop to work in yet."""
+        with self._changed:
+            if self._soon is None and self._thread is None:
+                self._start_thread()
+
+    async def _beside(self) -> None:
+        """What goes on beside the jobs, until the work ends."""
+        assert self.beside is not None  # noqa: S101 - asked before
+        with anyio.CancelScope() as self._stay:
+            await self.beside()
 
     def put(self, job: Callable[[], Awaitable[None]]) -> None:
         """Have a job done; returns at once."""
@@ -66,6 +80,17 @@ class Workshop:
             self._done()
             self._pump()
 
+    def rests(self, resting: bool) -> None:  # noqa: FBT001 - one switch
+        """A job only waits from now on, or works again: it takes no place meanwhile."""
+        if resting:
+            self._running -= 1
+            self._done()
+            self._pump()
+            return
+        self._running += 1
+        with self._changed:
+            self._open += 1
+
     def _done(self) -> None:
         with self._changed:
             self._open -= 1
@@ -82,11 +107,13 @@ class Workshop:
         await self._group.__aenter__()
         self._soon = loop_caller()
         self._soon(self._pump)
+        if self.beside is not None:
+            self._group.start_soon(self._beside)
 
     async def leave(self, *error: Any) -> None:
         """Finish what is open, or cancel it if the block failed."""
         if error[0] is None:
-            self._group.start_soon(self.wait_async)  # what is open may add more
+            self._group.start_soon(self._wind_up)  # what is open may add more
         else:
             self._jobs.clear()  # none of these begins any more
             self._group.cancel_scope.cancel()
@@ -95,6 +122,11 @@ class Workshop:
         finally:
             self._soon = self._group = None
             self._forget()
+
+    async def _wind_up(self) -> None:
+        await self.wait_async()
+        if self._stay is not None:
+            self._stay.cancel()
 
     def _forget(self) -> None:
         """Nothing is open any more: what was cancelled will not say it is done."""
@@ -120,7 +152,11 @@ class Workshop:
             with self._changed:
                 self._soon = loop_caller()
             self._pump()
+            if self.beside is not None:
+                self._group.start_soon(self._beside)
             await self._ended.wait()
+            if self._stay is not None:
+                self._stay.cancel()
         self._group = None
 
     def close(self) -> None:

@@ -56,9 +56,9 @@ def test_unknown_name_is_an_attribute_error(path):
 
 @pytest.mark.parametrize("path", PATHS)
 def test_names_that_come_later_are_not_there(path):
-    """Nothing stands in for persistence, feedback or streaming."""
+    """Nothing stands in for streaming."""
     module = importlib.import_module(path)
-    for name in ("persist", "human_feedback", "FlowPersistence", "StreamSession"):
+    for name in ("StreamSession", "AsyncStreamSession", "StreamFrame"):
         assert not hasattr(module, name)
 
 

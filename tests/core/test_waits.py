@@ -123,3 +123,43 @@ def test_an_end_takes_timers_and_questions_along() -> None:
         RunCancelled(3),
     )
     assert (marking.status, marking.asked, marking.timers) == ("cancelled", {}, {})
+
+
+REVIEWED = Step("ask", start=True, router=True, labels=("yes", "no"), single=True)
+YES = Step("yes_step", trigger=Leaf("yes", "name"))
+MORE = Step("more", trigger=Leaf("yes", "name"))
+
+
+def test_a_label_may_carry_a_payload() -> None:
+    """Its listeners get that; the step's own listeners its output."""
+    for steps in ([REVIEWED, YES], [REVIEWED, YES, MORE, THEN]):
+        finished = StepFinished(1, 1, "out", ("yes",), (), "review")
+        _, commands = play(net(*steps), RunStarted(0), finished)
+        given = {each.node.name: each.payload for each in commands}
+        assert given.pop("then", "out") == "out"
+        assert set(given.values()) == {"review"}
+
+
+def test_a_step_that_waits_may_end_without_an_answer() -> None:
+    """A review is answered by its end; the count of firings begins anew."""
+    here = net(ASK, THEN)
+    marking, _ = play(here, RunStarted(0), StepAsked(1, 1, 0, "feedback"))
+    marking.fired[1] = 100
+    commands = list(decide(here, marking, StepFinished(2, 1, "out")))
+    assert [each.node.name for each in commands] == ["then"]
+    assert (marking.status, marking.asked) == ("running", {})
+    assert marking.fired[1] == 1
+
+
+def test_the_other_step_that_waits_goes_on_waiting() -> None:
+    """Two reviews at once: the run waits again when the first one's rest is done."""
+    here = net(ASK, BESIDE)
+    marking, _ = play(
+        here,
+        RunStarted(0),
+        StepAsked(1, 1, 0, "feedback"),
+        StepAsked(2, 2, 0, "feedback"),
+    )
+    commands = list(decide(here, marking, StepFinished(3, 2, "out")))
+    assert marking.status == "waiting"
+    assert commands == [Wait()]

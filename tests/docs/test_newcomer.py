@@ -62,7 +62,7 @@ def test_unknown_class_keyword_names_the_one_meant():
 
     assert str(caught.value) == (
         "class Odd takes no keyword 'srict'. Did you mean 'strict'? It takes backend, "
-        "max_firings, on_conflict, strict."
+        "evict_after, max_firings, on_conflict, store, strict."
     )
 
 

@@ -45,6 +45,16 @@ from flowkit.journal.codec import (
 from flowkit.runtime.models import link, with_id
 from flowkit.runtime.state import StateBox, StateDict
 
+
+@pytest.fixture(autouse=True)
+def _not_widened():
+    """A store that an earlier test opened has told the codec of ids; put it aside."""
+    kept = codec._widen[:]
+    codec._widen.clear()
+    yield
+    codec._widen[:] = kept
+
+
 T = TypeVar("T")
 
 

@@ -9,22 +9,53 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.compat.crewai.flow import Flow, and_, listen, or_, router, start
+from flowkit.compat.crewai.flow import (
+    ConsoleProvider,
+    Flow,
+    HumanFeedbackPending,
+    HumanFeedbackProvider,
+    HumanFeedbackResult,
+    InputProvider,
+    InputResponse,
+    PendingFeedbackContext,
+    and_,
+    flow_config,
+    human_feedback,
+    listen,
+    or_,
+    persist,
+    router,
+    start,
+)
 
 if TYPE_CHECKING:
     from flowkit.compat.crewai.flow import (
+        FlowPersistence,
         FlowState,
+        SQLiteFlowPersistence,
         build_flow_structure,
         visualize_flow_structure,
     )
 
 __all__ = [
+    "ConsoleProvider",
     "Flow",
+    "FlowPersistence",
     "FlowState",
+    "HumanFeedbackPending",
+    "HumanFeedbackProvider",
+    "HumanFeedbackResult",
+    "InputProvider",
+    "InputResponse",
+    "PendingFeedbackContext",
+    "SQLiteFlowPersistence",
     "and_",
     "build_flow_structure",
+    "flow_config",
+    "human_feedback",
     "listen",
     "or_",
+    "persist",
     "router",
     "start",
     "visualize_flow_structure",

@@ -89,7 +89,7 @@ class _Needs:
             }
         )
         self.arriving = {
-            Spot(each.subscriber, accept.name, accept.key)
+            Spot(each.subscriber, accept.name, each.key_in(accept))
             for accept in self.accepts
             for each in accept.deliveries
             if not each.handler

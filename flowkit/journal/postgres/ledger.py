@@ -298,7 +298,7 @@ class Ledger:
     def _refused(self, move: Accept, delivery: Delivery) -> StoreError | None:
         """Why the run that a delivery would begin cannot begin."""
         begin = delivery.begin
-        spot = Spot(delivery.subscriber, move.name, move.key)
+        spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
         if begin is None or delivery.handler or self.waiting[spot]:
             return None
         if begin.run.id in self.rows:
@@ -308,7 +308,7 @@ class Ledger:
         )
 
     def _deliver(self, move: Accept, delivery: Delivery) -> Fate:
-        spot = Spot(delivery.subscriber, move.name, move.key)
+        spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
         if delivery.handler:
             return Fate("handler", letter=self._letter(move, delivery))
         if self.waiting[spot]:
@@ -334,7 +334,7 @@ class Ledger:
             number,
             delivery.subscriber,
             move.name,
-            move.key,
+            delivery.key_in(move),
             move.id,
             delivery.payload,
             move.at,

@@ -219,7 +219,7 @@ def _accept(connection: apsw.Connection, move: Accept) -> Accepted:
 def _deliver(connection: apsw.Connection, move: Accept, delivery: Delivery) -> Fate:
     if delivery.handler:
         return Fate("handler", None, _letter(connection, move, delivery))
-    taker = _taker(connection, delivery.subscriber, move.name, move.key)
+    taker = _taker(connection, delivery.subscriber, move.name, delivery.key_in(move))
     if taker:
         return Fate("run", taker[1], _letter(connection, move, delivery, taker))
     if delivery.begin is not None:
@@ -239,8 +239,9 @@ def _letter(
     taker: tuple[int | None, str | None] = (None, None),
 ) -> Letter:
     n, run = taker
-    name, key, id, at, _ = move
-    subscriber, payload, _, _, handler = delivery
+    name, _, id, at, _ = move
+    subscriber, payload, _, _, handler, _ = delivery
+    key = delivery.key_in(move)
     values = (subscriber, name, key, id, payload, at, n, int(handler))
     connection.execute(SQL["new_letter"], values)
     number = connection.last_insert_rowid()

@@ -6,12 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.define.conditions import and_, or_
 from flowkit.define.decorators import listen, router, start
+from flowkit.define.feedback import human_feedback
+from flowkit.define.persist import persist
 from flowkit.flow import Flow
 
 if TYPE_CHECKING:
     from flowkit.runtime.models import FlowState
 
-__all__ = ["Flow", "FlowState", "and_", "listen", "or_", "router", "start"]
+__all__ = [
+    "Flow",
+    "FlowState",
+    "and_",
+    "human_feedback",
+    "listen",
+    "or_",
+    "persist",
+    "router",
+    "start",
+]
 
 if not TYPE_CHECKING:  # else a type checker would believe in any name
 

@@ -1,0 +1,5 @@
+"""``crewai.flow.persistence.base``."""
+
+from flowkit.runtime.persistence import FlowPersistence
+
+__all__ = ["FlowPersistence"]

@@ -1,0 +1,377 @@
+"""The durable half of an event bus: what is accepted is in a store, and stays there.
+
+One transaction takes an event in: its id, and a letter for each subscriber, handed
+to the run that waits for it, to a run begun by it, or kept. Whoever is there then
+drives those runs; after a crash the next process finds them. A run that waits is
+let go; the latest ones stay warm, so that their next event needs no reading.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from flowkit.errors import FlowkitError, InputError, RunError, StoreError
+from flowkit.journal.codec import decode, encode
+from flowkit.journal.rows import Accept, Accepted, Bury, Delivery, RunRow
+from flowkit.journal.writer import writer_of
+from flowkit.runtime import signals
+from flowkit.runtime.calls import validated
+from flowkit.runtime.clock import now, wait_until
+from flowkit.runtime.correlation import carried_key, event_leaves
+from flowkit.runtime.durable import Journal, flow_name
+from flowkit.runtime.ids import run_id
+from flowkit.runtime.inbox import fitting
+from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.loops import loop_caller
+from flowkit.runtime.opening import class_of, load, made
+from flowkit.runtime.presence import presence_in
+from flowkit.runtime.receipt import Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from flowkit.journal.base import Store
+    from flowkit.journal.rows import Dead, Fate, Letter
+    from flowkit.journal.writer import Ticket
+    from flowkit.runtime.handlers import Handler
+    from flowkit.runtime.receipt import Receipt
+    from flowkit.runtime.run import Run
+    from flowkit.runtime.work import Workshop
+
+__all__ = ["Post"]
+
+POLL = 5.0
+"""Seconds after which a bus looks for runs that others left, if nothing tells it."""
+FORGET = 3600.0
+WARM = 1_000
+
+
+def _unbegun(taken: Any) -> None:
+    """A run that was made for an event which another run has taken."""
+    journal = getattr(taken, "journal", None)
+    if journal is not None:
+        journal.forget()
+
+
+class Post:
+    """Takes events into a store and drives the runs they concern."""
+
+    def __init__(
+        self, bus: Any, store: Store, shop: Workshop, *, keep: int, keep_ids: float
+    ) -> None:
+        self.store = store
+        self.writer = writer_of(store)
+        self._bus = bus
+        self._shop = shop
+        self._keep = keep
+        self._keep_ids = keep_ids
+        self._live: dict[str, Run] = {}
+        self._warm: OrderedDict[str, Run] = OrderedDict()
+        self._waking: set[str] = set()
+        self._woken: Any = None
+        self._soon: Any = None
+        self._deaf: Callable[[], None] | None = None
+        self._forgot = 0.0
+        self._recovered = False
+        self._handling: set[int] = set()
+
+    def deliveries(
+        self, receipt: Receipt, payload: Any, flows: Iterable[type], handlers: Any
+    ) -> tuple[list[Delivery], list[Any]]:
+        """What each subscriber is handed, and whose it is."""
+        found: list[Delivery] = []
+        owners: list[Any] = []
+        for flow in flows:
+            try:
+                delivery, run = self._for_flow(flow, receipt, payload)
+            except InputError as error:
+                receipt.refusals.append(str(error))
+            except Exception as error:  # noqa: BLE001 - one class must not stop the bus
+                text = f"{flow.__name__} could not take it: {error!r}"
+                receipt.refusals.append(text)
+            else:
+                found.append(delivery)
+                owners.append((flow, run))
+        for handler in handlers:
+            try:
+                taken = validated(payload, handler.type, f"The payload for {handler}")
+                text = encode(taken, f"the payload for {handler}")
+            except Exception as error:  # noqa: BLE001 - nor must one handler
+                receipt.refusals.append(str(error))
+            else:
+                found.append(Delivery(f"handler:{handler.title}", text, handler=True))
+                owners.append((handler, taken))
+        return found, owners
+
+    def _for_flow(
+        self, flow: type, receipt: Receipt, payload: Any
+    ) -> tuple[Delivery, Run | None]:
+        kind, name = known[flow], receipt.name
+        key = receipt.key or carried_key(kind, name, payload)
+        subscriber = flow_name(flow)
+        starts = kind.compiled.net.event_starts(name)
+        run = begin = None
+        if starts:
+            payloads = {node.name: payload_for(flow, node, payload) for node in starts}
+            begin, run = self._begin(flow, receipt, payload, payloads, key)
+        else:
+            edges = kind.compiled.net.by_event.get(name, ())
+            nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
+            fitting(flow, nodes, name, payload)
+        transient = any(
+            leaf.name == name and leaf.transient
+            for leaf in event_leaves(kind, begins=False)
+        )
+        text = encode(payload, f"the payload of {name!r}")
+        keep = not transient and begin is None
+        return Delivery(subscriber, text, begin, keep, key=key), run
+
+    def _begin(
+        self,
+        flow: type,
+        receipt: Receipt,
+        payload: Any,
+        payloads: dict[str, Any],
+        key: str | None,
+    ) -> tuple[Any, Run]:
+        target = made(flow)
+        run = new_run(target, required(target, payload))
+        row = RunRow(
+            run_id(now()),
+            flow_name(flow),
+            "",
+            key=key,
+            version=str(getattr(flow, "version", "") or ""),
+            created_by=f"event {receipt.name}",
+        )
+        journal = Journal(self.store, row)
+        journal.attach(run)
+        start = partial(run.begin, receipt.name, payloads)
+        return journal.prepared(start), run
+
+    def accept(self, receipt: Receipt, deliveries: list[Delivery]) -> Ticket:
+        """Hand the event in; the ticket's outcome is :class:`Accepted`."""
+        move = Accept(receipt.name, receipt.key, receipt.id, now(), tuple(deliveries))
+        return self.writer.submit(move)
+
+    def accepted(self, receipt: Receipt, outcome: Accepted, owners: list[Any]) -> None:
+        """The event is in the store: tell who has it, and set them to work."""
+        if outcome.duplicate:
+            receipt.status = "duplicate"
+            for _, taken in owners:
+                _unbegun(taken)
+            return
+        for fate, (owner, taken) in zip(outcome.fates, owners, strict=True):
+            if fate.how == "handler" and fate.letter is not None:
+                receipt.handlers.append(owner.title)
+                self._handling.add(fate.letter.number)
+                self._shop.put(partial(self._handle, owner, taken, fate.letter))
+            elif fate.how == "begun":
+                self._set_off(receipt, taken, fate)
+                continue
+            elif fate.how == "run":
+                receipt.run_ids.append(fate.run or "")
+                self.wake(fate.run or "")
+            elif fate.how == "kept":
+                receipt.kept = True
+            _unbegun(taken)
+
+    def _set_off(self, receipt: Receipt, run: Run, fate: Fate) -> None:
+        receipt.runs.append(run)
+        receipt.run_ids.append(run.id)
+        self._live[run.id] = run
+
+        async def work() -> None:
+            assert run.journal is not None  # noqa: S101 - begun in a store
+            assert fate.hold is not None  # noqa: S101 - a begun run is held
+            run.journal.began(run, fate.hold)
+            run.journal.collect(run)
+            await self._drive(run)
+
+        self._shop.put(work)
+
+    async def _handle(self, handler: Handler, payload: Any, letter: Letter) -> None:
+        error = await handler.call(self._bus, payload)
+        if error is not None:
+            reason = f"{handler} raised {error!r}"
+            self.bury(letter, reason, "failed", f"handler:{handler.title}")
+        self.store.done(letter.number)
+        self._handling.discard(letter.number)
+
+    def bury(self, letter: Any, reason: str, kind: str, subscriber: str = "") -> None:
+        """Put an event into the dead letters."""
+        payload = letter.payload
+        if not isinstance(payload, str):
+            try:
+                payload = encode(payload, "the payload")
+            except FlowkitError:
+                payload = encode(repr(payload), "the payload")
+        name = letter.name if isinstance(letter.name, str) else repr(letter.name)
+        event = getattr(letter, "event", getattr(letter, "id", None))
+        id_ = None if event is None else str(event)
+        self.writer.submit(
+            Bury(name, letter.key, id_, now(), payload, reason, kind, subscriber)
+        )
+
+    def wake(self, run: str) -> None:
+        """Have a run look at its inbox and its times, here and soon."""
+        live = self._live.get(run)
+        if live is not None and live.journal is not None:
+            journal = live.journal
+            live.rest(resting=False)
+            live.post(lambda: journal.collect(live))
+            return
+        if run not in self._waking:
+            self._waking.add(run)
+            self._shop.put(partial(self._wake, run))
+
+    async def _wake(self, run_id: str) -> None:
+        try:
+            run = self._taken_up(run_id)
+        except RunError as error:  # somebody else moves it, or its class is gone
+            signals.log().info("run %s was not woken: %s", run_id, error)
+            return
+        except FlowkitError as error:
+            signals.log().error("run %s could not be woken: %s", run_id, error)
+            return
+        finally:
+            self._waking.discard(run_id)
+        await self._drive(run)
+
+    def _taken_up(self, run_id: str) -> Run:
+        run = self._warm.pop(run_id, None)
+        if run is not None and run.journal is not None and run.journal.released:
+            run.journal.acquire(run)
+            run.restart_due(now())
+        else:
+            row = self.store.run(run_id)
+            if row is None:
+                msg = f"There is no run {run_id!r} in {self.store.url}."
+                raise RunError(msg)
+            run = load(made(class_of(row.flow)), self.store, row)
+        self._live[run_id] = run
+        return run
+
+    async def _drive(self, run: Run) -> None:
+        from flowkit.runtime.runner import drive
+
+        run.at_rest = self._shop.rests
+        try:
+            while True:
+                await drive(run)
+                if run.over or not run.pending:
+                    break
+        except FlowkitError as error:
+            signals.log().error("%r stopped: %s", run, error, exc_info=error)
+        finally:
+            self._live.pop(run.id, None)
+        if run.lost is not None:
+            signals.log().error("%r stopped here: %s", run, run.lost)
+        elif run.failures:
+            signals.log().error("%r failed", run, exc_info=run.failures[0])
+        elif not run.over:
+            self._warm[run.id] = run
+            if len(self._warm) > WARM:
+                self._warm.popitem(last=False)
+            if self.store.letters(run.id):  # one came while it was let go
+                self.wake(run.id)
+
+    async def patrol(self) -> None:
+        """Go on with runs that are due, that others left, or that have mail."""
+        self._soon = loop_caller()
+        self._deaf = self.store.listen(self._heard)
+        try:
+            while True:
+                self._woken = anyio.Event()
+                self._look()
+                until = now() + POLL
+                due = self.store.next_due(self._names())
+                if due is not None:
+                    until = min(until, max(due, now() + 0.001))
+                await wait_until(until, self._woken, self._soon)
+        finally:
+            if self._deaf is not None:
+                self._deaf()
+
+    def _names(self) -> list[str]:
+        return [flow_name(flow) for flow in self._bus.flows]
+
+    def _look(self) -> None:
+        try:
+            gone = presence_in(self.store).gone()
+            for run in self.store.claimable(now(), self._names(), dead=gone):
+                if run not in self._live:
+                    self.wake(run)
+            self._recover_handlers()
+            self._forget()
+        except StoreError as error:
+            signals.log().error("the bus could not look at its store: %s", error)
+
+    def _recover_handlers(self) -> None:
+        """After a restart: letters of handlers that did not get to them."""
+        if self._recovered:
+            return
+        self._recovered = True
+        handlers = {
+            f"handler:{each.title}": each
+            for several in self._bus.handlers.values()
+            for each in several
+        }
+        for letter in self.store.kept():
+            handler = handlers.get(letter.subscriber)
+            if handler is not None and letter.number not in self._handling:
+                self._handling.add(letter.number)
+                payload = decode(letter.payload)
+                self._shop.put(partial(self._handle, handler, payload, letter))
+
+    def _forget(self) -> None:
+        at = now()
+        if at - self._forgot < FORGET:
+            return
+        self._forgot = at
+        dropped = self.store.forget(
+            events_before=at - self._keep_ids,
+            kept_before=at - self._bus.keep_for,
+            most_kept=self._keep,
+        )
+        for letter in dropped:
+            reason = "kept for a later wait that did not come in time"
+            self.bury(letter, reason, "dropped", letter.subscriber)
+            gone = Rejection(letter.name, letter.event, "dropped", reason)
+            self._bus.report(gone, letter.payload, letter.key)
+
+    def _heard(self, run: str) -> None:
+        """From another process, in a thread of the store."""
+        if self._soon is not None:
+            try:
+                self._soon(partial(self.wake, run))
+            except RuntimeError:  # the loop is gone
+                return
+
+    def open_runs(self) -> list[Run]:
+        """Runs that are at work here, oldest first."""
+        return list(self._live.values())
+
+    def dead(self, limit: int) -> list[Dead]:
+        """Dead letters, oldest first."""
+        return self.store.dead(limit=limit)
+
+    def requeue(self, number: int) -> Receipt:
+        """Send a dead letter once more.
+
+        Raises:
+            RunError: it is not there.
+        """
+        found = self.store.undead(number)
+        if found is None:
+            msg = f"There is no dead letter {number} in {self.store.url}."
+            raise RunError(msg)
+        letter = found.letter
+        receipt: Receipt = self._bus.send(
+            letter.name, decode(letter.payload), key=letter.key
+        )
+        return receipt
