@@ -7,6 +7,7 @@ that decide nothing (a restart after a crash, a new graph, a rewind).
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core import records as core
@@ -14,11 +15,11 @@ from flowkit.journal.codec import UnreadableError, decode, to_plain, write
 from flowkit.journal.rows import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowkit.core.records import Record
 
-__all__ = ["Note", "Read", "done_text", "entry_of", "note_entry", "read"]
+__all__ = ["Note", "Read", "done_text", "entry_of", "note_entry", "read", "spelt"]
 
 
 class Note(NamedTuple):
@@ -68,6 +69,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -157,14 +159,36 @@ def note_entry(note: Note, seq: int) -> Entry:
     return Entry(seq, note.at, f"note:{note.kind}", None, None, data)
 
 
-def read(entry: Entry) -> Read:
+def spelt(entry: Entry) -> dict[str, Any]:
+    """What an entry holds beside its columns, under full names, as plain JSON.
+
+    ``state`` is what changed in it: a list of one holds the new value, an empty one
+    says the field is gone, a longer one begins with how it grew.
+    """
+    found = json.loads(entry.data) if entry.data else {}
+    if entry.kind.startswith("note:"):
+        return {"note": found["p"]} if "p" in found else {}
+    fields = _FORMS[entry.kind][1] if entry.kind in _FORMS else ()
+    names = {short: field for field, short in fields}
+    more = found.pop("m", {})
+    names |= {"d": "state"}
+    told = {names.get(short, short): value for short, value in found.items()}
+    told |= {_MORE.get(short, short): value for short, value in more.items()}
+    return told
+
+
+def read(entry: Entry, decoder: Callable[[str], Any] = decode) -> Read:
     """An entry's record, and what belongs to it.
+
+    Args:
+        entry: as stored.
+        decoder: makes values of its text: ``decode`` or ``decode_loosely``.
 
     Raises:
         UnreadableError: it was written by a newer flowkit, or names a class that
             is gone.
     """
-    found = decode(entry.data) if entry.data else {}
+    found = decoder(entry.data) if entry.data else {}
     delta, more = found.get("d", {}), found.get("m", {})
     if entry.kind.startswith("note:"):
         note = Note(entry.at, entry.kind[5:], found.get("p"))

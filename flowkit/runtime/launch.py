@@ -50,10 +50,15 @@ class Kind:
         "declared",
         "evict_after",
         "lifetime",
+        "migrations",
+        "older",
         "on_conflict",
+        "renamed",
+        "retention",
         "state",
         "store",
         "types",
+        "version",
     )
 
     def __init__(
@@ -76,6 +81,11 @@ class Kind:
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
         self.lifetime: float | None = None
+        self.version: str = ""
+        self.older: tuple[type, ...] = ()
+        self.renamed: Mapping[str, str] = {}
+        self.migrations: Mapping[str, Any] = {}
+        self.retention: Any = None
 
     @property
     def waited_names(self) -> frozenset[str]:
