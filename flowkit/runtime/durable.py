@@ -155,7 +155,7 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
-        self.version = row.version
+        self.version: str = row.version
         self._jotted: list[Entry] = []
         self._changed: dict[str, Any] = {}
         self._status = row.status
@@ -641,7 +641,7 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     return found
 
 
-def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
+def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run: Run, journal: Journal, entries: Sequence[Entry] | None = None
 ) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
