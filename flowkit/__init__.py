@@ -129,7 +129,6 @@ _LAZY = {
     "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
     "Retention": "flowkit.runtime.retention",
-    "build_flow_structure": "flowkit.picture",
     "factory": "flowkit.runtime.resumption",
     "resume": "flowkit.runtime.resumption",
     "resume_async": "flowkit.runtime.resumption",
@@ -145,6 +144,7 @@ _LAZY = {
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
+    "build_flow_structure": "flowkit.picture",
     "visualize_flow_structure": "flowkit.picture",
 }
 

@@ -13,7 +13,6 @@ one if it is not given. Ids may be cut short, as long as they are unique.
 
 from __future__ import annotations
 
-import builtins
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.audit import export
@@ -23,6 +22,7 @@ from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
+    import builtins
     from collections.abc import Sequence
     from datetime import datetime
 

@@ -70,7 +70,7 @@ def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
     return None if name is None else names.get(name, name)
 
 
-def transferred(  # noqa: C901 - one part of a marking after another
+def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     marking: Marking, old: Net, new: Net
 ) -> Marking:
     """The same places in the tables of another definition.

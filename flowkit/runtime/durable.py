@@ -162,7 +162,7 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
-        self.version = row.version
+        self.version: str = row.version
         self._jotted: list[Entry] = []
         self._changed: dict[str, Any] = {}
         self._status = row.status

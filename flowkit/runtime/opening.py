@@ -216,7 +216,7 @@ def class_of(name: str) -> type:
     Raises:
         RunError: it is not there, or is no flow.
     """
-    for cls in known:
+    for cls in reversed(known):  # a notebook may define it again
         if flow_name(cls) == name:
             return cls
     found: Any = aliased(name)

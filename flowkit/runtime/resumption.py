@@ -31,7 +31,7 @@ SIDE_BY_SIDE = 100
 """Runs of ``resume_all`` that are moved at a time."""
 
 
-def factory(cls: type, make: Callable[[], Any]) -> None:
+def factory(flow: type, make: Callable[[], Any]) -> None:
     """Tell how an object of a flow class is made when a stored run is resumed.
 
     Needed where ``__init__`` takes arguments. What is not state (clients,
@@ -40,10 +40,10 @@ def factory(cls: type, make: Callable[[], Any]) -> None:
     Raises:
         TypeError: it is no flow class.
     """
-    if cls not in known:
-        msg = f"factory() takes a flow class, and {cls!r} is none."
+    if flow not in known:
+        msg = f"factory() takes a flow class, and {flow!r} is none."
         raise TypeError(msg)
-    factories[cls] = make
+    factories[flow] = make
 
 
 def resume(run_id: str, store: Any = None) -> Any:

@@ -63,7 +63,7 @@ class Story:
 
     def begin(self) -> None:
         """Back to before the first record."""
-        self.graph = first_graph(self._row, self._entries)
+        self.graph: str = first_graph(self._row, self._entries)
         self.net: Net = net_of(graph_of(self._store, self.graph))
         self.marking: Marking = Marking(len(self.net.nodes))
         self.fields: dict[str, Any] = {}

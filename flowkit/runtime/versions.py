@@ -102,8 +102,8 @@ def _migrated(
         except (TypeError, ValueError):
             name = getattr(hook, "__qualname__", repr(hook))
             msg = (
-                f"{name}, a @migrate hook, gave {found!r:.60}. It changes the state and "
-                f"the positions it is given, or returns both as a pair."
+                f"{name}, a @migrate hook, gave {found!r:.60}. It changes the state "
+                f"and the positions it is given, or returns both as a pair."
             )
             raise RunError(msg) from None
     return state, {name: to for name, to in places.items() if to != name}
@@ -122,10 +122,12 @@ def _missing_waits(run: Run, new: Net) -> list[str]:
         for timer in marking.timers.values()
         if timer.name not in new.by_timer
     ]
-    if not marking.live and not marking.timers and not awaited(new, marking):
+    waits = awaited(run.net, marking)
+    if not marking.live and not set(waits).intersection(awaited(new, marking)):
         gone += [
             f"it waits for event({name!r}), and no step has it as its trigger"
-            for name in awaited(run.net, marking)
+            for name in waits
+            if name not in run.net.by_timer
         ]
     return gone
 

@@ -23,7 +23,6 @@ def crashed(store, run, seq, id):
     return id
 
 
-
 def flow_named(cls, name=None, module=None):
     """Make a class of a test known under a name at module level."""
     name = name or cls.__name__

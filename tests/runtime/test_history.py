@@ -173,7 +173,12 @@ def test_what_a_run_waits_for_is_listed(store):
     (run,) = runs.list(flow=Paid, store=store)
     assert (run.status, run.result, run.records) == ("waiting", None, 2)
     (wait,) = run.waits
-    assert (wait.name, wait.key, wait.place, wait.kind) == ("paid", None, "book", "event")
+    assert (wait.name, wait.key, wait.place, wait.kind) == (
+        "paid",
+        None,
+        "book",
+        "event",
+    )
     assert repr(run) == (
         f"<RunInfo p-1 of {__name__}:Paid, waiting, waits for paid, "
         "since 1970-01-01T00:16:40+00:00>"

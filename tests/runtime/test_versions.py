@@ -104,9 +104,7 @@ def refused(store, id="c"):
     return str(caught.value)
 
 
-CURE = (
-    "\nBring that back, say what it is called now (New's class keyword renamed={..}, or a @migrate hook), or finish the run with the class that began it (older=). Nothing was changed."
-)
+CURE = "\nBring that back, say what it is called now (New's class keyword renamed={..}, or a @migrate hook), or finish the run with the class that began it (older=). Nothing was changed."
 
 
 def test_an_added_step_and_changed_bodies_are_fine(store):
