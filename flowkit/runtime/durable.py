@@ -575,10 +575,12 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None or run.held or not self.released:
+        if not self.released:
             return
+        if run.held:  # it is being let go just now
+            self.wait(run)
         self.released = False
-        claimed = claim(self.store, self.row.id)
+        claimed = claim(self.store, self.row.id, again=self.counted)
         self.row, self.hold = claimed
         self.attach(run)
         self._status = self.row.status
@@ -671,8 +673,8 @@ def _encoded(field: str, before: Any, after: Any) -> Any:
     return change(before, after, f"state.{field}", missing=MISSING)
 
 
-def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
-    """Take a run over.
+def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Hold]:
+    """Take a run over; ``again`` if it was let go and nobody else moves it here.
 
     Raises:
         RunError: no such run, or a living process moves it.
@@ -682,7 +684,7 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     presence = presence_in(store)
     owner = presence.ensure()
     at = now()
-    if run_id in presence.moving:
+    if run_id in presence.moving and not again:
         msg = (
             f"Run {run_id!r} is being moved by this process just now. Wait until it is "
             f"done or waits."
