@@ -84,7 +84,7 @@ def summary(store: Store) -> str:
 
 
 def _state(run: Any, store: Store) -> dict[str, Any]:
-    return runs.state_at(run.id, sys.maxsize, store=store)
+    return runs.state_at(run.id, run.records, store=store)
 
 
 if __name__ == "__main__":
