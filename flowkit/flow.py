@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import warnings
 from functools import partial
-from os import environ
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -27,7 +26,14 @@ from flowkit.define.versions import migrations_of
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
-from flowkit.runtime.launch import Kind, kickoff_payloads, known, new_run, no_scope
+from flowkit.runtime.launch import (
+    Kind,
+    kickoff_payloads,
+    known,
+    new_run,
+    no_scope,
+    store_of,
+)
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
 from flowkit.runtime.scope import Scope
@@ -58,6 +64,7 @@ _CLASS_OPTIONS = frozenset(
     {
         "backend",
         "evict_after",
+        "lifetime",
         "max_firings",
         "older",
         "on_conflict",
@@ -111,6 +118,8 @@ class Flow(Generic[StateT]):
         max_firings: most firings of a listener in one run, 100 by default.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
+        lifetime: how long after its start a stored run that still waits ends as
+            ``expired`` (``"30d"``); by default it waits for ever.
         evict_after: how long a step may wait in memory (``"60s"``); then it gives
             its place up and starts again, with its answers, when one is there.
         version: of the flow, as its author names it; each run keeps the one that
@@ -158,6 +167,7 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        lifetime: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -185,6 +195,10 @@ class Flow(Generic[StateT]):
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        if lifetime is not None:
+            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.lifetime = parent.lifetime
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -360,6 +374,9 @@ class Flow(Generic[StateT]):
         said = _said(id, restore_from_state_id, tags, created_by)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
+        if run.lost is not None and _was_begun(run):
+            run = _opened(self, inputs, said, blocking=False)
+            await drive(run)
         return run.outcome()
 
     async def akickoff(
@@ -649,6 +666,9 @@ def _kickoff(
 ) -> Any:
     run = _opened(flow, inputs, said, blocking=True)
     drive_blocking(run, backend)
+    if run.lost is not None and _was_begun(run):
+        run = _opened(flow, inputs, said, blocking=True)
+        drive_blocking(run, backend)
     return run.outcome()
 
 
@@ -659,16 +679,18 @@ def _said(
     return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
 
 
+def _was_begun(run: Run) -> bool:
+    """Whether another process began the same run in the same moment."""
+    from flowkit.journal.rows import RunExistsError  # only who keeps runs
+
+    return isinstance(run.lost, RunExistsError)
+
+
 def _opened(
     flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
-    try:
-        store = flow._flowkit.options.get("store") or known[type(flow)].store
-    except AttributeError:
-        raise RunError(no_scope(type(flow))) from None
-    if store is None:
-        store = environ.get("FLOWKIT_STORE") or None
+    store, lenient = store_of(flow)
     if store is None:
         if said["id"] is not None:
             msg = (
@@ -687,6 +709,7 @@ def _opened(
     flow._flowkit.run = run
     if run.journal is not None:
         run.journal.blocking = blocking
+        run.journal.lenient = lenient
     if fresh:
         run.begin(None, kickoff_payloads(flow, run))
     return run

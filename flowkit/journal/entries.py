@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.records import Record
 
-__all__ = ["Note", "Read", "entry_of", "note_entry", "read", "spelt"]
+__all__ = ["Note", "Read", "done_text", "entry_of", "note_entry", "read", "spelt"]
 
 
 class Note(NamedTuple):
@@ -46,7 +46,7 @@ class Read(NamedTuple):
 
 
 _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
-    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"))),
+    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"), ("step", "b"))),
     "done": (
         core.StepFinished,
         (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
@@ -58,6 +58,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
     "abort": (core.RunAborted, (("reason", "r"),)),
+    "expire": (core.RunExpired, ()),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
     "ask": (
         core.StepAsked,
@@ -68,6 +69,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
+_LARGE = 1 << 63
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -103,6 +105,29 @@ def entry_of(  # noqa: PLR0917 - the hot path calls by position
         plain["m"] = dict(more)
     firing = getattr(record, "firing", None)
     return Entry(seq, record.at, name, firing, step, write(plain) if plain else "")
+
+
+def done_text(record: Any, delta: Any) -> str:
+    """The data of a finished step, and of what it changed, in one go.
+
+    Raises:
+        UnstorableError: an output or a payload that cannot be stored.
+    """
+    output = record.output
+    kind = type(output)
+    if kind is int and -_LARGE < output < _LARGE:
+        plain = {"o": output}
+    elif output is None:
+        plain = {}
+    else:
+        plain = {"o": to_plain(output, "the output")}
+    if record.labels:
+        plain["l"] = list(record.labels)
+    if record.payload is not None:
+        plain["p"] = to_plain(record.payload, "the payload")
+    if delta:
+        plain["d"] = delta
+    return write(plain) if plain else ""
 
 
 def _done_plain(record: Any, where: str) -> dict[str, Any]:

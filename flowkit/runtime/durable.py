@@ -12,6 +12,7 @@ never runs again, what was not starts from its top on the last committed state.
 from __future__ import annotations
 
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.machine import decide
@@ -30,6 +31,7 @@ from flowkit.core.records import (
 )
 from flowkit.errors import StoreError
 from flowkit.journal.codec import (
+    UnstorableError,
     encode,
     keyed,
     roundtrip,
@@ -37,7 +39,7 @@ from flowkit.journal.codec import (
     write,
 )
 from flowkit.journal.delta import apply, change
-from flowkit.journal.entries import Note, entry_of, note_entry, read
+from flowkit.journal.entries import Note, done_text, entry_of, note_entry, read
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.rows import (
     Accept,
@@ -46,6 +48,7 @@ from flowkit.journal.rows import (
     Begin,
     Begun,
     Delivery,
+    Entry,
     Hold,
     RunRow,
 )
@@ -68,7 +71,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Letter
+    from flowkit.journal.rows import Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.run import Run
 
@@ -115,6 +118,7 @@ class Journal:
         hold: the right to write; None before the run is begun, or given up.
         seq: number of the latest record handed in.
         blocking: the caller's thread may block, so moves are written at once.
+        lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
         version: of the flow, under which the latest record was made.
     """
@@ -124,6 +128,7 @@ class Journal:
         "_due",
         "_jotted",
         "_key",
+        "_renamed",
         "_state_id",
         "_status",
         "_waits",
@@ -132,6 +137,7 @@ class Journal:
         "capturing",
         "counted",
         "hold",
+        "lenient",
         "letters",
         "presence",
         "released",
@@ -152,6 +158,7 @@ class Journal:
         self.blocking = False
         self.counted = False
         self.released = False
+        self.lenient = False
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
@@ -162,6 +169,7 @@ class Journal:
         self._due: float | None = row.due
         self._waits: tuple[Awaited, ...] = ()
         self._key = row.key
+        self._renamed = False
         self._state_id = row.state_id
 
     def attach(self, run: Run) -> None:
@@ -172,7 +180,7 @@ class Journal:
         run.box.encode = _encoded
         if not self.counted:
             self.counted = True
-            self.presence.active += 1
+            self.presence.moving.add(self.row.id)
 
     def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
@@ -184,17 +192,58 @@ class Journal:
 
     def move(self, run: Run, record: Record, firing: Firing | None = None) -> None:
         """Decide on a record, append it, and act once it is durable."""
+        if firing is not None and type(record) is StepFinished:
+            self._move_done(run, record, firing)
+            return
         about = firing or run.marking.live.get(getattr(record, "firing", None) or 0)
         step = None if about is None else about.node.name
         where = run.net.definition.name if step is None else f"{_name(run)}.{step}"
         delta, run.box.delta = run.box.delta, None
-        more = self._beginning(run) if type(record) is RunStarted else None
-        entry = entry_of(record, self.seq + 1, step, where, delta, more)
+        try:
+            more = self._beginning(run) if type(record) is RunStarted else None
+            entry = entry_of(record, self.seq + 1, step, where, delta, more)
+        except UnstorableError as error:
+            if not self.lenient:
+                raise
+            self.abandon(run, error)
+            run.apply(record)
+            return
         self.seq += 1
         run.records.append(record)
         commands = decide(run.net, run.marking, record)
         self._note_questions(run, record)
-        after = None if firing is None else _telling(run, firing, record)
+        try:
+            self._write(run, record, entry, commands, None)
+        except StoreError as error:
+            run.halt(error)
+
+    def _move_done(self, run: Run, record: StepFinished, firing: Firing) -> None:
+        """The same for the record of every step, the hot path."""
+        box, name = run.box, firing.node.name
+        delta, box.delta = box.delta, None
+        seq = self.seq + 1
+        try:
+            data = done_text(record, delta)
+        except UnstorableError as error:
+            if not self.lenient:
+                raise
+            self.abandon(run, error)
+            run.apply(record)
+            return
+        self.seq = seq
+        run.records.append(record)
+        commands = decide(run.net, run.marking, record)
+        if run.asked or run.answers:
+            self._note_questions(run, record)
+        after = None
+        if (
+            signals.step_finished.receivers
+            or (record.changed and signals.state_changed.receivers)
+            or (record.labels and signals.routed.receivers)
+        ):
+            after = _telling(run, firing, record)
+        entry = Entry(seq, record.at, "done", firing.id, name, data)
+        self._renamed = delta is not None and "id" in delta
         try:
             self._write(run, record, entry, commands, after)
         except StoreError as error:
@@ -241,13 +290,15 @@ class Journal:
         changes = self._changes(run, record)
         at_once = self.blocking or (
             self.writer.quick
-            and self.presence.active == 1
+            and len(self.presence.moving) == 1
             and not run.held
             and self.writer.idle
         )
         if at_once and not run.held:
             if not changes:
+                begun = perf_counter()
                 self.store.append(hold, entry)
+                self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
@@ -327,7 +378,7 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None:
+        if marking.timers or marking.asked or self._due is not None or run.lifetime:
             due = self._due_of(run)
             if due != self._due:
                 self._due = changes["due"] = due
@@ -339,9 +390,10 @@ class Journal:
             number = self.letters.pop(id(record), None)
             if number is not None:
                 changes["consumed"] = (number,)
-        state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
-        if state_id != self._state_id:
+        if self._renamed:
+            state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
             self._state_id = changes["state_id"] = state_id
+            self._renamed = False
         return changes
 
     def _leaves(self, run: Run) -> bool:
@@ -470,15 +522,26 @@ class Journal:
         if number is not None:
             self.letters[id(record)] = number
 
+    def abandon(self, run: Run, error: UnstorableError) -> None:
+        """Go on in memory: what came up cannot be stored, and need not be."""
+        signals.log().info("%r goes on without a stored position: %s", run, error)
+        self.wait(run)
+        run.journal = None
+        run.box.encode = run.box.delta = None
+        hold, self.hold = self.hold, None
+        if hold is not None:
+            gone = f"its position was given up: {error}"
+            with suppress(StoreError):
+                self.writer.now(Advance(hold, (), now(), "cancelled", error=gone))
+        self._uncount()
+
     def suspend(self, run: Run) -> None:
         """This process goes no further; the stored run does, with another one."""
         run.halt(None)
 
     def leave(self, run: Run) -> None:
         """Nobody moves the run here any more: another process may have it."""
-        if self.counted:
-            self.counted = False
-            self.presence.active -= 1
+        self._uncount()
         if run.marking.status not in {"running", "waiting"}:
             self._tell_caller(run)
         hold, self.hold = self.hold, None
@@ -486,7 +549,10 @@ class Journal:
             return
         if run.marking.status in {"running", "waiting"}:
             self.released = True
-            self.writer.submit(Advance(hold, (), now(), owner=None))
+            try:  # before a kickoff returns: nothing is written behind its back
+                self.writer.now(Advance(hold, (), now(), owner=None))
+            except StoreError as error:
+                signals.log().info("%r was not given up: %s", run, error)
 
     def collect(self, run: Run) -> None:
         """Take up what lies in the run's inbox, in order."""
@@ -496,9 +562,12 @@ class Journal:
     def forget(self) -> None:
         """The run was not begun after all."""
         self.captured = None
+        self._uncount()
+
+    def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.presence.active -= 1
+            self.presence.moving.discard(self.row.id)
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.
@@ -576,9 +645,7 @@ class Journal:
     def give_up(self) -> None:
         """Let go of a run that was claimed and cannot be moved."""
         self.jotted()
-        if self.counted:
-            self.counted = False
-            self.presence.active -= 1
+        self._uncount()
         hold, self.hold = self.hold, None
         self.released = True
         if hold is not None:
@@ -594,12 +661,7 @@ def _name(run: Run) -> str:
 
 def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
     def tell() -> None:
-        if (
-            signals.step_finished.receivers
-            or (record.changed and signals.state_changed.receivers)
-            or (record.labels and signals.routed.receivers)
-        ):
-            run.tell_finished(firing, record.output, record.labels, record.changed)
+        run.tell_finished(firing, record.output, record.labels, record.changed)
 
     return tell
 
@@ -620,6 +682,12 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     presence = presence_in(store)
     owner = presence.ensure()
     at = now()
+    if run_id in presence.moving:
+        msg = (
+            f"Run {run_id!r} is being moved by this process just now. Wait until it is "
+            f"done or waits."
+        )
+        raise RunError(msg)
     try:
         found = store.claim(run_id, owner, at) or store.claim(
             run_id, owner, at, presence.gone()
@@ -631,10 +699,8 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
         )
         raise RunError(msg) from None
     if found is None:
-        row = store.run(run_id)
-        who = "another process" if row is None or row.owner != owner else "this process"
         msg = (
-            f"Run {run_id!r} is being moved by {who}. Wait until it is done or "
+            f"Run {run_id!r} is being moved by another process. Wait until it is done or "
             f"waits; if that process is gone, the run is free within 30 seconds."
         )
         raise RunError(msg)

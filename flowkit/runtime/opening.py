@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.codec import aliased, decode, encode, widen_by
+from flowkit.journal.codec import UnstorableError, aliased, decode, encode, widen_by
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import (
@@ -19,7 +19,7 @@ from flowkit.runtime.durable import (
     go_on,
     refold,
 )
-from flowkit.runtime.ids import run_id
+from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import restored
 
@@ -71,7 +71,8 @@ def begun_or_resumed(
 
     ``id`` is the idempotency key: a run of that id goes on, or gives its outcome.
     ``inputs["id"]`` is the state's: what stopped in the middle goes on, what ended
-    gives its state to a new run, what is unknown begins one under that id.
+    gives its state to a new run, what is unknown begins one under that id. Two
+    processes that do so at once give their run the same id, so that one is refused.
 
     Raises:
         InputError: the id was used with other inputs.
@@ -90,8 +91,9 @@ def begun_or_resumed(
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(_fitting(flow, row), store, row), False
-        if row is not None and row.state:
-            _lay_under(flow, row)
+        if row is not None and row.state and getattr(flow, "persistence", None) is None:
+            _lay_under(flow, row)  # else what a persisted step saved last
+        id = id or next_id(name, str(state_id), "" if row is None else row.id)
     run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
@@ -116,7 +118,10 @@ def _fitting(flow: Any, row: RunRow) -> Any:
 
 def _digest(inputs: Mapping[str, Any] | None) -> str:
     given = {key: value for key, value in (inputs or {}).items() if key != "id"}
-    text = encode(dict(sorted(given.items())), "the inputs")
+    try:
+        text = encode(dict(sorted(given.items())), "the inputs")
+    except UnstorableError:  # refused when the run begins, if it really is stored
+        return ""
     return sha256(text.encode("ascii")).hexdigest()[:16]
 
 

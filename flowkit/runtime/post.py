@@ -30,12 +30,14 @@ from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.opening import class_of, load, made
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.receipt import Rejection
+from flowkit.runtime.scheduler import stored_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Dead, Fate, Letter
+    from flowkit.journal.rows import Dead, Fate, Hold, Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.handlers import Handler
     from flowkit.runtime.receipt import Receipt
@@ -184,15 +186,26 @@ class Post:
         receipt.runs.append(run)
         receipt.run_ids.append(run.id)
         self._live[run.id] = run
+        assert fate.hold is not None  # noqa: S101 - a begun run is held
+        self._shop.put(partial(self._begun, run, fate.hold))
 
-        async def work() -> None:
-            assert run.journal is not None  # noqa: S101 - begun in a store
-            assert fate.hold is not None  # noqa: S101 - a begun run is held
-            run.journal.began(run, fate.hold)
-            run.journal.collect(run)
-            await self._drive(run)
+    async def _begun(self, run: Run, hold: Hold) -> None:
+        assert run.journal is not None  # noqa: S101 - begun in a store
+        run.journal.began(run, hold)
+        run.journal.collect(run)
+        await self._drive(run)
 
-        self._shop.put(work)
+    def begin_scheduled(
+        self, flow: type, step: str, time: datetime, run_id: str
+    ) -> None:
+        """Begin a run by a schedule; blocks until it is stored.
+
+        Raises:
+            RunExistsError: it was begun before, here or elsewhere.
+        """
+        run, hold = stored_run(flow, step, time, run_id, self.store)
+        self._live[run.id] = run
+        self._shop.put(partial(self._begun, run, hold))
 
     async def _handle(self, handler: Handler, payload: Any, letter: Letter) -> None:
         error = await handler.call(self._bus, payload)

@@ -35,12 +35,12 @@ class Presence:
 
     Attributes:
         id: what its runs name as their owner.
-        active: runs it moves just now.
+        moving: the ids of the runs it moves just now.
     """
 
     def __init__(self, store: Store) -> None:
         self.id: str = random_id()
-        self.active: int = 0
+        self.moving: set[str] = set()
         self._store = store
         self._until = 0.0
         self._lock = threading.Lock()
@@ -70,6 +70,8 @@ class Presence:
 
     def _go_on(self) -> None:
         while not self._ended.wait(LEASE / 3):
+            if not self.moving:
+                continue
             try:
                 self._beat(now())
             except StoreError as error:
@@ -82,12 +84,15 @@ class Presence:
         self._store.retire(self.id)
 
     def gone(self) -> list[str]:
-        """Owners on this host whose process has ended."""
-        return [
+        """Owners on this host whose process has ended; the store forgets them."""
+        found = [
             each.id
             for each in self._store.owners()
             if each.id != self.id and _over(each)
         ]
+        for id in found:
+            self._store.retire(id)
+        return found
 
 
 def _over(owner: Owner) -> bool:

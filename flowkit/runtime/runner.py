@@ -133,7 +133,7 @@ class _Driver:
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""
         run = self.run
-        if run.over or not (run.marking.timers or run.marking.asked):
+        if run.over or run.status != "waiting":
             return False
         due = run.due
         if due is None or not run.stays(due):
