@@ -244,7 +244,7 @@ def _stood(journal: Journal, entries: Sequence[Entry]) -> Run:
     row = journal.row
     flow = made(class_for(row))
     run = empty_run(flow)
-    run.key = row.key
+    run.key, run.journal = row.key, journal
     refold(run, journal, entries)
     if run.over:
         msg = (
