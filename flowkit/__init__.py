@@ -140,11 +140,11 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
-    "build_flow_structure": "flowkit.picture",
     "flow_config": "flowkit.runtime.providers",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
+    "build_flow_structure": "flowkit.picture",
     "visualize_flow_structure": "flowkit.picture",
 }
 

@@ -163,11 +163,11 @@ class Flow(Generic[StateT]):
         max_firings: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
+        lifetime: float | str | None = None,
         version: str | None = None,
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
-        lifetime: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -190,15 +190,15 @@ class Flow(Generic[StateT]):
             kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
         elif parent is not None:
             kind.evict_after = parent.evict_after
+        if lifetime is not None:
+            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.lifetime = parent.lifetime
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
-        if lifetime is not None:
-            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
-        elif parent is not None:
-            kind.lifetime = parent.lifetime
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -672,18 +672,18 @@ def _kickoff(
     return run.outcome()
 
 
-def _said(
-    id: str | None, restore: Any, tags: Iterable[str], created_by: str
-) -> dict[str, Any]:
-    """What a kickoff says of its run beside the inputs."""
-    return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
-
-
 def _was_begun(run: Run) -> bool:
     """Whether another process began the same run in the same moment."""
     from flowkit.journal.rows import RunExistsError  # only who keeps runs
 
     return isinstance(run.lost, RunExistsError)
+
+
+def _said(
+    id: str | None, restore: Any, tags: Iterable[str], created_by: str
+) -> dict[str, Any]:
+    """What a kickoff says of its run beside the inputs."""
+    return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
 
 
 def _opened(

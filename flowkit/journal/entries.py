@@ -68,8 +68,8 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "timer": (core.TimerFired, (("timer", "t"),)),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
 _LARGE = 1 << 63
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 

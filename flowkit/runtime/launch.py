@@ -80,12 +80,12 @@ class Kind:
         self.store: Any = None
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
+        self.lifetime: float | None = None
         self.version: str = ""
         self.older: tuple[type, ...] = ()
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
-        self.lifetime: float | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:

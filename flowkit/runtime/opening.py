@@ -7,7 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.codec import UnstorableError, aliased, decode, encode, widen_by
+from flowkit.journal.codec import (
+    UnstorableError,
+    aliased,
+    decode,
+    encode,
+    widen_by,
+)
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import (
