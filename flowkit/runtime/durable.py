@@ -120,6 +120,7 @@ class Journal:
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
+        born: when its lifetime began, if not with its first record.
         version: of the flow, under which the latest record was made.
     """
 
@@ -133,6 +134,7 @@ class Journal:
         "_status",
         "_waits",
         "blocking",
+        "born",
         "captured",
         "capturing",
         "counted",
@@ -163,6 +165,7 @@ class Journal:
         self.captured: Any = None
         self.letters: dict[int, int] = {}
         self.version: str = row.version
+        self.born: float = 0.0
         self._jotted: list[Entry] = []
         self._changed: dict[str, Any] = {}
         self._status = row.status
@@ -702,8 +705,8 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
         raise RunError(msg) from None
     if found is None:
         msg = (
-            f"Run {run_id!r} is being moved by another process. Wait until it is done or "
-            f"waits; if that process is gone, the run is free within 30 seconds."
+            f"Run {run_id!r} is being moved by another process. Wait until it is done "
+            f"or waits; if that process is gone, the run is free within 30 seconds."
         )
         raise RunError(msg)
     return found
@@ -735,7 +738,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason = False, ""
     run.ready.clear()
-    journal.version = journal.row.version
+    journal.version, journal.born = journal.row.version, journal.row.created
     attempts: dict[int, int] = {}
     for _, record, delta, more in map(read, effective(entries)):
         if isinstance(record, Note):
@@ -760,6 +763,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
     journal.seq = entries[-1].seq
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            journal.born = max(journal.born, entry.at)
     for number, count in attempts.items():
         if number in marking.live:
             marking.live[number].attempt = count
