@@ -194,7 +194,13 @@ class Journal:
         return roundtrip(value, "the output")
 
     def move(self, run: Run, record: Record, firing: Firing | None = None) -> None:
-        """Decide on a record, append it, and act once it is durable."""
+        """Decide on a record, append it, and act once it is durable.
+
+        Nothing once the run is over here: after a write that failed its records may
+        or may not be stored, so only who reads them again may go on.
+        """
+        if run.over:
+            return
         if firing is not None and type(record) is StepFinished:
             self._move_done(run, record, firing)
             return

@@ -512,10 +512,12 @@ class Run:
 
     def halt(self, error: BaseException | None) -> None:
         """Go no further in this process; what is stored stays as it is."""
-        self.lost = error
+        self.lost = self.lost or error
         self.over = True
         self.ready.clear()
         self._cancel(Cancel(tuple(self.marking.live.values())))
+        for wake in list(self.parked.values()):  # they see that the run is over
+            wake(None)
 
     def note_interrupt(self, error: BaseException) -> None:
         """Tell in the error itself which steps it ended."""
