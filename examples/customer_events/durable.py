@@ -48,6 +48,7 @@ def send(path: Path, store: Store) -> None:
     bus = EventBus(store=store)
     bus.on("feedback_given", note_feedback)
     bus.register(*source.flows)
+    at_work: set[str | None] = set()
     with bus:
         for number, line in lines:
             if number <= int(noted or 0):
@@ -57,6 +58,10 @@ def send(path: Path, store: Store) -> None:
             except LineError as error:
                 print(f"line {number}: {error}", file=sys.stderr)
                 continue
+            if message.key in at_work:  # as a queue with partitions has it
+                bus.drain()
+                at_work.clear()
+            at_work.add(message.key)
             bus.send(message.name, message.payload, key=message.key, id=message.id)
             if number % BETWEEN_NOTES == 0:
                 bus.drain()

@@ -120,6 +120,7 @@ class Journal:
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
+        taken: numbers of all letters that were taken up since the run was acquired.
         born: when its lifetime began, if not with its first record.
         version: of the flow, under which the latest record was made.
     """
@@ -146,6 +147,7 @@ class Journal:
         "row",
         "seq",
         "store",
+        "taken",
         "version",
         "writer",
     )
@@ -164,6 +166,7 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
+        self.taken: set[int] = set()
         self.version: str = row.version
         self.born: float = 0.0
         self._jotted: list[Entry] = []
@@ -589,6 +592,7 @@ class Journal:
         if run.held:  # it is being let go just now
             self.wait(run)
         self.released = False
+        self.taken = set(self.letters.values())
         claimed = claim(self.store, self.row.id, again=self.counted)
         self.row, self.hold = claimed
         self.attach(run)
