@@ -31,6 +31,7 @@ from flowkit.define.conditions import (
     times,
 )
 from flowkit.define.decorators import listen, router, start
+from flowkit.define.versions import migrate
 from flowkit.errors import (
     DefinitionError,
     FeedbackError,
@@ -49,6 +50,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
+    from flowkit import runs
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -68,6 +70,8 @@ if TYPE_CHECKING:
         InputProvider,
         flow_config,
     )
+    from flowkit.runtime.resumption import factory, resume, resume_async
+    from flowkit.runtime.retention import Retention
 
 __version__ = "0.1.0"
 
@@ -88,6 +92,7 @@ __all__ = [
     "InputProvider",
     "InputResponse",
     "PendingFeedbackContext",
+    "Retention",
     "Run",
     "RunError",
     "RunawayError",
@@ -102,13 +107,18 @@ __all__ = [
     "any_of",
     "build_flow_structure",
     "event",
+    "factory",
     "flow_config",
     "human_feedback",
     "listen",
     "merge",
+    "migrate",
     "or_",
     "persist",
+    "resume",
+    "resume_async",
     "router",
+    "runs",
     "signals",
     "start",
     "timer",
@@ -122,6 +132,11 @@ _LAZY = {
     "EventBus": "flowkit.runtime.bus",
     "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
+    "Retention": "flowkit.runtime.retention",
+    "factory": "flowkit.runtime.resumption",
+    "resume": "flowkit.runtime.resumption",
+    "resume_async": "flowkit.runtime.resumption",
+    "runs": "flowkit",
     "HumanFeedbackPending": "flowkit.runtime.people",
     "HumanFeedbackProvider": "flowkit.runtime.providers",
     "HumanFeedbackResult": "flowkit.runtime.people",
@@ -129,11 +144,11 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
-    "build_flow_structure": "flowkit.picture",
     "flow_config": "flowkit.runtime.providers",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
+    "build_flow_structure": "flowkit.picture",
     "visualize_flow_structure": "flowkit.picture",
 }
 
@@ -147,8 +162,8 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name == "signals":
-            return import_module("flowkit.runtime.signals")
+        if name in {"runs", "signals"}:
+            return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 
 

@@ -21,10 +21,9 @@ __all__ = ["posted"]
 def posted(run: Run, letter: Letter) -> None:
     """Queue a letter; the record it becomes consumes it, in the same commit."""
     journal = run.journal
-    if journal is None or letter.number in journal.spent:
+    if journal is None or letter.number in journal.taken:
         return
-    if letter.number in journal.letters.values():
-        return
+    journal.taken.add(letter.number)
     payload, shares = decode(letter.payload), None
     try:
         payload, shares = accepted(run, letter.name, payload)

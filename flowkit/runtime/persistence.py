@@ -92,6 +92,11 @@ class SQLiteFlowPersistence(FlowPersistence):
         super().__init__(**fields)
         self.init_db()
 
+    @property
+    def journal_store(self) -> Any:
+        """The store behind it: positions of runs are kept there, too."""
+        return self._store
+
     def init_db(self) -> None:
         """Open the file and make its tables, unless they are there."""
         if self._store is None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from os import environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.marking import Firing, Marking
@@ -14,7 +13,7 @@ from flowkit.runtime import persisting
 from flowkit.runtime.blocking import drive_blocking
 from flowkit.runtime.clock import now
 from flowkit.runtime.feedback import decided, pauses_of
-from flowkit.runtime.launch import keeper_for, known
+from flowkit.runtime.launch import keeper_for, known, store_of
 from flowkit.runtime.loops import in_running_loop
 from flowkit.runtime.people import HumanFeedbackPending
 from flowkit.runtime.run import Run
@@ -90,10 +89,8 @@ def _stored_run(flow: Any, flow_id: str) -> bool:
 
     It has its whole position, and all of its pauses.
     """
-    store = flow._flowkit.options.get("store") or known[type(flow)].store
+    store, _ = store_of(flow)
     if store is None:
-        store = environ.get("FLOWKIT_STORE")
-    if not store:
         return False
     from flowkit.runtime.durable import flow_name
     from flowkit.runtime.opening import load, store_for

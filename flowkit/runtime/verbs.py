@@ -207,6 +207,8 @@ class Asking:
             due = self._due
             until = _earliest(due, now() + run.patience)
             while not self.answered:
+                if run.over:  # the store failed: nothing is asked or answered
+                    raise Evicted
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
@@ -237,8 +239,10 @@ class Asking:
         came = threading.Event()
         self.run.parked[self.place] = lambda _: came.set()
         self._at_home(lambda: self.run.answer(self.firing.id, self.position, value))
-        if not self.answered:
+        if not (self.answered or self.run.over):
             came.wait()
+        if not self.answered:
+            raise Evicted  # the store failed, or this process stops
 
     def _at_home(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves the run do it; it is durable soon after."""
@@ -273,6 +277,8 @@ class Asking:
             due = self._due
             until = _earliest(due, now() + run.patience)
             while not self.answered:
+                if run.over:  # the store failed: nothing is asked or answered
+                    raise Evicted
                 if run.pending and run.home == threading.get_ident():
                     run.take_pending()
                     continue

@@ -21,19 +21,24 @@ its type and a cure. Five rules of this file:
 """
 
 from flowkit.errors import RestoredError, UnreadableError, UnstorableError
-from flowkit.journal.codec.names import alias, widen_by
+from flowkit.journal.codec.loose import Lost, decode_loosely
+from flowkit.journal.codec.names import alias, aliased, former_names, widen_by
 from flowkit.journal.codec.reading import decode, from_plain, roundtrip
 from flowkit.journal.codec.text import write
 from flowkit.journal.codec.values import keyed
 from flowkit.journal.codec.writing import encode, to_plain
 
 __all__ = [
+    "Lost",
     "RestoredError",
     "UnreadableError",
     "UnstorableError",
     "alias",
+    "aliased",
     "decode",
+    "decode_loosely",
     "encode",
+    "former_names",
     "from_plain",
     "keyed",
     "roundtrip",

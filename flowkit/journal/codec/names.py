@@ -20,7 +20,9 @@ __all__ = [
     "TZINFO",
     "Refused",
     "alias",
+    "aliased",
     "class_of",
+    "former_names",
     "label_of",
     "made_readers",
     "name_of",
@@ -83,6 +85,16 @@ def alias(name: str, kind: type) -> None:
     _aliases[name] = kind
     for readers in made_readers:
         readers.clear()
+
+
+def aliased(name: str) -> type | None:
+    """The class that was said to stand for a former name, or None."""
+    return _aliases.get(name)
+
+
+def former_names(kind: type) -> list[str]:
+    """The former names that a class was said to stand for."""
+    return [name for name, each in _aliases.items() if each is kind]
 
 
 def widen_by(make: Callable[[type], type]) -> None:

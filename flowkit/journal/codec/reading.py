@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = [
     "decode",
     "from_plain",
+    "not_ours",
+    "restored",
     "roundtrip",
 ]
 
@@ -57,13 +59,14 @@ def decode(text: str) -> Any:
     except (StopIteration, ValueError, RecursionError) as error:
         if isinstance(error, UnreadableError):
             raise
-        raise _not_ours(text) from error
+        raise not_ours(text) from error
     if end != len(text):
-        raise _not_ours(text)
+        raise not_ours(text)
     return value
 
 
-def _not_ours(text: str) -> UnreadableError:
+def not_ours(text: str) -> UnreadableError:
+    """The refusal of text that flowkit has not written."""
     return UnreadableError(
         f"Stored text is not JSON as flowkit writes it: {text[:60]!r}. It was changed "
         f"or cut off; restore the store from a backup, or remove the run."
@@ -79,7 +82,8 @@ def from_plain(plain: Any) -> Any:
     return plain if type(plain) in ATOMS else decode(write(plain))
 
 
-def _restored(found: dict[str, Any]) -> Any:
+def restored(found: dict[str, Any]) -> Any:
+    """The value of a JSON object that says what it is; others as they are."""
     if len(found) == 1:
         [(tag, body)] = found.items()
         if tag[:1] == MARK:
@@ -104,7 +108,7 @@ def _restored(found: dict[str, Any]) -> Any:
 
 _Scan = Any  # the reader in C, of which typeshed does not know
 
-_tagged_scan: _Scan = vars(json.JSONDecoder(object_hook=_restored))["scan_once"]
+_tagged_scan: _Scan = vars(json.JSONDecoder(object_hook=restored))["scan_once"]
 
 _plain_scan: _Scan = vars(json.JSONDecoder())["scan_once"]
 
