@@ -492,6 +492,22 @@ class Flow(Generic[StateT]):
 
         return calling.call(self, flow, inputs)
 
+    def transaction(self) -> Any:
+        """Within a step, with a PostgreSQL store: a connection to its database.
+
+        ``with self.transaction() as conn:`` gives a psycopg connection, ``async
+        with`` in an async step an async one. What the step writes there is committed
+        together with the step's own record when the step has ended; a step that
+        raises takes it back. One a step; ``search_path`` is your own.
+
+        Raises:
+            RunError: the store is another one, or the step has a transaction already.
+            StoreError: there is no connection.
+        """
+        from flowkit.runtime.transaction import transaction  # psycopg
+
+        return transaction(self)
+
     @_shown
     def idempotency_key(self) -> str:
         """Within a step: one text for all attempts of this firing, for outside calls.

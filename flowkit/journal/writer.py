@@ -18,7 +18,7 @@ from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.rows import Accepted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Entry, Hold, Move, Outcome
@@ -97,13 +97,17 @@ class Writer:
     def submit(self, move: Move) -> Ticket:
         """Hand a move in; returns at once."""
         ticket = Ticket(move)
+        self.enqueue(ticket)
+        return ticket
+
+    def enqueue(self, ticket: Ticket) -> None:
+        """Hand a move in whose ticket somebody has already."""
         with self._changed:
             self._line.append(ticket)
             if self._thread is None:
                 self._start()
             else:
                 self._changed.notify_all()
-        return ticket
 
     def now(self, move: Move) -> Any:
         """Write one move in the caller's thread; blocks.
@@ -192,14 +196,18 @@ class Writer:
             outcomes = [error] * len(batch)
         if len(batch) == 1:
             self.measured(perf_counter() - begun)
+        self._writing = False
+        self.settle(list(zip(batch, outcomes, strict=True)))
+
+    def settle(self, outcomes: Sequence[tuple[Ticket, Any]]) -> None:
+        """Moves are durable, or refused: tell who waits for them."""
         calls: dict[Any, list[Callable[[], None]]] = {}
         with self._changed:
-            for ticket, outcome in zip(batch, outcomes, strict=True):
+            for ticket, outcome in outcomes:
                 ticket.outcome = outcome
                 ticket.done = True
                 for soon, back in ticket._waiters:  # noqa: SLF001 - one pair
                     calls.setdefault(soon, []).append(back)
-            self._writing = False
             self._changed.notify_all()
         for soon, backs in calls.items():
             try:

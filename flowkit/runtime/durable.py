@@ -55,7 +55,7 @@ from flowkit.journal.rows import (
 from flowkit.journal.rows import (
     Wait as Awaited,
 )
-from flowkit.journal.writer import writer_of
+from flowkit.journal.writer import Ticket, writer_of
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
@@ -71,9 +71,9 @@ if TYPE_CHECKING:
     from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Letter
-    from flowkit.journal.writer import Ticket
+    from flowkit.journal.rows import Letter, Move
     from flowkit.runtime.run import Run
+    from flowkit.runtime.transaction import Transaction
 
 __all__ = [
     "EXTRA",
@@ -120,6 +120,7 @@ class Journal:
         alone: the run begins only if no other one of its state goes on.
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
+        carriers: transactions that steps have open, by firing.
         letters: numbers of the inbox letters that pending records consume.
         taken: numbers of all letters that were taken up since the run was acquired.
         born: when its lifetime began, if not with its first record.
@@ -127,6 +128,8 @@ class Journal:
     """
 
     __slots__ = (
+        "_behind",
+        "_carrying",
         "_changed",
         "_due",
         "_jotted",
@@ -140,6 +143,7 @@ class Journal:
         "born",
         "captured",
         "capturing",
+        "carriers",
         "counted",
         "hold",
         "lenient",
@@ -169,6 +173,9 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
+        self.carriers: dict[int, Transaction] = {}
+        self._carrying: Ticket | None = None
+        self._behind: dict[Ticket, list[Ticket]] = {}
         self.taken: set[int] = set()
         self.version: str = row.version
         self.born: float = 0.0
@@ -303,6 +310,13 @@ class Journal:
         hold = self.hold
         assert hold is not None  # noqa: S101 - else acquire has raised
         changes = self._changes(run, record)
+        carrier = self._carrier(record) if self.carriers else None
+        if carrier is not None or self._carrying is not None:
+            move = Advance(hold, (entry,), entry.at, **changes)
+            run.held.append(Held(self._in_turn(run, move, carrier), commands, after))
+            if self.blocking:
+                self.wait(run)
+            return
         at_once = self.blocking or (
             self.writer.quick
             and len(self.presence.moving) == 1
@@ -323,6 +337,38 @@ class Journal:
         run.held.append(Held(self.writer.submit(move), commands, after))
         if self.blocking:
             self.wait(run)
+
+    def _carrier(self, record: Record) -> Transaction | None:
+        """The transaction that a step has open, if its record is to be part of it."""
+        carrier = self.carriers.get(getattr(record, "firing", None) or 0)
+        if carrier is None or type(record) in {StepAsked, StepAnswered}:
+            return None
+        if type(record) is StepFinished:
+            del self.carriers[record.firing]
+            return carrier
+        carrier.roll_back()  # it failed, or ended the run out of its middle
+        return None
+
+    def _in_turn(self, run: Run, move: Move, carrier: Transaction | None) -> Ticket:
+        """Hand a move in so that a run's order stays, on whatever connection."""
+        ahead = self._carrying
+        if carrier is not None:
+            before = run.held[-1].ticket if run.held else None
+            ahead = self._carrying = carrier.carry(move, before)
+            self._behind[ahead] = []
+            return ahead
+        ticket = Ticket(move)
+        assert ahead is not None  # noqa: S101 - else it has no turn to wait for
+        self._behind[ahead].append(ticket)
+        return ticket
+
+    def drop(self, firing: int | None = None) -> None:
+        """Take back what steps wrote in transactions that no record ends."""
+        numbers = [*self.carriers] if firing is None else [firing]
+        for number in numbers:
+            carrier = self.carriers.get(number)
+            if carrier is not None:
+                carrier.roll_back()
 
     def _begin(
         self,
@@ -484,6 +530,10 @@ class Journal:
                 run.held.clear()
                 run.halt(outcome)
                 return
+            for each in self._behind.pop(ticket, ()):
+                self.writer.enqueue(each)
+            if ticket is self._carrying:
+                self._carrying = None
             self._received(run, outcome)
             self._carried(run, commands, after)
             if self.released and not run.held:
@@ -558,6 +608,7 @@ class Journal:
     def leave(self, run: Run) -> None:
         """Nobody moves the run here any more: another process may have it."""
         self._uncount()
+        self.drop()
         if run.marking.status not in {"running", "waiting"}:
             self._tell_caller(run)
         hold, self.hold = self.hold, None

@@ -768,6 +768,8 @@ class Run:
 
     def evicted(self, firing: Firing) -> None:
         """A step that waits gave its place in memory up; it starts again later."""
+        if self.journal is not None:
+            self.journal.drop(firing.id)
         self.asked.pop(firing.id, None)
         if firing.driver is not None:
             self.discard(firing.driver)

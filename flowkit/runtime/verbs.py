@@ -37,6 +37,7 @@ __all__ = [
     "known_answer",
     "position_of",
     "sleep",
+    "step_of",
     "wait_for",
 ]
 
@@ -65,7 +66,12 @@ class Question(NamedTuple):
     mark: Any
 
 
-def _place(flow: Any, verb: str) -> tuple[Run, Firing]:
+def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
+    """The run and the firing of the step that runs on this object.
+
+    Raises:
+        RunError: no step runs on it.
+    """
     scope = flow._flowkit
     if scope.run is None or scope.firing is None:
         msg = (
@@ -78,7 +84,7 @@ def _place(flow: Any, verb: str) -> tuple[Run, Firing]:
 
 def position_of(flow: Any, verb: str) -> tuple[Run, Firing, int]:
     """The step that asks, and the position of its next question."""
-    run, firing = _place(flow, verb)
+    run, firing = step_of(flow, verb)
     position = run.asked.get(firing.id, 0)
     run.asked[firing.id] = position + 1
     return run, firing, position
@@ -336,10 +342,10 @@ def wait_for(
 
 def idempotency_key(flow: Any) -> str:
     """The same text for every attempt of this firing, another one for any other."""
-    run, firing = _place(flow, "idempotency_key")
+    run, firing = step_of(flow, "idempotency_key")
     return f"{run.id}:{firing.id}"
 
 
 def attempt_of(flow: Any) -> int:
     """Which try of this firing runs, from 1."""
-    return _place(flow, "attempt")[1].attempt
+    return step_of(flow, "attempt")[1].attempt

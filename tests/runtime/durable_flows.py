@@ -18,6 +18,7 @@ RAN: list[str] = []
 """What ran in this process."""
 
 HANGS = False
+HANG_AT = "two"
 
 
 def ran(step: str) -> str:
@@ -25,7 +26,7 @@ def ran(step: str) -> str:
     RAN.append(step)
     if HANGS:
         print(step, flush=True)
-        if step == "two":
+        if step == HANG_AT:
             sys.stdin.read()
     return step
 
@@ -151,9 +152,65 @@ class Open(Flow[dict]):
         return number
 
 
+INSERT = "insert into own.payment values (%s)"
+
+
+class Pays(Flow[dict]):
+    """Writes rows of its own together with its records."""
+
+    fails = ""
+
+    @start()
+    async def one(self):
+        async with self.transaction() as conn:
+            await conn.execute(INSERT, ["one"])
+        return ran("one")
+
+    @listen(one)
+    def two(self):
+        with self.transaction() as conn:
+            conn.execute(INSERT, ["two"])
+        ran("two")
+        if self.fails == "two":
+            raise ValueError("no")
+        return self.attempt
+
+    @listen(two)
+    def beside(self):
+        return "beside"
+
+    @listen(two)
+    async def last(self):
+        async with self.transaction() as conn:
+            await conn.execute(INSERT, ["last"])
+        ran("last")
+
+
+class Misuse(Flow[dict]):
+    """Transactions that cannot be."""
+
+    form = ""
+
+    @start()
+    async def one(self):
+        if self.form == "sync":
+            with self.transaction():
+                pass
+        async with self.transaction() as conn:
+            if self.form == "twice":
+                self.transaction()
+            if self.form == "commit":
+                await conn.commit()
+            if self.form == "caught":
+                try:
+                    await conn.execute("select 1/0")
+                except Exception:
+                    self.state["caught"] = True
+
+
 def main() -> None:
     """The process that is killed."""
-    url, backend = sys.argv[1:]
+    url, backend = sys.argv[1:3]
     from tests.runtime import durable_flows as named
 
     named.HANGS = True

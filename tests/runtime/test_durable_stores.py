@@ -107,7 +107,7 @@ async def kicked(flow, form, **given):
 async def met(condition):
     """Let other tasks and threads work until something is true."""
     with anyio.fail_after(5):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - threads work, too
             await anyio.sleep(0.005)
 
 
@@ -184,7 +184,7 @@ async def test_sleeps_pass_with_the_clock(place, clock):
 
         group.start_soon(run)
         for number, seconds in enumerate((10, 20), 1):
-            await met(lambda: kinds(store, "r").count("ask") == number)
+            await met(lambda: kinds(store, "r").count("ask") == number)  # noqa: B023 - awaited here
             await met(lambda: flow.run.parked)
             clock.advance(seconds)
     assert outcome == ["slept twice"]
@@ -277,11 +277,11 @@ async def test_a_bus_hears_what_another_one_accepts(place):
             key = str(number)
             receipt = await here.send_async("order", {"no": key})
             (run,) = receipt.run_ids
-            await met(lambda: store.waits(run=run, name="paid"))
+            await met(lambda: store.waits(run=run, name="paid"))  # noqa: B023 - awaited here
             await there.send_async("paid", 5, key=key)
-            await met(lambda: "answer" in kinds(store, run))
+            await met(lambda: "answer" in kinds(store, run))  # noqa: B023 - awaited here
             await there.send_async("sent", {"by": "ship", "no": key})
-            await met(lambda: store.entries(run)[-1].step == "send")
+            await met(lambda: store.entries(run)[-1].step == "send")  # noqa: B023 - awaited here
 
 
 @pytest.mark.parametrize("place", ["full", "normal"], indirect=True)

@@ -633,7 +633,7 @@ def test_a_renamed_class_is_told(store, renamed_class):
     assert text.endswith(
         f"or tell its new place: flowkit.journal.codec.alias({name!r}, TheClass)."
     )
-    codec.alias(name, Former_)
+    names.alias(name, Former_)
     assert resume("c", store=store).status == "waiting"
     ran.clear()
     assert [each.id for each in Former_.resume_all(store=store)] == ["d"]

@@ -24,6 +24,7 @@ __all__ = [
     "is_lost",
     "reason",
     "send",
+    "unconnected",
     "unfit",
 ]
 
@@ -41,7 +42,7 @@ def connect(address: Address) -> Connection:
     try:
         made: Connection = psycopg.connect(**params, autocommit=True)
     except psycopg.Error as error:
-        raise _unconnected(address, error) from error
+        raise unconnected(address, error) from error
     if made.info.server_version < OLDEST:
         version = made.info.server_version // 10000
         made.close()
@@ -86,7 +87,8 @@ def reason(error: BaseException) -> str:
     return text.removeprefix("FATAL:").strip().rstrip(".")
 
 
-def _unconnected(address: Address, error: psycopg.Error) -> StoreError:
+def unconnected(address: Address, error: psycopg.Error) -> StoreError:
+    """Why there is no connection, and what to do."""
     why = reason(error)
     if "password" in why or "authentication" in why or why.startswith("role "):
         return StoreError(

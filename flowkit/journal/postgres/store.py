@@ -11,6 +11,7 @@ from flowkit.errors import StoreError, UnfitError, UnknownOutcomeError
 from flowkit.journal.postgres import address as addresses
 from flowkit.journal.postgres import beside
 from flowkit.journal.postgres.asked import asked, asked_waits
+from flowkit.journal.postgres.carrier import AsyncCarrier, Carrier
 from flowkit.journal.postgres.ears import Ears
 from flowkit.journal.postgres.group import group, letter_of, run_of
 from flowkit.journal.postgres.ledger import Doubt
@@ -243,6 +244,14 @@ class PostgresStore:
             self._sql,
             self._address,
         )
+
+    def carrier(self) -> Carrier:
+        """For a transaction of a step that ends with the step's own move."""
+        return Carrier(self, self._address)
+
+    def carrier_async(self) -> AsyncCarrier:
+        """As :meth:`carrier`, on an async connection."""
+        return AsyncCarrier(self, self._address)
 
     def beat(self, owner: Owner) -> None:
         """Say that a process is alive until ``owner.until``."""
