@@ -97,6 +97,7 @@ MEMBERS: dict[str, list[str]] = {
         "call",
         "attempt",
         "idempotency_key",
+        "transaction",
         "ask",
         "last_human_feedback",
         "human_feedback_history",
