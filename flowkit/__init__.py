@@ -47,10 +47,12 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
+    from flowkit import tasks
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
     from flowkit.runtime import signals
+    from flowkit.runtime.answers import Decision
     from flowkit.runtime.bus import EventBus
     from flowkit.runtime.models import FlowState
     from flowkit.runtime.people import (
@@ -71,6 +73,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConsoleProvider",
+    "Decision",
     "DefinitionError",
     "EventBus",
     "FeedbackError",
@@ -107,6 +110,7 @@ __all__ = [
     "router",
     "signals",
     "start",
+    "tasks",
     "timer",
     "times",
     "visualize_flow_structure",
@@ -115,6 +119,7 @@ __all__ = [
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
     "ConsoleProvider": "flowkit.runtime.providers",
+    "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",
     "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
@@ -129,7 +134,8 @@ _LAZY = {
     "flow_config": "flowkit.runtime.providers",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
-    "signals": "flowkit.runtime",
+    "signals": "flowkit.runtime.signals",
+    "tasks": "flowkit.tasks",
     "visualize_flow_structure": "flowkit.picture",
 }
 
@@ -143,9 +149,8 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name == "signals":
-            return import_module("flowkit.runtime.signals")
-        return getattr(import_module(module), name)
+        found = import_module(module)
+        return found if name in {"signals", "tasks"} else getattr(found, name)
 
 
 def __dir__() -> list[str]:

@@ -74,6 +74,8 @@ __all__ = [
     "encode",
     "from_plain",
     "keyed",
+    "name_of",
+    "named",
     "roundtrip",
     "to_plain",
     "widen_by",
@@ -693,6 +695,27 @@ def _class_of(name: Any) -> Any:
         return _widen[0](_class_of(rest[0]))
     args = tuple(map(_class_of, rest))
     return reduce(or_, args) if head == "|" else _class_of(head)[args]
+
+
+def name_of(kind: Any) -> Any:
+    """How a class, or a type made of classes, is stored.
+
+    None if it would not be found again: defined in a function, or not made of
+    classes alone.
+    """
+    try:
+        return _hint_name(kind)
+    except _Refused:
+        return None
+
+
+def named(name: Any) -> Any:
+    """What :func:`name_of` named.
+
+    Raises:
+        UnreadableError: it cannot be found here.
+    """
+    return _class_of(name)
 
 
 # Writers of classes, made when a class is first met.

@@ -77,7 +77,7 @@ __all__ = ["EXTRA", "Journal", "flow_name", "refold"]
 EXTRA = "+extra"
 """Stands in a delta for what a model's ``extra="allow"`` holds."""
 
-_WAITS_CHANGE = (RunStarted, StepAsked, StepAnswered)
+_CONSUMING = frozenset({EventReceived, StepAnswered, StepFinished})
 
 
 class Held(NamedTuple):
@@ -325,8 +325,9 @@ class Journal:
             waits = tuple(self._awaited(run))
             if waits != self._waits:
                 self._waits = changes["waits"] = waits
-        if self.letters and type(record) in {EventReceived, StepAnswered}:
-            number = self.letters.pop(id(record), None)
+        if self.letters and type(record) in _CONSUMING:
+            ends = type(record) is StepFinished
+            number = self.letters.pop(-record.firing if ends else id(record), None)
             if number is not None:
                 changes["consumed"] = (number,)
         state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
@@ -368,6 +369,7 @@ class Journal:
 
     def _awaited(self, run: Run) -> Iterable[Awaited]:
         """What the run takes from outside: for its listeners and its steps."""
+        from flowkit.runtime.answers import shown_of
         from flowkit.runtime.correlation import key_in
         from flowkit.runtime.launch import known
 
@@ -382,7 +384,7 @@ class Journal:
                 for name in detail.get("names", ()):
                     yield Awaited(name, detail.get("key"), place)
                 if "token" in detail:
-                    data = encode(detail.get("shown"), "the question")
+                    data = encode(shown_of(asked), "the question")
                     yield Awaited(
                         asked.verb, None, place, "person", detail["token"], data
                     )
@@ -461,6 +463,12 @@ class Journal:
         number = self.letters.pop(id(event), None)
         if number is not None:
             self.letters[id(record)] = number
+
+    def ends(self, event: Record, firing: int) -> None:
+        """A letter's event ends a firing: the record of that consumes it."""
+        number = self.letters.pop(id(event), None)
+        if number is not None:
+            self.letters[-firing] = number
 
     def abandon(self, run: Run, error: UnstorableError) -> None:
         """Go on in memory: what came up cannot be stored, and need not be."""

@@ -147,6 +147,10 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     if over or run.over:
         journal.leave(run)
         return run
+    if run.marking.asked:
+        from flowkit.runtime.desk import found  # only who waits
+
+        found(run)
     _interrupted(run, journal)
     run.restart()
     run.expire(now())
