@@ -20,12 +20,14 @@ the next resume, takes the answer up.
 
 from __future__ import annotations
 
-import builtins
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime import tasks as _tasks
 from flowkit.runtime.answers import Decision
 from flowkit.runtime.tasks import Task
+
+if TYPE_CHECKING:
+    import builtins
 
 __all__ = [
     "Decision",
@@ -117,7 +119,7 @@ def answer(
         RunError: the task is over, claimed by somebody else, or needs other eyes.
         Exception: whatever a step raised, if the run went on in this thread.
     """
-    _tasks.answer(token, "answer", value, by, comment, store)
+    _tasks.answer(token, "answer", value, by, comment, store=store)
 
 
 def approve(
@@ -128,7 +130,7 @@ def approve(
     Raises:
         RunError: as for :func:`answer`, or nothing of the task means approval.
     """
-    _tasks.answer(token, "approve", None, by, comment, store)
+    _tasks.answer(token, "approve", None, by, comment, store=store)
 
 
 def reject(
@@ -139,7 +141,7 @@ def reject(
     Raises:
         RunError: as for :func:`answer`, or nothing of the task means rejection.
     """
-    _tasks.answer(token, "reject", None, by, comment, store)
+    _tasks.answer(token, "reject", None, by, comment, store=store)
 
 
 def edit(
@@ -156,4 +158,4 @@ def edit(
         InputError: the value does not fit.
         RunError: as for :func:`answer`, or there is no proposal.
     """
-    _tasks.answer(token, "edit", value, by, comment, store)
+    _tasks.answer(token, "edit", value, by, comment, store=store)

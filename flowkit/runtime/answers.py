@@ -99,7 +99,7 @@ def schema_of(kind: Any) -> dict[str, Any] | None:
         return None
 
 
-def answer_to(  # noqa: PLR0913 - what a person says, in parts
+def answer_to(
     shown: dict[str, Any],
     verb: str,
     value: Any,

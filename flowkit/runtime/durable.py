@@ -326,8 +326,8 @@ class Journal:
             if waits != self._waits:
                 self._waits = changes["waits"] = waits
         if self.letters and type(record) in _CONSUMING:
-            ends = type(record) is StepFinished
-            number = self.letters.pop(-record.firing if ends else id(record), None)
+            place = -record.firing if type(record) is StepFinished else id(record)
+            number = self.letters.pop(place, None)
             if number is not None:
                 changes["consumed"] = (number,)
         state_id = str(dict.get(raw_fields(run.box.live), "id", ""))

@@ -16,9 +16,9 @@ from flowkit.journal.rows import Accept, Delivery
 from flowkit.journal.writer import writer_of
 from flowkit.runtime import desk
 from flowkit.runtime.clock import now
+from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import drive_on
 from flowkit.runtime.launch import known
-from flowkit.runtime.opening import class_of
 
 if TYPE_CHECKING:
     from flowkit.journal.base import Store
@@ -58,6 +58,7 @@ def hand_in(found: Found, said: dict[str, Any]) -> bool:
 def _go_on(run: Run) -> None:
     """A run of this process alone has an answer in its line."""
     if run.active:
+        run.rest(resting=False)
         if run.hurry is not None:
             run.hurry()
         return
@@ -68,22 +69,30 @@ def _go_on(run: Run) -> None:
 
 def _wake(found: Found, store: Store, run: Run | None) -> None:
     """A stored run has an answer in its inbox."""
-    if run is not None and run.active and run.journal is not None:
-        journal, mine = run.journal, run
-        run.rest(resting=False)
-        run.post(lambda: journal.collect(mine))
-        if run.active or not run.ready:
-            return
-    try:
-        kind = known[class_of(found.task.flow)]
-    except RunError:  # the flow lives elsewhere
+    if run is not None and run.active and _told(run):
+        return
+    name = found.task.flow
+    kind = next(
+        (kind for cls, kind in [*known.items()] if flow_name(cls) == name), None
+    )
+    if run is not None:
+        kind = known[type(run.flow)]
+    if kind is None:  # the flow lives elsewhere
         return
     if any(bus.takes_on(run, found.task.run, store) for bus in kind.buses):
         return
-    if run is None or run.journal is None:
+    if run is None:
         return
     with suppress(RunError):  # else somebody else moves it, and takes the answer
         run.journal.acquire(run)
         run.journal.collect(run)
     if run.pending or run.ready:
         drive_on(run, kind.backend)
+
+
+def _told(run: Run) -> bool:
+    """Have whoever drives a run look into its inbox; whether that will be done."""
+    journal = run.journal
+    run.rest(resting=False)
+    run.post(lambda: journal.collect(run))
+    return run.active or not run.ready

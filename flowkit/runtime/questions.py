@@ -78,7 +78,9 @@ def ask_async(
     if run.calls[firing.node.index].is_async:
         return _awaited(run, firing, wish, ways)
     for position, stage in ways:
-        got = Asking(run, firing, position, _question(run, firing, position, wish, stage))
+        got = Asking(
+            run, firing, position, _question(run, firing, position, wish, stage)
+        )
         answer = got.block()
         if answer is not _LATE:
             return answer
@@ -106,7 +108,7 @@ def _nobody(wish: Wish, stages: Sequence[Stage], firing: Firing) -> str:
     )
 
 
-def _wish(  # noqa: PLR0913 - what a question can have
+def _wish(
     flow: Any,
     name: str,
     message: str,

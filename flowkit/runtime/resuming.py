@@ -9,21 +9,21 @@ from flowkit.core.marking import Firing, Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import StepAsked
 from flowkit.errors import RunError
-from flowkit.runtime import persisting, signals
+from flowkit.runtime import persisting
 from flowkit.runtime.blocking import drive_blocking
 from flowkit.runtime.clock import now
-from flowkit.runtime.feedback import decided, pauses_of, review_of
+from flowkit.runtime.feedback import decided, pauses_of
 from flowkit.runtime.launch import keeper_for, known, store_of
 from flowkit.runtime.loops import in_running_loop
-from flowkit.runtime.people import HumanFeedbackPending, PendingFeedbackContext
+from flowkit.runtime.people import HumanFeedbackPending
+from flowkit.runtime.reviewed import end
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit.core.records import EventReceived
     from flowkit.runtime.calls import Reviewed
+    from flowkit.runtime.people import PendingFeedbackContext
 
 __all__ = [
-    "answered",
     "from_pending",
     "pending_context",
     "resume",
@@ -203,42 +203,8 @@ def _answer(flow: Any, feedback: str) -> Run:
     context = pending.context
     firing = run.marking.live[number]
     reviewed = _reviewed(run, context, str(feedback), routes=firing.node.router)
-    _end(run, firing, reviewed, context)
+    end(run, firing, reviewed, context)
     return run
-
-
-def answered(run: Run, asked: StepAsked, event: EventReceived) -> None:
-    """The paused step ends with an answer given as a task: ``flowkit.tasks``.
-
-    What it means was found when it was given.
-    """
-    said = event.payload
-    if not isinstance(said, dict) or "text" not in said:
-        signals.log().error("%r: no answer, but %.200r", run, said)
-        return
-    pauses_of(run)
-    context = PendingFeedbackContext.from_dict(asked.detail)
-    more = {key: said[key] for key in ("by", "comment") if said.get(key)}
-    context.metadata = {**context.metadata, **more}
-    firing = run.marking.live[asked.firing]
-    routes = firing.node.router and not context.emit
-    reviewed = review_of(said["text"], said["outcome"], context, routes=routes)
-    if run.journal is not None:
-        run.journal.ends(event, firing.id)
-    _end(run, firing, reviewed, context)
-
-
-def _end(
-    run: Run, firing: Firing, reviewed: Reviewed, context: PendingFeedbackContext
-) -> None:
-    """The paused step ends; what is saved of its pause is replaced, or cleared."""
-    firing.driver = run.box.beside()
-    run.finish(firing, reviewed)
-    if run.pauses:
-        left = next(reversed(run.pauses.values()))
-        persisting.save_pending(run, left.context)
-    else:
-        persisting.clear_pending(run.root.origin, context.flow_id)
 
 
 def _reviewed(

@@ -558,7 +558,7 @@ class Run:
         for asked in self._open_questions():
             if _fits(asked, event.name, event.key):
                 if asked.verb == "feedback":
-                    from flowkit.runtime.resuming import answered  # only who pauses
+                    from flowkit.runtime.reviewed import answered  # only who pauses
 
                     answered(self, asked, event)
                     return None

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Waiting
-    from flowkit.runtime.run import Run
 
 __all__ = ["Task", "answer", "claim", "get", "listed", "release"]
 
@@ -209,11 +208,10 @@ def _open(token: str, store: Any) -> Found:
             raise RunError(_over(token))
         for row in each.waits(token=token):
             return _stored(each, row)
-    where = ", ".join(each.url for each in stores)
+    where = " or in ".join(["here", *(each.url for each in stores)])
     msg = (
-        f"No task with the token {token!r} is open here{f' or in {where}' if where else ''}."
-        f" It is over (answered, too late, or its run was cancelled), or kept in "
-        f"another store: give store=."
+        f"No task with the token {token!r} is open {where}. It is over (answered, too "
+        f"late, or its run was cancelled), or kept in another store: give store=."
     )
     raise RunError(msg)
 
@@ -302,7 +300,8 @@ def answer(
     value: Any,
     by: str | None,
     comment: str,
-    store: Any = None,
+    *,
+    store: Any,
 ) -> None:
     """Answer a task: ``verb`` is ``answer``, ``approve``, ``reject`` or ``edit``."""
     from flowkit.runtime.handing import hand_in

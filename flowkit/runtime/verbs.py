@@ -276,6 +276,13 @@ class Asking:
         if self.faults:
             raise self.faults[0]
 
+    def _late_blocking(self, came: threading.Event) -> None:
+        self._at_home(self._collect)
+        if self._open:
+            self.answer_blocking(self.question.detail.get("late"))
+        elif not self.answered:
+            came.wait()
+
     def wait_blocking(self) -> Any:
         """Ask, block until the answer is there, and give what it means."""
         run, place = self.run, self.place
@@ -300,11 +307,7 @@ class Asking:
                 if block_until(until, came):
                     continue
                 if due is not None and now() >= due:
-                    self._at_home(self._collect)
-                    if self._open:
-                        self.answer_blocking(self.question.detail.get("late"))
-                    elif not self.answered:
-                        came.wait()
+                    self._late_blocking(came)
                 else:
                     raise Evicted
         finally:
