@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks.cases import CASES
+from benchmarks import cases, durable
 from benchmarks.imports import import_ratio
 from benchmarks.timing import Row, measure
 
@@ -24,8 +24,9 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    every = [*cases.CASES, *durable.CASES]
     rows = [
-        measure(case, options.rounds) for case in CASES if options.only in case.title
+        measure(case, options.rounds) for case in every if options.only in case.title
     ]
     if options.only in "import":
         rows.append(import_ratio(options.rounds))

@@ -51,6 +51,14 @@ SECTIONS: dict[str, list[str]] = {
         "flow_config",
     ],
     "Persistence": ["persist", "FlowPersistence", "SQLiteFlowPersistence"],
+    "Stored runs": [
+        "resume",
+        "resume_async",
+        "factory",
+        "migrate",
+        "Retention",
+        "runs",
+    ],
     "Observing and drawing": [
         "signals",
         "build_flow_structure",
@@ -94,6 +102,8 @@ MEMBERS: dict[str, list[str]] = {
         "from_pending",
         "resume",
         "resume_async",
+        "resume_all",
+        "resume_all_async",
         "stop",
         "abort",
         "definition",
@@ -210,6 +220,8 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
+    if name == "runs":
+        return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."
         return [f"### `{name}`", "", text, ""]
@@ -229,6 +241,19 @@ def _one(name: str) -> list[str]:
     lines += [as_markdown(value.__doc__ or ""), ""]
     for member in MEMBERS.get(name, []):
         lines += _member(name, member, inspect.getattr_static(value, member))
+    return lines
+
+
+def _module(name: str, value: Any) -> list[str]:
+    """A module of functions, and of what they give."""
+    lines = [f"### `{name}`", "", as_markdown(value.__doc__ or ""), ""]
+    for member in value.__all__:
+        if getattr(flowkit, member, None) is None:  # else it has its own section
+            found = getattr(value, member)
+            lines += [f"#### `{name}.{member}`", ""]
+            if inspect.isfunction(found):
+                lines += ["```text", signature(f"{name}.{member}", found), "```", ""]
+            lines += [as_markdown(found.__doc__ or ""), ""]
     return lines
 
 

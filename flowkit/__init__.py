@@ -31,6 +31,7 @@ from flowkit.define.conditions import (
     times,
 )
 from flowkit.define.decorators import listen, router, start
+from flowkit.define.versions import migrate
 from flowkit.errors import (
     DefinitionError,
     FeedbackError,
@@ -47,7 +48,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import tasks
+    from flowkit import runs, tasks
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
         InputProvider,
         flow_config,
     )
+    from flowkit.runtime.resumption import factory, resume, resume_async
+    from flowkit.runtime.retention import Retention
 
 __version__ = "0.1.0"
 
@@ -89,6 +92,7 @@ __all__ = [
     "InputProvider",
     "InputResponse",
     "PendingFeedbackContext",
+    "Retention",
     "Run",
     "RunError",
     "RunawayError",
@@ -101,13 +105,18 @@ __all__ = [
     "any_of",
     "build_flow_structure",
     "event",
+    "factory",
     "flow_config",
     "human_feedback",
     "listen",
     "merge",
+    "migrate",
     "or_",
     "persist",
+    "resume",
+    "resume_async",
     "router",
+    "runs",
     "signals",
     "start",
     "tasks",
@@ -123,6 +132,11 @@ _LAZY = {
     "EventBus": "flowkit.runtime.bus",
     "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
+    "Retention": "flowkit.runtime.retention",
+    "factory": "flowkit.runtime.resumption",
+    "resume": "flowkit.runtime.resumption",
+    "resume_async": "flowkit.runtime.resumption",
+    "runs": "flowkit",
     "HumanFeedbackPending": "flowkit.runtime.people",
     "HumanFeedbackProvider": "flowkit.runtime.providers",
     "HumanFeedbackResult": "flowkit.runtime.people",
@@ -130,12 +144,12 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
-    "build_flow_structure": "flowkit.picture",
     "flow_config": "flowkit.runtime.providers",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
-    "signals": "flowkit.runtime.signals",
-    "tasks": "flowkit.tasks",
+    "signals": "flowkit.runtime",
+    "tasks": "flowkit",
+    "build_flow_structure": "flowkit.picture",
     "visualize_flow_structure": "flowkit.picture",
 }
 
@@ -149,8 +163,9 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        found = import_module(module)
-        return found if name in {"signals", "tasks"} else getattr(found, name)
+        if name in {"runs", "signals", "tasks"}:
+            return import_module(f"{module}.{name}")
+        return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:

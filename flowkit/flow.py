@@ -22,6 +22,7 @@ from typing import (
 
 from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
+from flowkit.define.versions import migrations_of
 from flowkit.errors import FlowkitWarning, RunError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
@@ -39,7 +40,7 @@ from flowkit.runtime.scope import Scope
 from flowkit.runtime.values import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowkit.core.definition import Definition
@@ -61,7 +62,19 @@ _OPTIONS = frozenset(
     }
 )
 _CLASS_OPTIONS = frozenset(
-    {"backend", "evict_after", "max_firings", "on_conflict", "store", "strict"}
+    {
+        "backend",
+        "evict_after",
+        "lifetime",
+        "max_firings",
+        "older",
+        "on_conflict",
+        "renamed",
+        "retention",
+        "store",
+        "strict",
+        "version",
+    }
 )
 _IGNORED = frozenset(
     {
@@ -106,8 +119,16 @@ class Flow(Generic[StateT]):
         max_firings: most firings of a listener in one run, 100 by default.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
+        lifetime: how long after its start a stored run that still waits ends as
+            ``expired`` (``"30d"``); by default it waits for ever.
         evict_after: how long a step may wait in memory (``"60s"``); then it gives
             its place up and starts again, with its answers, when one is there.
+        version: of the flow, as its author names it; each run keeps the one that
+            began it.
+        renamed: steps that have another name now, ``{"old": "new"}``: stored runs
+            that stand at the old one go on at the new one.
+        older: classes that finish the runs of their own ``version``.
+        retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -143,6 +164,11 @@ class Flow(Generic[StateT]):
         max_firings: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
+        lifetime: float | str | None = None,
+        version: str | None = None,
+        renamed: Mapping[str, str] | None = None,
+        older: Iterable[type] = (),
+        retention: Any = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -165,6 +191,15 @@ class Flow(Generic[StateT]):
             kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
         elif parent is not None:
             kind.evict_after = parent.evict_after
+        if lifetime is not None:
+            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.lifetime = parent.lifetime
+        own = cls.__dict__.get("version") if version is None else version
+        kind.version = str(own) if isinstance(own, str | int) else ""
+        kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
+        kind.migrations = migrations_of(cls)
+        kind.retention = retention or (parent and parent.retention)
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -269,6 +304,8 @@ class Flow(Generic[StateT]):
         restore_from_state_id: Any = None,
         *,
         id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
     ) -> Any:
         """Run the flow to its end and give the last completed output; blocks.
 
@@ -284,6 +321,8 @@ class Flow(Generic[StateT]):
                 id, under ``inputs["id"]`` or a new id.
             id: of the run, with a store: the same id and inputs mean the same run,
                 which goes on, or gives its outcome once more.
+            tags: short words to find a new run by, with a store.
+            created_by: whoever begins it, with a store.
 
         Returns:
             The output of the step that ended last, what ``stop`` was given, None if
@@ -307,12 +346,12 @@ class Flow(Generic[StateT]):
             return _blocking(
                 own or self.kickoff_async, inputs, backend=backend, flow=self
             )
+        said = _said(id, restore_from_state_id, tags, created_by)
         if in_running_loop():
             return in_thread(
-                lambda: _kickoff(self, inputs, backend, id, restore),
-                lambda: _interrupt(self),
+                lambda: _kickoff(self, inputs, backend, said), lambda: _interrupt(self)
             )
-        return _kickoff(self, inputs, backend, id, restore)
+        return _kickoff(self, inputs, backend, said)
 
     async def kickoff_async(
         self,
@@ -322,6 +361,8 @@ class Flow(Generic[StateT]):
         restore_from_state_id: Any = None,
         *,
         id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
     ) -> Any:
         """As :meth:`kickoff`, awaited, on asyncio or trio.
 
@@ -331,10 +372,11 @@ class Flow(Generic[StateT]):
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
         _refuse(input_files, from_checkpoint)
-        run = _opened(self, inputs, id, restore_from_state_id, blocking=False)
+        said = _said(id, restore_from_state_id, tags, created_by)
+        run = _opened(self, inputs, said, blocking=False)
         await drive(run)
         if run.lost is not None and _was_begun(run):
-            run = _opened(self, inputs, id, restore_from_state_id, blocking=False)
+            run = _opened(self, inputs, said, blocking=False)
             await drive(run)
         return run.outcome()
 
@@ -619,6 +661,31 @@ class Flow(Generic[StateT]):
         return await resume_async(self, feedback)
 
     @classmethod
+    def resume_all(cls, store: Any = None) -> list[Run]:
+        """Go on with every stored run of this class that can; blocks.
+
+        Those that were interrupted, are due, or have an event waiting for them, side
+        by side. Runs that another living process moves are left to it. One that
+        cannot go on is logged as an error and keeps its place.
+
+        Args:
+            store: as the class keyword; that one if None.
+
+        Returns:
+            Their handles, oldest first: each has ended, or waits again.
+        """
+        from flowkit.runtime.resumption import resume_every
+
+        return resume_every(cls, store)
+
+    @classmethod
+    async def resume_all_async(cls, store: Any = None) -> list[Run]:
+        """As :meth:`resume_all`, awaited."""
+        from flowkit.runtime.resumption import resume_every_async
+
+        return await resume_every_async(cls, store)
+
+    @classmethod
     def definition(cls) -> Definition:
         """The graph of this class, as plain data."""
         return known[cls].compiled.definition
@@ -657,16 +724,12 @@ def _facade(origin: Any, scope: Scope) -> Any:
 
 
 def _kickoff(
-    flow: Any,
-    inputs: Mapping[str, Any] | None,
-    backend: str,
-    id: str | None,
-    restore: Any,
+    flow: Any, inputs: Mapping[str, Any] | None, backend: str, said: dict[str, Any]
 ) -> Any:
-    run = _opened(flow, inputs, id, restore, blocking=True)
+    run = _opened(flow, inputs, said, blocking=True)
     drive_blocking(run, backend)
     if run.lost is not None and _was_begun(run):
-        run = _opened(flow, inputs, id, restore, blocking=True)
+        run = _opened(flow, inputs, said, blocking=True)
         drive_blocking(run, backend)
     return run.outcome()
 
@@ -678,33 +741,34 @@ def _was_begun(run: Run) -> bool:
     return isinstance(run.lost, RunExistsError)
 
 
+def _said(
+    id: str | None, restore: Any, tags: Iterable[str], created_by: str
+) -> dict[str, Any]:
+    """What a kickoff says of its run beside the inputs."""
+    return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
+
+
 def _opened(
-    flow: Any,
-    inputs: Mapping[str, Any] | None,
-    id: str | None,
-    restore: Any,
-    *,
-    blocking: bool,
+    flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
     if store is None:
-        if id is not None:
+        if said["id"] is not None:
             msg = (
                 f"{type(flow).__name__}.kickoff(id=..) needs a store to find the run "
                 f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
                 f"app.db')."
             )
             raise RunError(msg)
-        run = new_run(flow, inputs, restore)
+        run = new_run(flow, inputs, said["restore"])
         run.begin(None, kickoff_payloads(flow, run))
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
     options = flow._flowkit.options.pop("call", {})
-    run, fresh = begun_or_resumed(
-        flow, inputs, store_for(store), id=id, restore=restore, **options
-    )
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), **{**said, **options})
+    flow._flowkit.run = run
     if run.journal is not None:
         run.journal.blocking = blocking
         run.journal.lenient = lenient
@@ -783,6 +847,20 @@ def _check_keywords(cls: type, keywords: dict[str, Any]) -> None:
         if key in _IGNORED:
             text = f"{cls.__name__}({key}=..) has no effect in flowkit."
             warnings.warn(text, FlowkitWarning, stacklevel=3)
+
+
+def _older(cls: type, older: Iterable[type]) -> tuple[type, ...]:
+    """The classes that finish runs of former versions, each with one of its own."""
+    classes = tuple(older)
+    for each in classes:
+        if each not in known or not known[each].version:
+            msg = (
+                f"class {cls.__name__}(older=..) takes flow classes with a version of "
+                f"their own, and {each!r} is none. Keep the old class under another "
+                f"name: class {cls.__name__}1(Flow, version='1')."
+            )
+            raise ValueError(msg)
+    return classes
 
 
 def _one_of(option: str, value: str, *choices: str) -> None:

@@ -24,6 +24,7 @@ LAYERS = {
     "runtime": 3,
     "picture": 3.5,
     "flow": 4,
+    "runs": 4,
     "tasks": 4,
     "compat": 5,
     "observe": 5,

@@ -5,7 +5,20 @@ import sys
 
 import pytest
 
-HEAVY = ["apsw", "asyncio", "graphlay", "json", "pydantic", "sqlite3", "trio"]
+HEAVY = [
+    "apsw",
+    "asyncio",
+    "cronsim",
+    "datetime",
+    "flowkit.define.schedules",
+    "flowkit.runtime.scheduler",
+    "graphlay",
+    "json",
+    "pydantic",
+    "sqlite3",
+    "trio",
+    "zoneinfo",
+]
 
 
 def _loaded(statement: str) -> set[str]:

@@ -22,7 +22,7 @@ __all__ = [
     "Wait",
 ]
 
-Status = Literal["completed", "failed", "cancelled"]
+Status = Literal["completed", "failed", "cancelled", "expired"]
 
 
 class Cancel(NamedTuple):

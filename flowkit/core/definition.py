@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from flowkit.core.durations import shown
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LeafKind = Literal["step", "name", "event", "failed", "timer"]
 JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
 Rest = Literal["ignore", "block", "cancel"]
+Missed = Literal["latest", "all", "skip"]
 
 
 class Leaf(NamedTuple):
@@ -93,20 +96,43 @@ def leaves(condition: Condition | None) -> Iterator[Leaf]:
             yield from leaves(inner)
 
 
+class Schedule(NamedTuple):
+    """The times at which a start begins runs.
+
+    Attributes:
+        every: seconds between two times, 0 if ``cron`` says them. Times are whole
+            multiples of it since the epoch, so that they never drift.
+        cron: five fields, ``""`` if ``every`` says the times.
+        tz: IANA name of the time zone ``cron`` is read in; the step is handed its
+            time in it, too.
+        missed: what becomes of times at which nothing could begin a run: one run
+            for the ``latest``, one each for ``all``, or none (``skip``).
+    """
+
+    every: float = 0.0
+    cron: str = ""
+    tz: str = "UTC"
+    missed: Missed = "latest"
+
+    def __str__(self) -> str:
+        return self.cron or f"every {shown(self.every)}"
+
+
 class Step(NamedTuple):
     """A unit of user code and what triggers it.
 
     Attributes:
         name: the method's name, unique in the flow.
         start: begins a run.
-        conditional: a start with a condition of its own: an event, which begins
-            one run each, or a label, to which it reacts.
+        conditional: a start with a condition of its own: an event or a schedule,
+            which begin one run each, or a label, to which it reacts.
         router: its result is a label, or several, that others listen to.
         trigger: what makes it ready; None for a plain start.
         labels: a router's declared labels; None if nothing declares them.
         single: the declared return type allows one label at a time.
         max_firings: most firings of this step in a run; None takes the flow's.
         is_async: the method is a coroutine function.
+        schedule: when it begins runs by itself, or None.
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -121,6 +147,7 @@ class Step(NamedTuple):
     single: bool = False
     max_firings: int | None = None
     is_async: bool = False
+    schedule: Schedule | None = None
     doc: str = ""
     file: str = ""
     line: int = 0
@@ -148,6 +175,11 @@ class Step(NamedTuple):
         return self.conditional and any(
             leaf.kind == "event" for leaf in leaves(self.trigger)
         )
+
+    @property
+    def begins_runs(self) -> bool:
+        """Whether something from outside begins runs here: an event or a schedule."""
+        return self.schedule is not None or self.begins_on_event
 
 
 class Definition(NamedTuple):

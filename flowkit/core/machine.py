@@ -33,6 +33,7 @@ from flowkit.core.records import (
     Record,
     RunAborted,
     RunCancelled,
+    RunExpired,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -64,7 +65,10 @@ def decide(net: Net, marking: Marking, record: Record) -> Sequence[Command]:
 
 def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command]:
     name = record.event
-    nodes = net.kickoff_starts() if name is None else net.event_starts(name)
+    if record.step is not None:
+        nodes = [node for node in net.nodes if node.name == record.step]
+    else:
+        nodes = net.kickoff_starts() if name is None else net.event_starts(name)
     payloads = record.payloads or {}
     out: list[Command] = []
     for node in nodes:
@@ -396,6 +400,13 @@ def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Com
     return (*_cancel_all(marking), End("cancelled"))
 
 
+def _expired(net: Net, marking: Marking, record: RunExpired) -> Sequence[Command]:
+    if not _ends(marking, None):
+        return ()
+    marking.status = "expired"
+    return (*_cancel_all(marking), End("expired"))
+
+
 def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     firings = tuple(marking.live.values())
     marking.live.clear()
@@ -449,6 +460,7 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCancelled: _cancelled,
+    RunExpired: _expired,
     StepAsked: _asked,
     StepAnswered: _answered,
     TimerFired: _timed,

@@ -382,7 +382,7 @@ class Net:
         _Wiring(self).build()
 
     def kickoff_starts(self) -> list[Node]:
-        """The starts a kickoff runs: plain ones, else by event, else all."""
+        """The starts a kickoff runs: plain, else by event or schedule, else all."""
         if self._starts is None:
             self._starts = self._kickoff_starts()
         return self._starts
@@ -390,8 +390,8 @@ class Net:
     def _kickoff_starts(self) -> list[Node]:
         starts = [node for node in self.nodes if node.step.start]
         plain = [node for node in starts if not node.step.conditional]
-        events = [node for node in starts if node.step.begins_on_event]
-        return _routers_first(plain or events or starts)
+        outside = [node for node in starts if node.step.begins_runs]
+        return _routers_first(plain or outside or starts)
 
     def event_starts(self, name: str) -> list[Node]:
         """The starts that an outside event of this name begins a run with."""

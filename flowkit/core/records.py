@@ -16,6 +16,7 @@ __all__ = [
     "Record",
     "RunAborted",
     "RunCancelled",
+    "RunExpired",
     "RunStarted",
     "RunStopped",
     "StepAnswered",
@@ -27,14 +28,16 @@ __all__ = [
 
 
 class RunStarted(NamedTuple):
-    """A run began: by kickoff, or by the event of that name.
+    """A run began: by kickoff, by the event of that name, or by a schedule.
 
-    ``payloads`` maps a start step to what it is handed.
+    ``payloads`` maps a start step to what it is handed. ``step`` is the one start
+    that a schedule begins.
     """
 
     at: float
     event: str | None = None
     payloads: Mapping[str, Any] | None = None
+    step: str | None = None
 
 
 class StepFinished(NamedTuple):
@@ -121,6 +124,12 @@ class RunAborted(NamedTuple):
     reason: str = ""
 
 
+class RunExpired(NamedTuple):
+    """The lifetime of a run that waited is over."""
+
+    at: float
+
+
 class RunCancelled(NamedTuple):
     """Somebody outside cancelled the run."""
 
@@ -136,6 +145,7 @@ Record = (
     | RunStopped
     | RunAborted
     | RunCancelled
+    | RunExpired
     | StepAsked
     | StepAnswered
     | TimerFired

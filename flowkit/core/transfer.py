@@ -5,15 +5,72 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from flowkit.core.definition import Leaf
 from flowkit.core.marking import Firing, Marking, Round
+from flowkit.core.net import net_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flowkit.core.definition import Condition, Definition
+    from flowkit.core.marking import Token
     from flowkit.core.net import Net, Trigger
 
-__all__ = ["transferred"]
+__all__ = ["relabelled", "renamed", "transferred"]
 
 
-def transferred(  # noqa: C901 - one part of a marking after another
+def renamed(definition: Definition, names: Mapping[str, str]) -> Definition:
+    """The same graph with steps under other names (``{old: new}``)."""
+    steps = (
+        step._replace(
+            name=names.get(step.name, step.name),
+            trigger=step.trigger and _renamed(step.trigger, names),
+        )
+        for step in definition.steps
+    )
+    return definition._replace(steps=tuple(steps))
+
+
+def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
+    if not isinstance(condition, Leaf):
+        inner = tuple(_renamed(each, names) for each in condition.inputs)
+        return condition._replace(inputs=inner)
+    after = names.get(condition.after, condition.after)
+    if condition.kind not in {"step", "failed"}:
+        return condition._replace(after=after)
+    return condition._replace(name=names.get(condition.name, condition.name))
+
+
+def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
+    """Rename steps of a marking in place; gives the renamed graph's tables."""
+    made = net_of(renamed(net.definition, names))
+    held = {
+        token
+        for rounds in marking.rounds.values()
+        for each in rounds
+        for token in each.tokens()
+    }
+    for firing in marking.live.values():
+        firing.node = made.nodes[firing.node.index]
+        firing.name = _source_name(firing.name, names)
+        held.update(firing.tokens or ())
+    for token in held:
+        if token.router < 0 <= token.source:  # of a step, not a label or an event
+            token.name = _source_name(token.name, names) or ""
+    for (index, _), rounds in marking.rounds.items():
+        for each in rounds:
+            each.trigger = made.triggers[index]
+    return made
+
+
+def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
+    if name is not None and name.endswith(".failed"):
+        step = name.removesuffix(".failed")
+        return f"{names.get(step, step)}.failed"
+    return None if name is None else names.get(name, name)
+
+
+def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     marking: Marking, old: Net, new: Net
 ) -> Marking:
     """The same places in the tables of another definition.
@@ -33,6 +90,7 @@ def transferred(  # noqa: C901 - one part of a marking after another
     made.next_token = marking.next_token
     made.next_timer = marking.next_timer
     made.asked, made.timers = marking.asked, marking.timers
+    tokens: dict[int, Token] = {}
     for node in old.nodes:
         now = nodes.get(node.name)
         if now is not None:
@@ -52,6 +110,8 @@ def transferred(  # noqa: C901 - one part of a marking after another
         )
         firing.attempt = each.attempt
         made.live[number] = firing
+        for token in each.tokens or ():
+            tokens[id(token)] = token
     for index, line in (marking.queued or {}).items():
         if line:
             made.queued = made.queued or {}
@@ -64,8 +124,13 @@ def transferred(  # noqa: C901 - one part of a marking after another
         moved = [_moved(here, trigger) for here in rounds]
         made.rounds[trigger.index, lane] = moved
         for here in moved:
+            tokens.update((id(token), token) for token in here.tokens())
             if here.id in marking.watched or (trigger.sensitive and not here.fired):
                 made.watched[here.id] = here
+    for token in tokens.values():  # a token knows its router by the old tables
+        if token.router >= 0:
+            router = nodes.get(old.nodes[token.router].name)
+            token.router = len(new.nodes) if router is None else router.index
     return made
 
 
@@ -81,13 +146,16 @@ def _same_trigger(trigger: Trigger, new: Net) -> Trigger | None:
 def _moved(each: Round, trigger: Trigger) -> Round:
     made = Round(each.id, trigger, each.lane)
     made.fired, made.cancelled = each.fired, each.cancelled
-    places = {slot.text: slot for slot in each.trigger.slots}
-    for slot in trigger.slots:
-        before = places.get(slot.text)
-        if before is None:
+    texts = {slot.text: slot for slot in trigger.slots}
+    leaves = {leaf: slot for slot in trigger.slots for leaf in slot.leaves}
+    for before in each.trigger.slots:
+        near = (leaves[leaf] for leaf in before.leaves if leaf in leaves)
+        slot = texts.get(before.text) or next(near, None)
+        if slot is None:
             continue
         if before.index in each.held:
-            made.held[slot.index] = each.held[before.index]
+            held = made.held.setdefault(slot.index, [])
+            held += each.held[before.index]
         if each.arrived >> before.index & 1:
             made.arrived |= 1 << slot.index
     return made

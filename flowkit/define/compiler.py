@@ -188,6 +188,7 @@ class _Builder:
             single=single,
             max_firings=mark.max_firings,
             is_async=_is_async(function),
+            schedule=mark.schedule,
             doc=_first_paragraph(function),
             file=place[0],
             line=place[1],
@@ -196,9 +197,19 @@ class _Builder:
             if not mark.start:
                 self._without_trigger(step)
             return step
+        if mark.schedule is not None:
+            self._two_beginnings(step)
         parts = tuple(self._condition(each, step) for each in mark.triggers)
         trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
         return _with_trigger(step, trigger)
+
+    def _two_beginnings(self, step: Step) -> None:
+        text = (
+            f"{self.cls.__name__}.{step.name} has a schedule ({step.schedule}) and a "
+            f"condition. A run begins by one of them: give the other one to a step of "
+            f"its own. ({step.place})"
+        )
+        self.faults.append(Fault("error", step.name, text))
 
     def _without_trigger(self, step: Step) -> None:
         text = (

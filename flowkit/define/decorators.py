@@ -27,8 +27,10 @@ from flowkit.define.conditions import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import timedelta
     from typing import TypeAlias
 
+    from flowkit.core.definition import Missed, Schedule
     from flowkit.define.conditions import AnyCondition
 
 __all__ = [
@@ -110,6 +112,7 @@ class Mark:
         "review",
         "router",
         "saved",
+        "schedule",
         "start",
         "triggers",
     )
@@ -122,6 +125,7 @@ class Mark:
         self.emit: tuple[str, ...] = ()
         self.has_emit: bool = False
         self.max_firings: int | None = None
+        self.schedule: Schedule | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
 
@@ -191,6 +195,10 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
     condition: _Named | None = None,
     *,
     on: AnyCondition | None = None,
+    every: float | str | timedelta | None = None,
+    cron: str | None = None,
+    tz: str | None = None,
+    missed: Missed | None = None,
     max_firings: int | None = None,
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
@@ -203,21 +211,36 @@ def start(
     condition: AnyCondition | None = None,
     *,
     on: AnyCondition | None = None,
+    every: float | str | timedelta | None = None,
+    cron: str | None = None,
+    tz: str | None = None,
+    missed: Missed | None = None,
     max_firings: int | None = None,
 ) -> Any:
     """Mark a method as one that begins a run.
 
-    Without a condition it runs at kickoff; several starts run side by side.
+    Without a condition it runs at kickoff; several starts run side by side. One with
+    a schedule is handed the time it was due, a ``datetime`` in its time zone.
 
     Args:
         condition: a router's label (or a condition of labels) it reacts to, too.
         on: an :func:`~flowkit.event` that begins one run each time it comes; its
             payload is validated against the parameter's type. A kickoff hands its
             inputs over as the payload.
+        every: begins a run at each multiple of this time since the epoch: seconds,
+            or text such as ``"15m"``; at least a second.
+        cron: begins a run at the times these five fields say, ``"0 6 * * 1-5"``
+            (minute, hour, day of month, month, day of week). Needs the extra
+            ``cron``.
+        tz: IANA name of the schedule's time zone, UTC by default.
+        missed: after a time in which nothing ran, one run for the ``"latest"`` time
+            missed (the default), one for each of ``"all"``, at most 100, or none:
+            ``"skip"``.
         max_firings: most firings in one run; unbounded by default.
 
     Raises:
-        ValueError: what is given is no condition.
+        ValueError: what is given is no condition or no schedule, or both.
+        MissingExtraError: ``cron`` without the extra ``cron``.
     """
     if _is_bare(condition):
         mark = mark_for(condition, "start")
@@ -226,6 +249,11 @@ def start(
     source = condition if on is None else on
     if source is not None:
         checked(source)
+    schedule: Schedule | None = None
+    if not (every is None and cron is None and tz is None and missed is None):
+        from flowkit.define.schedules import schedule_of  # only who has one pays
+
+        schedule = schedule_of(every, cron, tz, missed, source)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
@@ -236,6 +264,12 @@ def start(
         if source is not None:
             mark.conditional = True
             mark.triggers.append(source)
+        if schedule is not None:
+            if mark.schedule is not None:
+                msg = f"Invalid schedule: {function.__name__} has one. Write two steps."
+                raise ValueError(msg)
+            mark.conditional = True
+            mark.schedule = schedule
         return function  # type: ignore[return-value]  # the function, now marked
 
     return _noted(decorate, "start", source)

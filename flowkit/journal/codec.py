@@ -66,12 +66,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 __all__ = [
+    "Lost",
     "RestoredError",
     "UnreadableError",
     "UnstorableError",
     "alias",
+    "aliased",
     "decode",
+    "decode_loosely",
     "encode",
+    "former_names",
     "from_plain",
     "keyed",
     "name_of",
@@ -613,6 +617,16 @@ def alias(name: str, kind: type) -> None:
         readers.clear()
 
 
+def aliased(name: str) -> type | None:
+    """The class that was said to stand for a former name, or None."""
+    return _aliases.get(name)
+
+
+def former_names(kind: type) -> list[str]:
+    """The former names that a class was said to stand for."""
+    return [name for name, each in _aliases.items() if each is kind]
+
+
 def widen_by(make: Callable[[type], type]) -> None:
     """Tell how a state model without ``id`` gets the class that has one.
 
@@ -1036,6 +1050,57 @@ def decode(text: str) -> Any:
     return value
 
 
+class Lost:
+    """Stands for a stored value whose class is not there; ``plain`` is its JSON."""
+
+    __slots__ = ("plain",)
+
+    def __init__(self, plain: Any) -> None:
+        self.plain: Any = plain
+
+    def __repr__(self) -> str:
+        return f"<not readable here: {write(self.plain)}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Lost) and self.plain == other.plain
+
+    def __hash__(self) -> int:
+        return hash(write(self.plain))
+
+
+def decode_loosely(text: str) -> Any:
+    """As :func:`decode`, with a :class:`Lost` for what cannot be made again.
+
+    Raises:
+        UnreadableError: text that is none of ours.
+    """
+    try:
+        return decode(text)
+    except UnreadableError:
+        try:
+            return _loose.decode(text)
+        except (ValueError, RecursionError) as error:
+            raise _not_ours(text) from error
+
+
+def _restored_loosely(found: dict[str, Any]) -> Any:
+    try:
+        return _restored(found)
+    except UnreadableError:
+        return Lost({tag: _bare_tree(body) for tag, body in found.items()})
+
+
+def _bare_tree(body: Any) -> Any:
+    """What is inside a lost value, as plain as it was stored."""
+    if isinstance(body, list):
+        return [_bare_tree(each) for each in body]
+    if isinstance(body, dict):
+        return {key: _bare_tree(each) for key, each in body.items()}
+    if isinstance(body, Lost):
+        return body.plain
+    return body if type(body) in _ATOMS else to_plain(body, "a stored value")
+
+
 def _not_ours(text: str) -> UnreadableError:
     return UnreadableError(
         f"Stored text is not JSON as flowkit writes it: {text[:60]!r}. It was changed "
@@ -1077,6 +1142,7 @@ def _restored(found: dict[str, Any]) -> Any:
 
 _Scan = Any  # the reader in C, of which typeshed does not know
 _tagged_scan: _Scan = vars(json.JSONDecoder(object_hook=_restored))["scan_once"]
+_loose = json.JSONDecoder(object_hook=_restored_loosely)
 _plain_scan: _Scan = vars(json.JSONDecoder())["scan_once"]
 
 

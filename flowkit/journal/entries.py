@@ -7,6 +7,7 @@ that decide nothing (a restart after a crash, a new graph, a rewind).
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core import records as core
@@ -14,11 +15,11 @@ from flowkit.journal.codec import UnreadableError, decode, to_plain, write
 from flowkit.journal.rows import Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from flowkit.core.records import Record
 
-__all__ = ["Note", "Read", "entry_of", "note_entry", "read"]
+__all__ = ["Note", "Read", "done_text", "entry_of", "note_entry", "read", "spelt"]
 
 
 class Note(NamedTuple):
@@ -45,7 +46,7 @@ class Read(NamedTuple):
 
 
 _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
-    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"))),
+    "start": (core.RunStarted, (("event", "e"), ("payloads", "p"), ("step", "b"))),
     "done": (
         core.StepFinished,
         (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
@@ -57,6 +58,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
     "abort": (core.RunAborted, (("reason", "r"),)),
+    "expire": (core.RunExpired, ()),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
     "ask": (
         core.StepAsked,
@@ -66,6 +68,8 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "timer": (core.TimerFired, (("timer", "t"),)),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
+_LARGE = 1 << 63
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -103,6 +107,29 @@ def entry_of(  # noqa: PLR0917 - the hot path calls by position
     return Entry(seq, record.at, name, firing, step, write(plain) if plain else "")
 
 
+def done_text(record: Any, delta: Any) -> str:
+    """The data of a finished step, and of what it changed, in one go.
+
+    Raises:
+        UnstorableError: an output or a payload that cannot be stored.
+    """
+    output = record.output
+    kind = type(output)
+    if kind is int and -_LARGE < output < _LARGE:
+        plain = {"o": output}
+    elif output is None:
+        plain = {}
+    else:
+        plain = {"o": to_plain(output, "the output")}
+    if record.labels:
+        plain["l"] = list(record.labels)
+    if record.payload is not None:
+        plain["p"] = to_plain(record.payload, "the payload")
+    if delta:
+        plain["d"] = delta
+    return write(plain) if plain else ""
+
+
 def _done_plain(record: Any, where: str) -> dict[str, Any]:
     plain: dict[str, Any] = {}
     if record.output is not None:
@@ -132,14 +159,36 @@ def note_entry(note: Note, seq: int) -> Entry:
     return Entry(seq, note.at, f"note:{note.kind}", None, None, data)
 
 
-def read(entry: Entry) -> Read:
+def spelt(entry: Entry) -> dict[str, Any]:
+    """What an entry holds beside its columns, under full names, as plain JSON.
+
+    ``state`` is what changed in it: a list of one holds the new value, an empty one
+    says the field is gone, a longer one begins with how it grew.
+    """
+    found = json.loads(entry.data) if entry.data else {}
+    if entry.kind.startswith("note:"):
+        return {"note": found["p"]} if "p" in found else {}
+    fields = _FORMS[entry.kind][1] if entry.kind in _FORMS else ()
+    names = {short: field for field, short in fields}
+    more = found.pop("m", {})
+    names |= {"d": "state"}
+    told = {names.get(short, short): value for short, value in found.items()}
+    told |= {_MORE.get(short, short): value for short, value in more.items()}
+    return told
+
+
+def read(entry: Entry, decoder: Callable[[str], Any] = decode) -> Read:
     """An entry's record, and what belongs to it.
+
+    Args:
+        entry: as stored.
+        decoder: makes values of its text: ``decode`` or ``decode_loosely``.
 
     Raises:
         UnreadableError: it was written by a newer flowkit, or names a class that
             is gone.
     """
-    found = decode(entry.data) if entry.data else {}
+    found = decoder(entry.data) if entry.data else {}
     delta, more = found.get("d", {}), found.get("m", {})
     if entry.kind.startswith("note:"):
         note = Note(entry.at, entry.kind[5:], found.get("p"))

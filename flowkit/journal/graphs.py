@@ -11,7 +11,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.definition import Definition, Join, Leaf, Step, leaves
+from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step, leaves
 from flowkit.core.validate import closest
 from flowkit.journal.codec import UnreadableError, decode, encode
 
@@ -57,6 +57,8 @@ def _plain_step(step: Step, without: frozenset[str]) -> Any:
     plain = _set_fields(step, without)
     if step.trigger is not None:
         plain["trigger"] = _plain_condition(step.trigger)
+    if step.schedule is not None:
+        plain["schedule"] = _set_fields(step.schedule, frozenset())
     return plain
 
 
@@ -99,6 +101,8 @@ def _step_from(plain: dict[str, Any]) -> Step:
         plain["trigger"] = _condition_from(plain["trigger"])
     if plain.get("labels") is not None:
         plain["labels"] = tuple(plain["labels"])
+    if "schedule" in plain:
+        plain["schedule"] = Schedule(**plain["schedule"])
     return Step(**plain)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import StoreError
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Ticket", "Writer", "writer_of"]
 
 MOST_TOGETHER = 500
+QUICK = 0.0005
+"""Seconds up to which a commit is made on the event loop, if nobody else writes."""
 IDLE = 5.0  # seconds after which a thread without work ends
 
 Soon = "Callable[[Callable[[], None]], Any]"
@@ -55,13 +58,14 @@ class Writer:
     """Writes moves into one store, many at a time.
 
     Attributes:
-        quick: a commit costs less than handing it over.
+        took: seconds that commits of late took, on the average.
         graphs: definitions that this process has handed in, by their hash.
     """
 
     def __init__(self, store: Store) -> None:
         self.store: Store = store
-        self.quick: bool = (
+        self.took: float = 1.0
+        self._cheap: bool = (
             not store.durable or getattr(store, "synchronous", "full") == "normal"
         )
         self.graphs: set[str] = set()
@@ -74,6 +78,19 @@ class Writer:
     def idle(self) -> bool:
         """Whether nothing is being written or waits to be."""
         return not (self._line or self._writing)
+
+    @property
+    def quick(self) -> bool:
+        """Whether a commit costs less than handing it over, or little more.
+
+        Handing it over lets an event loop do other things meanwhile, and costs two
+        changes of thread: more than the commit itself on a fast disk.
+        """
+        return self._cheap or self.took < QUICK
+
+    def measured(self, seconds: float) -> None:
+        """Note how long a commit took."""
+        self.took += (seconds - self.took) / 8
 
     def submit(self, move: Move) -> Ticket:
         """Hand a move in; returns at once."""
@@ -92,7 +109,9 @@ class Writer:
         Raises:
             StoreError: it was refused, or could not be written.
         """
+        begun = perf_counter()
         (outcome,) = self.store.commit([move])
+        self.measured(perf_counter() - begun)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
@@ -138,12 +157,15 @@ class Writer:
 
     def _write(self, batch: list[Ticket]) -> None:
         outcomes: list[Any]
+        begun = perf_counter()
         try:
             outcomes = list(self.store.commit([ticket.move for ticket in batch]))
         except StoreError as error:
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang
             outcomes = [error] * len(batch)
+        if len(batch) == 1:
+            self.measured(perf_counter() - begun)
         calls: dict[Any, list[Callable[[], None]]] = {}
         with self._changed:
             for ticket, outcome in zip(batch, outcomes, strict=True):

@@ -22,7 +22,7 @@ from flowkit.plot.cycles import back_edges, loops
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowkit.core.definition import Condition, Definition, Step
+    from flowkit.core.definition import Condition, Definition, Schedule, Step
 
 __all__ = [
     "Diagram",
@@ -217,6 +217,8 @@ class _Drawing:
             self._inputs(step.trigger, step.name, step.name)
         elif step.trigger is not None:
             self._leaf(step.trigger, step.name)
+        if step.schedule is not None:
+            self._schedule(step.schedule, step.name)
 
     def unheard(self, step: Step) -> None:
         """Lead a router's labels that nobody hears to an end."""
@@ -303,6 +305,12 @@ class _Drawing:
         node = Node(f"timer:{leaf.name}", leaf.name, "event")
         self.nodes.setdefault(node.id, node)
         self._edge(Edge(node.id, target, said, "event"))
+
+    def _schedule(self, schedule: Schedule, target: str) -> None:
+        zone = "" if schedule.tz == "UTC" else schedule.tz
+        node = Node(f"schedule:{schedule} {schedule.tz}", str(schedule), "event")
+        self.nodes.setdefault(node.id, node)
+        self._edge(Edge(node.id, target, zone, "event"))
 
     def _event(self, leaf: Leaf, target: str) -> None:
         node = Node(f"event:{leaf.name}", leaf.name, "event")

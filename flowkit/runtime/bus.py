@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from functools import partial
 from os import environ
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -33,6 +34,7 @@ from flowkit.runtime.work import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from datetime import datetime
     from typing import Self
 
     from flowkit.core.net import Node
@@ -122,7 +124,7 @@ class EventBus:
         return self._post.requeue(number)
 
     def register(self, *flows: Any) -> None:
-        """Let these flow classes begin runs and take events.
+        """Let these flow classes begin runs, by events and schedules, and take events.
 
         Raises:
             TypeError: what is given is no flow class.
@@ -134,6 +136,25 @@ class EventBus:
             if flow not in self._flows:
                 self._flows.append(flow)
                 known[flow].buses.append(self)
+                self._tend_schedules(flow)
+
+    def _tend_schedules(self, flow: type) -> None:
+        if any(step.schedule for step in known[flow].compiled.definition.steps):
+            from flowkit.runtime.scheduler import Scheduler, run_schedules
+
+            post = self._post
+            scheduler = Scheduler([flow], None if post is None else post.store)
+            begin = self._begin_scheduled if post is None else post.begin_scheduled
+            self._shop.tend(partial(run_schedules, scheduler, begin))
+
+    def _begin_scheduled(
+        self, flow: type, step: str, time: datetime, run_id: str
+    ) -> None:
+        from flowkit.runtime.scheduler import scheduled_run
+
+        run, begin = scheduled_run(flow, step, time, run_id)
+        with self._lock:
+            self._schedule(run, begin)
 
     def declare(self, name: str, model: Any) -> None:
         """Validate the payload of every event of this name against a type."""
@@ -260,7 +281,18 @@ class EventBus:
             known[flow].buses.remove(self)
         self._flows.clear()
 
+    def serve(self) -> None:
+        """Work until interrupted: take up what waits in the store; blocks.
+
+        What a process with a store does that sends nothing itself. Ctrl-C ends it;
+        what is open goes on in the next process.
+        """
+        with self:
+            threading.Event().wait()
+
     def __enter__(self) -> Self:
+        if self._post is not None:
+            self._shop.begin()
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -12,6 +12,7 @@ never runs again, what was not starts from its top on the last committed state.
 from __future__ import annotations
 
 from contextlib import suppress
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.machine import decide
@@ -38,7 +39,7 @@ from flowkit.journal.codec import (
     write,
 )
 from flowkit.journal.delta import apply, change
-from flowkit.journal.entries import Note, entry_of, note_entry, read
+from flowkit.journal.entries import Note, done_text, entry_of, note_entry, read
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.rows import (
     Accept,
@@ -47,6 +48,7 @@ from flowkit.journal.rows import (
     Begin,
     Begun,
     Delivery,
+    Entry,
     Hold,
     RunRow,
 )
@@ -61,18 +63,32 @@ from flowkit.runtime.state import raw_fields
 from flowkit.runtime.values import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from flowkit.core.commands import Command
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.net import Net
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Letter
+    from flowkit.journal.rows import Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.run import Run
 
-__all__ = ["EXTRA", "Journal", "flow_name", "refold"]
+__all__ = [
+    "EXTRA",
+    "Journal",
+    "asks",
+    "claim",
+    "effective",
+    "first_graph",
+    "flow_name",
+    "go_on",
+    "graph_of",
+    "refold",
+    "regraphed",
+    "rewound",
+]
 
 EXTRA = "+extra"
 """Stands in a delta for what a model's ``extra="allow"`` holds."""
@@ -104,15 +120,22 @@ class Journal:
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
+        taken: numbers of all letters that were taken up since the run was acquired.
+        born: when its lifetime began, if not with its first record.
+        version: of the flow, under which the latest record was made.
     """
 
     __slots__ = (
+        "_changed",
         "_due",
+        "_jotted",
         "_key",
+        "_renamed",
         "_state_id",
         "_status",
         "_waits",
         "blocking",
+        "born",
         "captured",
         "capturing",
         "counted",
@@ -124,6 +147,8 @@ class Journal:
         "row",
         "seq",
         "store",
+        "taken",
+        "version",
         "writer",
     )
 
@@ -141,10 +166,16 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
+        self.taken: set[int] = set()
+        self.version: str = row.version
+        self.born: float = 0.0
+        self._jotted: list[Entry] = []
+        self._changed: dict[str, Any] = {}
         self._status = row.status
         self._due: float | None = row.due
         self._waits: tuple[Awaited, ...] = ()
         self._key = row.key
+        self._renamed = False
         self._state_id = row.state_id
 
     def attach(self, run: Run) -> None:
@@ -166,7 +197,16 @@ class Journal:
         return roundtrip(value, "the output")
 
     def move(self, run: Run, record: Record, firing: Firing | None = None) -> None:
-        """Decide on a record, append it, and act once it is durable."""
+        """Decide on a record, append it, and act once it is durable.
+
+        Nothing once the run is over here: after a write that failed its records may
+        or may not be stored, so only who reads them again may go on.
+        """
+        if run.over:
+            return
+        if firing is not None and type(record) is StepFinished:
+            self._move_done(run, record, firing)
+            return
         about = firing or run.marking.live.get(getattr(record, "firing", None) or 0)
         step = None if about is None else about.node.name
         where = run.net.definition.name if step is None else f"{_name(run)}.{step}"
@@ -184,7 +224,38 @@ class Journal:
         run.records.append(record)
         commands = decide(run.net, run.marking, record)
         self._note_questions(run, record)
-        after = None if firing is None else _telling(run, firing, record)
+        try:
+            self._write(run, record, entry, commands, None)
+        except StoreError as error:
+            run.halt(error)
+
+    def _move_done(self, run: Run, record: StepFinished, firing: Firing) -> None:
+        """The same for the record of every step, the hot path."""
+        box, name = run.box, firing.node.name
+        delta, box.delta = box.delta, None
+        seq = self.seq + 1
+        try:
+            data = done_text(record, delta)
+        except UnstorableError as error:
+            if not self.lenient:
+                raise
+            self.abandon(run, error)
+            run.apply(record)
+            return
+        self.seq = seq
+        run.records.append(record)
+        commands = decide(run.net, run.marking, record)
+        if run.asked or run.answers:
+            self._note_questions(run, record)
+        after = None
+        if (
+            signals.step_finished.receivers
+            or (record.changed and signals.state_changed.receivers)
+            or (record.labels and signals.routed.receivers)
+        ):
+            after = _telling(run, firing, record)
+        entry = Entry(seq, record.at, "done", firing.id, name, data)
+        self._renamed = delta is not None and "id" in delta
         try:
             self._write(run, record, entry, commands, after)
         except StoreError as error:
@@ -237,7 +308,9 @@ class Journal:
         )
         if at_once and not run.held:
             if not changes:
+                begun = perf_counter()
                 self.store.append(hold, entry)
+                self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
                 self._received(run, self.writer.now(move))
@@ -317,7 +390,7 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None:
+        if marking.timers or marking.asked or self._due is not None or run.lifetime:
             due = self._due_of(run)
             if due != self._due:
                 self._due = changes["due"] = due
@@ -330,9 +403,10 @@ class Journal:
             number = self.letters.pop(place, None)
             if number is not None:
                 changes["consumed"] = (number,)
-        state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
-        if state_id != self._state_id:
+        if self._renamed:
+            state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
             self._state_id = changes["state_id"] = state_id
+            self._renamed = False
         return changes
 
     def _leaves(self, run: Run) -> bool:
@@ -428,9 +502,7 @@ class Journal:
             self._post(run, outcome.letters)
             self.writer.graphs.add(self.row.graph)
             if run.marking.status not in {"running", "waiting"}:  # nothing to do
-                self._status = ""
-                ended = self._changes(run, None)
-                self.writer.now(Advance(self.hold, (), self.row.created, **ended))
+                self.ended(run)
         elif isinstance(outcome, Advanced) and outcome.letters:
             self._post(run, outcome.letters)
 
@@ -523,23 +595,87 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None or run.held or not self.released:
+        if not self.released:
             return
+        if run.held:  # it is being let go just now
+            self.wait(run)
         self.released = False
-        claimed = claim(self.store, self.row.id)
+        self.taken = set(self.letters.values())
+        claimed = claim(self.store, self.row.id, again=self.counted)
         self.row, self.hold = claimed
         self.attach(run)
-        if self.row.seq != self.seq:
-            refold(run, self)
         self._status = self.row.status
+        if self.row.seq != self.seq:
+            try:
+                refold(run, self)
+            except BaseException:
+                self.give_up()
+                raise
+            go_on(run, self)
         self._post(run, self.store.letters(self.row.id))
 
     def note(self, kind: str, data: Any = None, **changes: Any) -> None:
         """Write a fact that decides nothing."""
+        self.jot(kind, data, **changes)
+        entries, also = self.jotted()
         assert self.hold is not None  # noqa: S101 - only an owner notes
+        self.writer.now(Advance(self.hold, entries, entries[-1].at, **also))
+
+    def jot(self, kind: str, data: Any = None, **changes: Any) -> Entry:
+        """A fact that decides nothing, to be written by the next :meth:`flush`."""
         self.seq += 1
         entry = note_entry(Note(now(), kind, data), self.seq)
-        self.writer.now(Advance(self.hold, (entry,), entry.at, **changes))
+        self._jotted.append(entry)
+        self._changed.update(changes)
+        return entry
+
+    def jotted(self) -> tuple[tuple[Entry, ...], dict[str, Any]]:
+        """What was jotted down and what changes with it; it is written elsewhere."""
+        found = tuple(self._jotted), self._changed
+        self._jotted, self._changed = [], {}
+        return found
+
+    def flush(self, run: Run) -> None:
+        """Write what was jotted down and where the run stands, in one commit."""
+        entries, changes = self.jotted()
+        if entries and self.hold is not None:
+            changes = {**self.standing(run), **changes}
+            self.writer.now(Advance(self.hold, entries, entries[-1].at, **changes))
+
+    def standing(self, run: Run) -> dict[str, Any]:
+        """What the run's row says of where it stands, all of it anew."""
+        self._status = run.marking.status
+        self._due = self._due_of(run)
+        self._waits = tuple(self._awaited(run))
+        self._state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
+        return {
+            "status": self._status,
+            "due": self._due,
+            "waits": self._waits,
+            "state_id": self._state_id,
+            "error": "",
+            "result": "",
+            "state": "",
+        }
+
+    def ended(self, run: Run) -> None:
+        """Write that a run is over whose records say so already."""
+        self._status = ""
+        if self.hold is not None:
+            changes = self._changes(run, None)
+            self.writer.now(Advance(self.hold, (), self.row.updated, **changes))
+
+    def give_up(self) -> None:
+        """Let go of a run that was claimed and cannot be moved."""
+        self.jotted()
+        self._uncount()
+        hold, self.hold = self.hold, None
+        self.released = True
+        if hold is not None:
+            try:
+                self.writer.now(Advance(hold, (), now(), owner=None))
+            except StoreError as error:
+                signals.log().info("%r was not given up: %s", self.row.id, error)
 
 
 def _name(run: Run) -> str:
@@ -548,12 +684,7 @@ def _name(run: Run) -> str:
 
 def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
     def tell() -> None:
-        if (
-            signals.step_finished.receivers
-            or (record.changed and signals.state_changed.receivers)
-            or (record.labels and signals.routed.receivers)
-        ):
-            run.tell_finished(firing, record.output, record.labels, record.changed)
+        run.tell_finished(firing, record.output, record.labels, record.changed)
 
     return tell
 
@@ -563,8 +694,8 @@ def _encoded(field: str, before: Any, after: Any) -> Any:
     return change(before, after, f"state.{field}", missing=MISSING)
 
 
-def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
-    """Take a run over.
+def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Hold]:
+    """Take a run over; ``again`` if it was let go and nobody else moves it here.
 
     Raises:
         RunError: no such run, or a living process moves it.
@@ -574,7 +705,7 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     presence = presence_in(store)
     owner = presence.ensure()
     at = now()
-    if run_id in presence.moving:
+    if run_id in presence.moving and not again:
         msg = (
             f"Run {run_id!r} is being moved by this process just now. Wait until it is "
             f"done or waits."
@@ -592,42 +723,50 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
         raise RunError(msg) from None
     if found is None:
         msg = (
-            f"Run {run_id!r} is being moved by another process. Wait until it is done or "
-            f"waits; if that process is gone, the run is free within 30 seconds."
+            f"Run {run_id!r} is being moved by another process. Wait until it is done "
+            f"or waits; if that process is gone, the run is free within 30 seconds."
         )
         raise RunError(msg)
     return found
 
 
 def refold(  # noqa: C901, PLR0912 - one kind of record after another
-    run: Run, journal: Journal
+    run: Run, journal: Journal, entries: Sequence[Entry] | None = None
 ) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
+
+    What the class needs noted, if it has changed, is jotted down in the journal.
+
+    Args:
+        entries: the records; those in the store if None.
 
     Raises:
         StoreError: records that cannot be read, or a graph that is not there.
         RunError: the class lacks something the run stands at.
     """
-    entries = journal.store.entries(journal.row.id)
+    if entries is None:
+        entries = journal.store.entries(journal.row.id)
     if not entries:
         msg = f"Run {journal.row.id!r} has no records in {journal.store.url}."
         raise StoreError(msg)
     fields: dict[str, Any] = {}
-    reads = [read(entry) for entry in effective(entries)]
-    graph = _first_graph(journal, reads)
-    run.net = net = net_of(graph)
+    run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
     run.marking = marking = Marking(len(net.nodes))
-    run.records, run.answers, run.asked = [], {}, {}
+    run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
     run.failures, run.stuck, run.last, run.over = [], [], None, False
-    run.told = False
+    run.told, run.reason = False, ""
+    run.ready.clear()
+    journal.version, journal.born = journal.row.version, journal.row.created
     attempts: dict[int, int] = {}
-    for seq, record, delta, more in reads:
+    for _, record, delta, more in map(read, effective(entries)):
         if isinstance(record, Note):
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
             elif record.kind == "graph":
-                net, marking = _onto(run, journal, marking, record.data)
+                net, marking = regraphed(journal.store, marking, net, record.data)
+                run.net, run.marking = net, marking
+                journal.version = record.data.get("version", journal.version)
             elif record.kind == "state":
                 fields = dict(record.data)
             continue
@@ -641,21 +780,20 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         _remember(run, record)
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
-        journal.seq = seq
     journal.seq = entries[-1].seq
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            journal.born = max(journal.born, entry.at)
     for number, count in attempts.items():
         if number in marking.live:
             marking.live[number].attempt = count
-    run.marking = marking
+    if not run.over:
+        fields = _adapted(run, journal, fields)
     from flowkit.runtime.restore import restored
 
     restored(run.box, fields)
     run.root.state = run.box.live
-    current = run.compiled.net.definition
-    if not run.over and graph_hash(net.definition) != graph_hash(current):
-        journal.row = journal.row._replace(graph=graph_hash(net.definition))
-        _adapt(run, journal, current)
-    journal._status = run.marking.status
+    journal._status = journal.row.status
     journal._due = journal.row.due
     journal._waits = tuple(
         each.wait for each in journal.store.waits(run=journal.row.id)
@@ -664,59 +802,117 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
 
 
 def effective(entries: Sequence[Entry]) -> list[Entry]:
-    """The records that count: without those that a rewind took back."""
+    """The records that count: without those that a rewind took back.
+
+    A rewind says after which record the run goes on, and which firings forget what
+    they had asked.
+    """
     kept: list[Entry] = []
     for entry in entries:
         if entry.kind == "note:rewind":
-            note: Any = read(entry).record
-            to = note.data
-            while kept and kept[-1].seq > to:
-                kept.pop()
+            to, anew = rewound(entry)
+            kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
             continue
         kept.append(entry)
     return kept
 
 
-def _first_graph(journal: Journal, reads: Sequence[Any]) -> Any:
-    first = next((r.more.get("g") for r in reads if type(r.record) is RunStarted), None)
-    digest = first or journal.row.graph
-    for each in reads:  # the first note names the graph before it
-        if type(each.record) is Note and each.record.kind == "graph":
-            digest = each.record.data["from"]
-            break
-    text = journal.store.graph(digest)
+def rewound(entry: Entry) -> tuple[int, list[int]]:
+    """After which record a rewind goes on, and which firings ask anew."""
+    note: Any = read(entry).record
+    if isinstance(note.data, int):
+        return note.data, []
+    return note.data["to"], note.data["anew"]
+
+
+def asks(entry: Entry, firings: Sequence[int]) -> bool:
+    """Whether an entry is a question of one of these firings, or its answer."""
+    return entry.kind in {"ask", "answer"} and entry.firing in firings
+
+
+def first_graph(row: RunRow, entries: Iterable[Entry]) -> str:
+    """Hash of the definition that the first record was made under.
+
+    Args:
+        row: of the run.
+        entries: all of them: a note that was taken back tells it, too.
+    """
+    for entry in entries:
+        if entry.kind == "note:graph":
+            note: Any = read(entry).record
+            digest: str = note.data["from"]
+            return digest
+    return row.graph
+
+
+def graph_of(store: Store, digest: str) -> Definition:
+    """A stored definition.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
+    text = store.graph(digest)
     if text is None:
         msg = (
-            f"The definition {digest} of run {journal.row.id!r} is not in "
-            f"{journal.store.url}. Restore it from a backup of the store."
+            f"The definition {digest!r} of a run is not in {store.url}. Restore the "
+            f"store from a backup that has it."
         )
         raise StoreError(msg)
     return definition_from(text)
 
 
-def _onto(
-    run: Run, journal: Journal, marking: Marking, data: Any
-) -> tuple[Any, Marking]:
-    from flowkit.core.transfer import transferred
+def regraphed(
+    store: Store, marking: Marking, net: Net, data: Mapping[str, Any]
+) -> tuple[Net, Marking]:
+    """A marking carried over to the graph that a note tells of."""
+    from flowkit.core.transfer import relabelled, transferred
 
-    text = journal.store.graph(data["to"])
-    if text is None:
-        msg = f"The definition {data['to']} of run {journal.row.id!r} is gone."
-        raise StoreError(msg)
-    old, net = run.net, net_of(definition_from(text))
-    run.net = net
-    return net, transferred(marking, old, net)
+    new = net_of(graph_of(store, data["to"]))
+    names = data.get("names")
+    if names:
+        net = relabelled(marking, net, names)
+    return new, transferred(marking, net, new)
 
 
-def _adapt(run: Run, journal: Journal, current: Any) -> None:
-    """Go on under a changed class, if every live position still exists.
+def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, Any]:
+    """The state's fields, ready to go on under the class as it is now.
 
     Raises:
         RunError: what is missing, all of it.
     """
-    from flowkit.runtime.versions import adapt
+    from flowkit.runtime.launch import known
 
-    adapt(run, journal, current)
+    kind = known[type(run.flow)]
+    definition = run.net.definition
+    current = run.compiled.net.definition
+    if journal.version == kind.version and graph_hash(definition) == graph_hash(
+        current
+    ):
+        return fields
+    from flowkit.runtime.versions import adapted
+
+    return adapted(run, journal, current, fields)
+
+
+def go_on(run: Run, journal: Journal) -> None:
+    """After a refold: what was neither done nor waiting starts once more.
+
+    Notes which firings that are, so that they know their attempt.
+    """
+    marking = run.marking
+    queued = marking.queued or {}
+    behind = {each.id for line in queued.values() for each in line}
+    again = [
+        number
+        for number in marking.live
+        if number not in marking.asked and number not in behind
+    ]
+    if again:
+        journal.jot("again", again)
+        for number in again:
+            marking.live[number].attempt += 1
+    journal.flush(run)
+    run.restart()
 
 
 def _remember(run: Run, record: Any) -> None:

@@ -9,10 +9,12 @@ from flowkit.core.net import net_of
 from flowkit.errors import RunError
 from flowkit.runtime import initial
 from flowkit.runtime.calls import Call, calls_for, payload_type, validated
+from flowkit.runtime.clock import now
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from flowkit.core.net import Node
     from flowkit.define.compiler import Compiled
@@ -24,6 +26,7 @@ __all__ = [
     "keeper_for",
     "kickoff_payloads",
     "known",
+    "local_time",
     "new_run",
     "no_scope",
     "payload_for",
@@ -46,10 +49,16 @@ class Kind:
         "compiled",
         "declared",
         "evict_after",
+        "lifetime",
+        "migrations",
+        "older",
         "on_conflict",
+        "renamed",
+        "retention",
         "state",
         "store",
         "types",
+        "version",
     )
 
     def __init__(
@@ -71,6 +80,12 @@ class Kind:
         self.store: Any = None
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
+        self.lifetime: float | None = None
+        self.version: str = ""
+        self.older: tuple[type, ...] = ()
+        self.renamed: Mapping[str, str] = {}
+        self.migrations: Mapping[str, Any] = {}
+        self.retention: Any = None
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -137,6 +152,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     if most != definition.max_firings and type(most) is int:
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
+    run.lifetime = kind.lifetime
     run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
@@ -177,14 +193,30 @@ def no_scope(cls: type) -> str:
 def kickoff_payloads(flow: Any, run: Run) -> dict[str, Any] | None:
     """What a kickoff hands to starts that wait for an event: its inputs.
 
+    Those that wait for a time are handed the time it is now.
+
     Raises:
         InputError: they do not fit the parameter's type.
     """
     starts = run.net.kickoff_starts()
-    if not starts or not starts[0].step.begins_on_event:
+    if not starts or not starts[0].step.begins_runs:
         return None
-    inputs = run.inputs or {}
-    return {node.name: payload_for(type(flow), node, inputs) for node in starts}
+    payloads = {}
+    for node in starts:
+        payload: Any = run.inputs or {}
+        if node.step.schedule is not None:
+            payload = local_time(now(), node.step.schedule.tz)
+        payloads[node.name] = payload_for(type(flow), node, payload)
+    return payloads
+
+
+def local_time(at: float, tz: str) -> datetime:
+    """A time as a schedule's start is handed it: aware, in the schedule's zone."""
+    from datetime import datetime
+
+    from flowkit.runtime.schedules import zone_of  # only flows with schedules pay
+
+    return datetime.fromtimestamp(at, zone_of(tz))
 
 
 def payload_for(cls: type, node: Node, payload: Any, event: str = "") -> Any:

@@ -7,21 +7,46 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.codec import UnstorableError, decode, encode, widen_by
+from flowkit.journal.codec import (
+    UnstorableError,
+    aliased,
+    decode,
+    encode,
+    widen_by,
+)
 from flowkit.journal.rows import RunRow
 from flowkit.runtime.clock import now
-from flowkit.runtime.durable import EXTRA, Journal, claim, flow_name, refold
+from flowkit.runtime.durable import (
+    EXTRA,
+    Journal,
+    claim,
+    effective,
+    flow_name,
+    go_on,
+    refold,
+)
 from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import restored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from flowkit.journal.base import Store
+    from flowkit.journal.rows import Entry
     from flowkit.runtime.run import Run
 
-__all__ = ["begun_or_resumed", "class_of", "factories", "load", "store_for"]
+__all__ = [
+    "begun_or_resumed",
+    "class_for",
+    "class_of",
+    "empty_run",
+    "factories",
+    "load",
+    "made",
+    "store_for",
+    "widen",
+]
 
 factories: dict[type, Callable[[], Any]] = {}
 """How a flow object is made for a stored run, where it needs more than its class."""
@@ -46,7 +71,7 @@ def begun_or_resumed(
     restore: Any = None,
     created_by: str = "",
     parent: str | None = None,
-    tags: tuple[str, ...] = (),
+    tags: Iterable[str] = (),
 ) -> tuple[Run, bool]:
     """The run of a kickoff, and whether it is new and must be begun.
 
@@ -59,19 +84,19 @@ def begun_or_resumed(
         InputError: the id was used with other inputs.
         RunError: another process moves that run.
     """
-    _widen()
+    widen()
     name = flow_name(type(flow))
     digest = _digest(inputs)
     if id is not None:
         row = store.run(id)
         if row is not None:
             _same_kickoff(row, name, digest)
-            return load(flow, store, row), False
+            return load(_fitting(flow, row), store, row), False
     state_id = inputs.get("id") if inputs and restore is None else None
     if state_id is not None:
         row = store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
-            return load(flow, store, row), False
+            return load(_fitting(flow, row), store, row), False
         if row is not None and row.state and getattr(flow, "persistence", None) is None:
             _lay_under(flow, row)  # else what a persisted step saved last
         id = id or next_id(name, str(state_id), "" if row is None else row.id)
@@ -81,13 +106,20 @@ def begun_or_resumed(
         name,
         "",
         inputs=digest,
-        version=str(getattr(type(flow), "version", "") or ""),
+        version=known[type(flow)].version,
         created_by=created_by,
         parent=parent,
-        tags=tags,
+        tags=(tags,) if isinstance(tags, str) else tuple(tags),
     )
     Journal(store, row).attach(run)
     return run, True
+
+
+def _fitting(flow: Any, row: RunRow) -> Any:
+    """The flow object, or one of the class that is kept for that run's version."""
+    cls = type(flow)
+    older = [each for each in known[cls].older if known[each].version == row.version]
+    return made(older[0]) if older else flow
 
 
 def _digest(inputs: Mapping[str, Any] | None) -> str:
@@ -126,14 +158,14 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     """A stored run on a flow object, claimed and ready to be driven.
 
     A run that failed goes on at the step that failed. One that is over is given as
-    it ended.
+    it ended. What cannot go on is left as it was, for whoever can.
 
     Raises:
         RunError: another process moves it, or the class lacks where it stands.
         StoreError: its records cannot be read.
     """
-    _widen()
-    run = new_run(flow, None)
+    widen()
+    run = empty_run(flow)
     over = row.status not in {"running", "waiting", "failed"}
     hold = None
     if not over:
@@ -141,48 +173,45 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     journal = Journal(store, row)
     journal.hold = hold
     journal.attach(run)
-    if row.status == "failed":
-        _retry(run, journal)
-    refold(run, journal)
-    if over or run.over:
-        journal.leave(run)
+    try:
+        refold(run, journal, _retried(journal) if row.status == "failed" else None)
+        if not run.over:
+            go_on(run, journal)
+        elif row.status in {"running", "waiting"}:
+            journal.ended(run)
+    except BaseException:
+        journal.give_up()
+        raise
+    if run.over:
+        journal.give_up()
         return run
     if run.marking.asked:
         from flowkit.runtime.desk import found  # only who waits
 
         found(run)
-    _interrupted(run, journal)
-    run.restart()
     run.expire(now())
     journal._post(run, store.letters(row.id))
     return run
 
 
-def _retry(run: Run, journal: Journal) -> None:
-    """Take the failure that ended a run back: its step starts once more."""
+def empty_run(flow: Any) -> Run:
+    """A run of a flow object whose state comes from records, not from inputs."""
+    box = flow._flowkit.box
+    lacks, box.incomplete = box.incomplete, False
+    try:
+        return new_run(flow, None)
+    finally:
+        box.incomplete = lacks
+
+
+def _retried(journal: Journal) -> list[Entry]:
+    """The records of a failed run, what ended it taken back: that step starts again."""
     entries = journal.store.entries(journal.row.id)
-    ended = next((e.seq for e in reversed(entries) if e.kind == "fail"), None)
-    if ended is None:
-        return
+    facts = [each for each in effective(entries) if not each.kind.startswith("note:")]
     journal.seq = entries[-1].seq
-    journal.note("rewind", ended - 1, status="running", error="")
-    journal.row = journal.row._replace(status="running")
-
-
-def _interrupted(run: Run, journal: Journal) -> None:
-    """Note which firings start once more, so that they know their attempt."""
-    marking = run.marking
-    queued = marking.queued or {}
-    behind = {each.id for line in queued.values() for each in line}
-    again = [
-        number
-        for number in marking.live
-        if number not in marking.asked and number not in behind
-    ]
-    if again:
-        journal.note("again", again, status=marking.status)
-        for number in again:
-            marking.live[number].attempt += 1
+    if facts and facts[-1].kind in {"done", "fail", "timer"}:
+        entries.append(journal.jot("rewind", facts[-1].seq - 1))
+    return entries
 
 
 def class_of(name: str) -> type:
@@ -191,14 +220,16 @@ def class_of(name: str) -> type:
     Raises:
         RunError: it is not there, or is no flow.
     """
-    for cls in known:
+    for cls in reversed(known):  # a notebook may define it again
         if flow_name(cls) == name:
             return cls
+    found: Any = aliased(name)
     module, _, path = name.partition(":")
     try:
-        found: Any = import_module(module)
-        for part in path.split("."):
-            found = getattr(found, part)
+        if found is None:
+            found = import_module(module)
+            for part in path.split("."):
+                found = getattr(found, part)
     except (ImportError, AttributeError):
         found = None
     if not isinstance(found, type) or found not in known:
@@ -213,6 +244,19 @@ def class_of(name: str) -> type:
         )
         raise RunError(msg)
     return found
+
+
+def class_for(row: RunRow) -> type:
+    """The class that moves a stored run: one kept for its version, else the present.
+
+    Raises:
+        RunError: it is not there, or is no flow.
+    """
+    cls = class_of(row.flow)
+    for older in known[cls].older:
+        if known[older].version == row.version:
+            return older
+    return cls
 
 
 def made(cls: type) -> Any:
@@ -235,7 +279,8 @@ def made(cls: type) -> Any:
 _widened: list[bool] = []
 
 
-def _widen() -> None:
+def widen() -> None:
+    """Let stored states be read whose model has gained an id."""
     if not _widened:
         from flowkit.runtime.models import with_id
 

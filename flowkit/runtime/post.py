@@ -8,6 +8,7 @@ let go; the latest ones stay warm, so that their next event needs no reading.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,14 @@ from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.opening import class_of, load, made
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.receipt import Rejection
+from flowkit.runtime.scheduler import stored_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Dead, Fate, Letter
+    from flowkit.journal.rows import Dead, Fate, Hold, Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.handlers import Handler
     from flowkit.runtime.receipt import Receipt
@@ -69,6 +72,7 @@ class Post:
         self._shop = shop
         self._keep = keep
         self._keep_ids = keep_ids
+        self._lock = threading.Lock()
         self._live: dict[str, Run] = {}
         self._warm: OrderedDict[str, Run] = OrderedDict()
         self._waking: set[str] = set()
@@ -184,15 +188,26 @@ class Post:
         receipt.runs.append(run)
         receipt.run_ids.append(run.id)
         self._live[run.id] = run
+        assert fate.hold is not None  # noqa: S101 - a begun run is held
+        self._shop.put(partial(self._begun, run, fate.hold))
 
-        async def work() -> None:
-            assert run.journal is not None  # noqa: S101 - begun in a store
-            assert fate.hold is not None  # noqa: S101 - a begun run is held
-            run.journal.began(run, fate.hold)
-            run.journal.collect(run)
-            await self._drive(run)
+    async def _begun(self, run: Run, hold: Hold) -> None:
+        assert run.journal is not None  # noqa: S101 - begun in a store
+        run.journal.began(run, hold)
+        run.journal.collect(run)
+        await self._drive(run)
 
-        self._shop.put(work)
+    def begin_scheduled(
+        self, flow: type, step: str, time: datetime, run_id: str
+    ) -> None:
+        """Begin a run by a schedule; blocks until it is stored.
+
+        Raises:
+            RunExistsError: it was begun before, here or elsewhere.
+        """
+        run, hold = stored_run(flow, step, time, run_id, self.store)
+        self._live[run.id] = run
+        self._shop.put(partial(self._begun, run, hold))
 
     async def _handle(self, handler: Handler, payload: Any, letter: Letter) -> None:
         error = await handler.call(self._bus, payload)
@@ -219,11 +234,15 @@ class Post:
 
     def wake(self, run: str) -> None:
         """Have a run look at its inbox and its times, here and soon."""
-        live = self._live.get(run)
-        if live is not None and live.journal is not None:
-            journal = live.journal
+        with self._lock:
+            live = self._live.get(run)
+            if live is not None and live.journal is not None:
+                live.pending.append(partial(live.journal.collect, live))
+        if live is not None:
             live.rest(resting=False)
-            live.post(lambda: journal.collect(live))
+            hurry = live.hurry
+            if hurry is not None:
+                hurry()
             return
         if run not in self._waking:
             self._waking.add(run)
@@ -243,7 +262,8 @@ class Post:
         await self._drive(run)
 
     def _taken_up(self, run_id: str) -> Run:
-        run = self._warm.pop(run_id, None)
+        with self._lock:
+            run = self._warm.pop(run_id, None)
         if run is not None and run.journal is not None and run.journal.released:
             run.journal.acquire(run)
             run.restart_due(now())
@@ -263,22 +283,28 @@ class Post:
         try:
             while True:
                 await drive(run)
-                if run.over or not run.pending:
-                    break
+                with self._lock:  # else a letter could come to nobody
+                    if run.over or not run.pending:
+                        self._let_go(run)
+                        break
         except FlowkitError as error:
             signals.log().error("%r stopped: %s", run, error, exc_info=error)
         finally:
-            self._live.pop(run.id, None)
+            with self._lock:
+                self._live.pop(run.id, None)
         if run.lost is not None:
             signals.log().error("%r stopped here: %s", run, run.lost)
         elif run.failures:
             signals.log().error("%r failed", run, exc_info=run.failures[0])
-        elif not run.over:
+        elif not run.over and self.store.letters(run.id):
+            self.wake(run.id)  # one came while it was let go
+
+    def _let_go(self, run: Run) -> None:
+        self._live.pop(run.id, None)
+        if not run.over and run.lost is None:
             self._warm[run.id] = run
             if len(self._warm) > WARM:
                 self._warm.popitem(last=False)
-            if self.store.letters(run.id):  # one came while it was let go
-                self.wake(run.id)
 
     async def patrol(self) -> None:
         """Go on with runs that are due, that others left, or that have mail."""

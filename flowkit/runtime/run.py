@@ -29,6 +29,7 @@ from flowkit.core.records import (
     EventReceived,
     RunAborted,
     RunCancelled,
+    RunExpired,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -94,6 +95,7 @@ class Run:
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
         patience: seconds that a step may wait in memory.
+        lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
     """
 
@@ -142,6 +144,7 @@ class Run:
         self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
         self.questions: dict[tuple[int, int], StepAsked] = {}
         self.patience: float = 60.0
+        self.lifetime: float | None = None
         self.resting: bool = False
         self.at_rest: Callable[[bool], None] | None = None
         self.lost: BaseException | None = None
@@ -228,9 +231,14 @@ class Run:
         """Whether a step waits for an event of this name and key."""
         return any(_fits(asked, name, key) for asked in self._open_questions())
 
-    def begin(self, event: str | None, payloads: dict[str, Any] | None) -> None:
-        """Record the start and make the first steps ready."""
-        self.apply(RunStarted(now(), event, payloads))
+    def begin(
+        self,
+        event: str | None,
+        payloads: dict[str, Any] | None,
+        step: str | None = None,
+    ) -> None:
+        """Record the start and make the first steps ready; ``step`` has a schedule."""
+        self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
 
@@ -504,10 +512,12 @@ class Run:
 
     def halt(self, error: BaseException | None) -> None:
         """Go no further in this process; what is stored stays as it is."""
-        self.lost = error
+        self.lost = self.lost or error
         self.over = True
         self.ready.clear()
         self._cancel(Cancel(tuple(self.marking.live.values())))
+        for wake in list(self.parked.values()):  # they see that the run is over
+            wake(None)
 
     def note_interrupt(self, error: BaseException) -> None:
         """Tell in the error itself which steps it ended."""
@@ -794,6 +804,18 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
                 self.answer(asked.firing, asked.position, asked.detail.get("late"))
+        end = self.expires
+        if end is not None and end <= at and self.marking.status == "waiting":
+            self.reason = "its lifetime is over"
+            self.apply(RunExpired(at))
+
+    @property
+    def expires(self) -> float | None:
+        """When a stored run that waits is over, however it stands."""
+        if self.lifetime is None or self.journal is None or not self.records:
+            return None
+        began: float = max(self.records[0].at, self.journal.born)
+        return began + self.lifetime
 
     @property
     def due(self) -> float | None:
@@ -803,6 +825,9 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None:
                 times.append(due)
+        end = self.expires
+        if end is not None:
+            times.append(end)
         return min(times, default=None)
 
     def tell(self, signal: Any, **arguments: Any) -> None:

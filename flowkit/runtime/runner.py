@@ -66,7 +66,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     except BaseExceptionGroup as group:
         found = _interrupt_in(group)
         if found is None:
-            raise
+            raise _single(group) from None
         run.interrupted(found)
     finally:
         run.active = False
@@ -82,6 +82,14 @@ def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
     while isinstance(some, BaseExceptionGroup):
         some = some.exceptions[0]
     return some
+
+
+def _single(group: BaseExceptionGroup[Any]) -> BaseException:
+    """What a task group wrapped, if it is one: an error of the engine's own."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 class _Driver:
@@ -133,7 +141,7 @@ class _Driver:
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""
         run = self.run
-        if run.over or not (run.marking.timers or run.marking.asked):
+        if run.over or run.status != "waiting":
             return False
         due = run.due
         if due is None or not run.stays(due):

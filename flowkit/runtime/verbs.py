@@ -217,6 +217,8 @@ class Asking:
             due = self._due
             until = _earliest(due, now() + run.patience)
             while not self.answered:
+                if run.over:  # the store failed: nothing is asked or answered
+                    raise Evicted
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
@@ -250,8 +252,10 @@ class Asking:
         came = threading.Event()
         self.run.parked[self.place] = lambda _: came.set()
         self._at_home(lambda: self.run.answer(self.firing.id, self.position, value))
-        if not self.answered:
+        if not (self.answered or self.run.over):
             came.wait()
+        if not self.answered:
+            raise Evicted  # the store failed, or this process stops
 
     def _at_home(self, verb: Callable[[], None]) -> None:
         """Have the thread that moves the run do it; it is durable soon after."""
@@ -276,12 +280,10 @@ class Asking:
         if self.faults:
             raise self.faults[0]
 
-    def _late_blocking(self, came: threading.Event) -> None:
+    def _late_blocking(self) -> None:
         self._at_home(self._collect)
         if self._open:
             self.answer_blocking(self.question.detail.get("late"))
-        elif not self.answered:
-            came.wait()
 
     def wait_blocking(self) -> Any:
         """Ask, block until the answer is there, and give what it means."""
@@ -297,17 +299,19 @@ class Asking:
             due = self._due
             until = _earliest(due, now() + run.patience)
             while not self.answered:
+                if run.over:  # the store failed: nothing is asked or answered
+                    raise Evicted
                 if alone:
                     came.clear()
-                    if run.pending:
-                        run.take_pending()
-                        continue
+                if run.pending and run.home == threading.get_ident():
+                    run.take_pending()
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if block_until(until, came):
                     continue
                 if due is not None and now() >= due:
-                    self._late_blocking(came)
+                    self._late_blocking()
                 else:
                     raise Evicted
         finally:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from flowkit.runtime import signals
 from flowkit.runtime.loops import loop_caller
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
 __all__ = ["Workshop"]
 
@@ -41,6 +42,9 @@ class Workshop:
         self._waiters: list[Callable[[], None]] = []
         self.beside: Callable[[], Awaitable[None]] | None = None
         self._stay: Any = None
+        self._tended: list[Callable[[], Awaitable[None]]] = []
+        self._scopes: set[anyio.CancelScope] = set()
+        self._leaving = False
 
     def begin(self) -> None:
         """Start the thread, if there is no loop to work in yet."""
@@ -53,6 +57,40 @@ class Workshop:
         assert self.beside is not None  # noqa: S101 - asked before
         with anyio.CancelScope() as self._stay:
             await self.beside()
+
+    def tend(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Have a job done beside the others as long as there are any to come.
+
+        Nobody waits for it: it is cancelled when the shop closes, and begun again if
+        the shop moves into another event loop.
+        """
+        with self._changed:
+            self._tended.append(job)
+            soon = self._soon
+            if soon is None and self._thread is None:
+                self._start_thread()
+        if soon is not None:
+            soon(partial(self._begin_tending, (job,)))
+
+    def _begin_tending(self, jobs: Sequence[Callable[[], Awaitable[None]]]) -> None:
+        for job in jobs:
+            if self._group is not None:
+                self._group.start_soon(self._tend, job)
+
+    async def _tend(self, job: Callable[[], Awaitable[None]]) -> None:
+        if self._leaving:
+            return
+        with anyio.CancelScope() as scope:
+            self._scopes.add(scope)
+            await job()
+        self._scopes.discard(scope)
+
+    def _end_tending(self) -> None:
+        self._leaving = True
+        if self._stay is not None:
+            self._stay.cancel()
+        for scope in self._scopes:
+            scope.cancel()
 
     def put(self, job: Callable[[], Awaitable[None]]) -> None:
         """Have a job done; returns at once."""
@@ -75,6 +113,8 @@ class Workshop:
     async def _do(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
             await job()
+        except Exception as error:  # noqa: BLE001 - one job must not end the others
+            signals.log().error("a job of the bus failed", exc_info=error)
         finally:
             self._running -= 1
             self._done()
@@ -103,10 +143,20 @@ class Workshop:
 
     async def enter(self) -> None:
         """Work in the running event loop from now on."""
+        if self._thread is not None:  # what is tended began there
+            await anyio.to_thread.run_sync(self._end_thread)
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
-        self._soon = loop_caller()
-        self._soon(self._pump)
+        self._open_for_work()
+        self._pump()
+
+    def _open_for_work(self) -> None:
+        with self._changed:
+            self._soon = loop_caller()
+            self._leaving = False
+            tended = tuple(self._tended)
+            self._changed.notify_all()
+        self._begin_tending(tended)
         if self.beside is not None:
             self._group.start_soon(self._beside)
 
@@ -125,13 +175,14 @@ class Workshop:
 
     async def _wind_up(self) -> None:
         await self.wait_async()
-        if self._stay is not None:
-            self._stay.cancel()
+        self._end_tending()
 
     def _forget(self) -> None:
         """Nothing is open any more: what was cancelled will not say it is done."""
         with self._changed:
             self._jobs.clear()
+            self._tended.clear()
+            self._scopes.clear()
             self._open = self._running = 0
             self._called = False
             self._changed.notify_all()
@@ -149,24 +200,26 @@ class Workshop:
     async def _serve(self) -> None:
         self._ended = anyio.Event()
         async with anyio.create_task_group() as self._group:
-            with self._changed:
-                self._soon = loop_caller()
+            self._open_for_work()
             self._pump()
-            if self.beside is not None:
-                self._group.start_soon(self._beside)
             await self._ended.wait()
-            if self._stay is not None:
-                self._stay.cancel()
+            self._end_tending()
         self._group = None
 
     def close(self) -> None:
         """End the thread once its jobs are done; blocks."""
-        thread, soon = self._thread, self._soon
+        self._end_thread()
+        self._tended.clear()
+
+    def _end_thread(self) -> None:
+        thread = self._thread
         if thread is None:
             return
         self.wait()
-        soon = self._soon
-        self._soon = None
+        with self._changed:
+            while self._soon is None and thread.is_alive():  # it begins just now
+                self._changed.wait(0.5)
+            soon, self._soon = self._soon, None
         if soon is not None:
             soon(self._ended.set)
         thread.join()

@@ -157,6 +157,14 @@ def test_a_label_that_nobody_hears_fails_a_strict_flow() -> None:
     assert played.lost("a") == [1]
 
 
+def test_a_schedule_begins_a_run_at_its_step_alone() -> None:
+    """Other starts, plain ones too, are for kickoffs and events."""
+    net = Net(flow(a=BEGIN, b=BEGIN, c="b"))
+    (first,) = decide(net, Marking(3), RunStarted(0, None, {"b": 7}, "b"))
+    assert isinstance(first, Firing)
+    assert (first.node.name, first.payload) == ("b", 7)
+
+
 def test_a_record_of_a_firing_that_is_not_live_does_nothing() -> None:
     """A late result of a cancelled or ended firing never counts."""
     net = Net(flow(a=BEGIN, b="a"))

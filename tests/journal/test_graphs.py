@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step
 from flowkit.journal.codec import UnreadableError
 from flowkit.journal.graphs import (
     definition_from,
@@ -93,6 +93,25 @@ def test_the_hash_of_a_graph_stays():
     assert graph_hash(Definition("F", (Step("a", start=True),))) == "088a01b7306155d3"
 
 
+def test_a_schedule_is_part_of_the_graph():
+    """It comes back as it was; every word of it counts."""
+    plain = Step("mail", start=True, conditional=True)
+    schedules = [
+        Schedule(every=900.0),
+        Schedule(cron="0 6 * * 1-5"),
+        Schedule(cron="0 6 * * 1-5", tz="Europe/Berlin"),
+        Schedule(cron="0 6 * * 1-5", missed="skip"),
+    ]
+    flows = [
+        Definition("F", (plain._replace(schedule=each),)) for each in [None, *schedules]
+    ]
+    for flow in flows:
+        found = definition_from(graph_text(flow))
+        assert found == flow
+        assert type(found.steps[0].schedule) is type(flow.steps[0].schedule)
+    assert len({graph_hash(flow) for flow in flows}) == len(flows)
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name":"F","steps":[{"new":1}]}'])
 def test_an_unreadable_definition_is_told(text):
     """With what to do."""
@@ -132,6 +151,7 @@ STEPS = st.builds(
     st.booleans(),
     st.none() | st.integers(0, 9),
     st.booleans(),
+    st.none() | st.builds(Schedule, st.floats(0, 1e9), NAMES, NAMES),
     NAMES,
     NAMES,
     st.integers(0, 99),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step
 from flowkit.define.labels import Read
 from flowkit.plot.diagram import Edge, Status, diagram, with_status
 from tests.plot.flows import NESTED, NEWS, OPEN, after, chain
@@ -201,3 +201,24 @@ def test_an_empty_flow_can_be_drawn() -> None:
     """Nothing in, nothing out."""
     drawn = diagram(Definition("Empty"))
     assert (drawn.nodes, drawn.edges, drawn.groups) == ((), (), ())
+
+
+def test_a_schedule_is_drawn_as_an_event_is() -> None:
+    """Its node shows the times, its edge the zone; two steps may share it."""
+    nightly = Schedule(cron="0 6 * * 1-5", tz="Europe/Berlin")
+    steps = (
+        Step("poll", start=True, conditional=True, schedule=Schedule(every=900.0)),
+        Step("mail", start=True, conditional=True, schedule=nightly),
+        Step("print", start=True, conditional=True, schedule=nightly),
+    )
+    drawn = diagram(Definition("Timed", steps))
+    events = {node.id: node.name for node in drawn.nodes if node.kind == "event"}
+    assert events == {
+        "schedule:every 15m UTC": "every 15m",
+        "schedule:0 6 * * 1-5 Europe/Berlin": "0 6 * * 1-5",
+    }
+    assert edges(drawn) == {
+        ("schedule:every 15m UTC", "poll", ""),
+        ("schedule:0 6 * * 1-5 Europe/Berlin", "mail", "Europe/Berlin"),
+        ("schedule:0 6 * * 1-5 Europe/Berlin", "print", "Europe/Berlin"),
+    }

@@ -663,6 +663,8 @@ def test_cancelling_the_run_closes_the_task(place):
     flow = begun(Pair, place)
     token = only(flow).token
     flow.run.cancel()
+    if place is not None:
+        flow.run.journal.wait(flow.run)
     assert tasks.list(run=flow.run) == []
     if place is not None:
         assert place.waits(token=token) == []

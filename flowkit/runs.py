@@ -1,0 +1,113 @@
+"""Stored runs: find them, read their story, go back in them, delete them.
+
+::
+
+    from flowkit import runs
+
+    for run in runs.list(status="failed"):
+        print(run, runs.history(run.id))
+
+Every function takes ``store=``, a URL or a store: ``FLOWKIT_STORE`` or the default
+one if it is not given. Ids may be cut short, as long as they are unique.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.runtime.audit import export
+from flowkit.runtime.executions import Execution, QuestionInfo, history
+from flowkit.runtime.forks import fork, rewind
+from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.retention import Purged, Retention, purge
+
+if TYPE_CHECKING:
+    import builtins
+    from collections.abc import Sequence
+    from datetime import datetime
+
+__all__ = [
+    "Execution",
+    "Purged",
+    "QuestionInfo",
+    "Retention",
+    "RunInfo",
+    "WaitInfo",
+    "export",
+    "fork",
+    "get",
+    "history",
+    "list",
+    "purge",
+    "rewind",
+    "search",
+    "state_at",
+]
+
+
+def list(  # noqa: A001 - runs.list(), as everybody says it
+    *,
+    flow: type | str | None = None,
+    status: str | Sequence[str] = (),
+    key: str | None = None,
+    tag: str | None = None,
+    since: datetime | float | None = None,
+    until: datetime | float | None = None,
+    limit: int = 100,
+    store: Any = None,
+) -> builtins.list[RunInfo]:
+    """Stored runs, newest first; what is not given does not restrict.
+
+    Args:
+        flow: a class, its name, or its stored name ``package.module:Class``.
+        status: one or several.
+        key: correlation key.
+        tag: one of those the run was begun with.
+        since: created then or later.
+        until: created before.
+        limit: most of them.
+        store: the flow's own or the default one if None.
+
+    Raises:
+        InputError: a status or a flow that does not exist.
+    """
+    asked = {
+        "flow": flow,
+        "status": status,
+        "key": key,
+        "tag": tag,
+        "since": since,
+        "until": until,
+    }
+    return find_runs(asked, limit, store)
+
+
+def search(
+    text: str,
+    *,
+    flow: type | str | None = None,
+    status: str | Sequence[str] = (),
+    key: str | None = None,
+    tag: str | None = None,
+    since: datetime | float | None = None,
+    until: datetime | float | None = None,
+    limit: int = 100,
+    store: Any = None,
+) -> builtins.list[RunInfo]:
+    """As :func:`list`, of those with the text in id, key, state id, tags or error.
+
+    Letters match in either case.
+    """
+    asked = {
+        "text": text,
+        "flow": flow,
+        "status": status,
+        "key": key,
+        "tag": tag,
+        "since": since,
+        "until": until,
+    }
+    return find_runs(asked, limit, store)
+
+
+get = get_run
