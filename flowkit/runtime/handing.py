@@ -94,5 +94,7 @@ def _told(run: Run) -> bool:
     """Have whoever drives a run look into its inbox; whether that will be done."""
     journal = run.journal
     run.rest(resting=False)
-    run.post(lambda: journal.collect(run))
-    return run.active or not run.ready
+    run.pending.append(lambda: journal.collect(run))
+    if run.hurry is not None:
+        run.hurry()
+    return run.active
