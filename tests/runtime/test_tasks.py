@@ -273,7 +273,7 @@ def test_task_shows_what_a_form_needs(place, clock):
     assert task.metadata == {"case": 7}
 
 
-class driven:  # noqa: N801 - reads as a verb
+class driven:
     """A flow without a store at work in a thread until the block ends."""
 
     def __init__(self, cls: Any) -> None:
