@@ -74,6 +74,8 @@ SECTIONS: dict[str, list[str]] = {
         "StateConflictError",
         "RunawayError",
         "StuckError",
+        "UnstorableError",
+        "StoreError",
         "FlowkitWarning",
     ],
 }
