@@ -76,6 +76,8 @@ SECTIONS: dict[str, list[str]] = {
         "StateConflictError",
         "RunawayError",
         "StuckError",
+        "UnstorableError",
+        "StoreError",
         "FlowkitWarning",
     ],
 }

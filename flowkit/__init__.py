@@ -42,7 +42,9 @@ from flowkit.errors import (
     RunError,
     StateConflictError,
     StateError,
+    StoreError,
     StuckError,
+    UnstorableError,
 )
 from flowkit.flow import Flow
 from flowkit.runtime.run import Run
@@ -99,7 +101,9 @@ __all__ = [
     "SQLiteFlowPersistence",
     "StateConflictError",
     "StateError",
+    "StoreError",
     "StuckError",
+    "UnstorableError",
     "all_active",
     "and_",
     "any_of",

@@ -23,7 +23,7 @@ from typing import (
 from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
 from flowkit.define.versions import migrations_of
-from flowkit.errors import FlowkitWarning, RunError
+from flowkit.errors import FlowkitWarning, RunError, RunExistsError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
 from flowkit.runtime.launch import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
 
 __all__ = ["Flow"]
@@ -375,8 +376,8 @@ class Flow(Generic[StateT]):
         said = _said(id, restore_from_state_id, tags, created_by)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
-        if run.lost is not None and _was_begun(run):
-            run = _opened(self, inputs, said, blocking=False)
+        while run.lost is not None and (met := _met(run)) is not None:
+            run = _opened(self, inputs, said, blocking=False, met=met)
             await drive(run)
         return run.outcome()
 
@@ -728,17 +729,15 @@ def _kickoff(
 ) -> Any:
     run = _opened(flow, inputs, said, blocking=True)
     drive_blocking(run, backend)
-    if run.lost is not None and _was_begun(run):
-        run = _opened(flow, inputs, said, blocking=True)
+    while run.lost is not None and (met := _met(run)) is not None:
+        run = _opened(flow, inputs, said, blocking=True, met=met)
         drive_blocking(run, backend)
     return run.outcome()
 
 
-def _was_begun(run: Run) -> bool:
-    """Whether another process began the same run in the same moment."""
-    from flowkit.journal.rows import RunExistsError  # only who keeps runs
-
-    return isinstance(run.lost, RunExistsError)
+def _met(run: Run) -> RunRow | None:
+    """The run that another process began in the same moment, in the way of this."""
+    return run.lost.row if isinstance(run.lost, RunExistsError) else None
 
 
 def _said(
@@ -749,7 +748,12 @@ def _said(
 
 
 def _opened(
-    flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    said: dict[str, Any],
+    *,
+    blocking: bool,
+    met: RunRow | None = None,
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
@@ -766,8 +770,10 @@ def _opened(
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    options = flow._flowkit.options.pop("call", {})
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), **{**said, **options})
+    options = flow._flowkit.options.get("call", {})
+    run, fresh = begun_or_resumed(
+        flow, inputs, store_for(store), met=met, **{**said, **options}
+    )
     flow._flowkit.run = run
     if run.journal is not None:
         run.journal.blocking = blocking

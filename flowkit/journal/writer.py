@@ -3,7 +3,8 @@
 A move is handed in and gives a :class:`Ticket`; whoever has to wait for it waits on
 that, in a thread or on an event loop. Moves are written in the order they came.
 Where a commit costs less than handing it over, and nobody else is writing, the
-caller writes itself (:meth:`Writer.now`).
+caller writes itself (:meth:`Writer.now`). A commit whose outcome is unknown is
+repeated once.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import StoreError
+from flowkit.errors import StoreError, UnknownOutcomeError
+from flowkit.journal.rows import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Move, Outcome
+    from flowkit.journal.rows import Entry, Hold, Move, Outcome
 
 __all__ = ["Ticket", "Writer", "writer_of"]
 
@@ -110,11 +112,22 @@ class Writer:
             StoreError: it was refused, or could not be written.
         """
         begun = perf_counter()
-        (outcome,) = self.store.commit([move])
+        (outcome,) = self._commit([move])
         self.measured(perf_counter() - begun)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    def append(self, hold: Hold, entry: Entry) -> None:
+        """Write one record in the caller's thread; blocks.
+
+        Raises:
+            StoreError: it was refused, or could not be written.
+        """
+        try:
+            self.store.append(hold, entry)
+        except UnknownOutcomeError:
+            self.store.append(hold, entry)
 
     def wait(self, ticket: Ticket) -> Any:
         """Block until a move is durable; its outcome.
@@ -155,11 +168,24 @@ class Writer:
             if batch:
                 self._write(batch)
 
+    def _commit(self, moves: list[Move]) -> list[Outcome]:
+        """Commit; once more if the connection was lost in the middle of it."""
+        try:
+            return self.store.commit(moves)
+        except UnknownOutcomeError:
+            outcomes = self.store.commit(moves)
+        return [
+            outcome._replace(repeated=True)
+            if isinstance(outcome, Accepted) and outcome.duplicate
+            else outcome
+            for outcome in outcomes
+        ]
+
     def _write(self, batch: list[Ticket]) -> None:
         outcomes: list[Any]
         begun = perf_counter()
         try:
-            outcomes = list(self.store.commit([ticket.move for ticket in batch]))
+            outcomes = self._commit([ticket.move for ticket in batch])
         except StoreError as error:
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang

@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from flowkit.errors import FeedbackError, FlowkitError, InputError, RunError
+from flowkit.errors import (
+    FeedbackError,
+    FlowkitError,
+    InputError,
+    RunError,
+    UnreadableError,
+)
 from flowkit.runtime.calls import validated
 from flowkit.runtime.values import MISSING
 
@@ -223,12 +229,12 @@ def _checked(shown: dict[str, Any], value: Any, kind: Any) -> Any:
 
 
 def _type(shown: dict[str, Any], kind: Any) -> Any:
-    from flowkit.journal.codec import UnreadableError, named
+    from flowkit.journal.codec.names import class_of
 
     if kind is not MISSING or shown.get("type") is None:
         return None if kind is MISSING else kind
     try:
-        return named(shown["type"])
+        return class_of(shown["type"])
     except UnreadableError as error:
         msg = (
             f"{_what(shown)} takes an answer of the type {shown['type']}, which cannot "

@@ -96,6 +96,7 @@ class EventBus:
             opened = store_for(place)
             self._post = Post(self, opened, self._shop, keep=keep, keep_ids=keep_ids)
             self._shop.beside = self._post.patrol
+            self._shop.let_go = self._post.let_go
 
     @property
     def flows(self) -> tuple[type, ...]:

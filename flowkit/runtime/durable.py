@@ -117,6 +117,7 @@ class Journal:
         row: the run as it was begun or claimed.
         hold: the right to write; None before the run is begun, or given up.
         seq: number of the latest record handed in.
+        alone: the run begins only if no other one of its state goes on.
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
@@ -134,6 +135,7 @@ class Journal:
         "_state_id",
         "_status",
         "_waits",
+        "alone",
         "blocking",
         "born",
         "captured",
@@ -160,6 +162,7 @@ class Journal:
         self.hold: Hold | None = None
         self.seq = row.seq
         self.blocking = False
+        self.alone = False
         self.counted = False
         self.released = False
         self.lenient = False
@@ -309,7 +312,7 @@ class Journal:
         if at_once and not run.held:
             if not changes:
                 begun = perf_counter()
-                self.store.append(hold, entry)
+                self.writer.append(hold, entry)
                 self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
@@ -344,7 +347,8 @@ class Journal:
             owner=self.presence.ensure(),
         )
         self._due = row.due
-        begin = Begin(row, (entry,), self._waits, self._graph(definition, row.graph))
+        text = self._graph(definition, row.graph)
+        begin = Begin(row, (entry,), self._waits, text, self.alone)
         if self.capturing:
             self.captured = begin, commands
             return

@@ -279,9 +279,9 @@ def _named(run: Run, firing: Firing, kind: Any) -> Any:
     Raises:
         RunError: it would not be, and the answer may come in another process.
     """
-    from flowkit.journal.codec import name_of
+    from flowkit.journal.codec.names import type_name
 
-    found = name_of(kind)
+    found = type_name(kind)
     if found is not None:
         return found
     function = run.compiled.functions[firing.node.name]

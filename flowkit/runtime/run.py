@@ -38,7 +38,7 @@ from flowkit.core.records import (
     StepFinished,
     TimerFired,
 )
-from flowkit.errors import RouteError, RunawayError
+from flowkit.errors import RouteError, RunawayError, RunExistsError
 from flowkit.runtime import signals
 from flowkit.runtime.calls import Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -644,6 +644,11 @@ class Run:
         for watcher in self.watchers:
             watcher(self)
         self.watchers.clear()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if isinstance(self.lost, RunExistsError):
+            return  # it met another at its begin, and never was a run
         if self.lost is not None:
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.lost)

@@ -13,10 +13,11 @@ memory up: it ends there (``finally`` blocks run) and starts again once answered
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
-from flowkit.errors import DriftError, RunError
+from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.run import Evicted, Run
@@ -134,7 +135,7 @@ OPEN = _Open()
 class Asking:
     """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("faults", "firing", "place", "position", "question", "run")
+    __slots__ = ("faults", "firing", "place", "position", "question", "run", "used")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -145,11 +146,23 @@ class Asking:
         self.place = firing.id, position
         self.question = question
         self.faults: list[BaseException] = []
+        self.used = False
+
+    def __del__(self) -> None:
+        if not self.used:
+            step = self.firing.node.step
+            name, verb = self.run.net.definition.name, self.question.verb
+            text = (
+                f"{name}.{step.name} did not wait: write `await self.{verb}(..)` in an "
+                f"async step. ({step.place})"
+            )
+            warnings.warn(text, FlowkitWarning, stacklevel=2)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._go().__await__()
 
     async def _go(self) -> Any:
+        self.used = True
         answer = known_answer(self.run, self.firing, self.position, self.question)
         if answer is OPEN:
             return await self.wait()
@@ -178,6 +191,7 @@ class Asking:
 
     async def ask(self) -> None:
         """Record the question."""
+        self.used = True
         self._record()
         await self._settled()
 
@@ -238,6 +252,7 @@ class Asking:
 
     def block(self) -> Any:
         """The same in the thread of a synchronous step."""
+        self.used = True
         answer = known_answer(self.run, self.firing, self.position, self.question)
         if answer is OPEN:
             return self.wait_blocking()
@@ -245,6 +260,7 @@ class Asking:
 
     def ask_blocking(self) -> None:
         """Record the question, from the step's thread."""
+        self.used = True
         self._at_home(self._record)
 
     def answer_blocking(self, value: Any) -> None:
