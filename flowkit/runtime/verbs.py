@@ -179,7 +179,7 @@ class Asking:
 
     def _record(self) -> None:
         run, position = self.run, self.position
-        if position in run.marking.asked.get(self.firing.id, {}):
+        if self._open:
             return  # asked before it started again, and still open
         question = self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
@@ -199,6 +199,16 @@ class Asking:
         """Record the answer."""
         self.run.answer(self.firing.id, self.position, value)
         await self._settled()
+
+    @property
+    def _open(self) -> bool:
+        return self.position in self.run.marking.asked.get(self.firing.id, {})
+
+    def _collect(self) -> None:
+        """Look into the inbox: what came in time counts, not that it is late now."""
+        if self.run.journal is not None:
+            self.run.journal.collect(self.run)
+            self.run.take_pending()
 
     @property
     def _due(self) -> float | None:
@@ -227,10 +237,13 @@ class Asking:
                     run.rest()
                 if await wait_until(until, came, soon):
                     continue
-                if due is not None and now() >= due:
-                    await self.answer(self.question.detail.get("late"))
-                elif self.firing.id not in run.marking.live:
+                if self.firing.id not in run.marking.live:
                     await anyio.sleep_forever()  # cancelled: it comes here
+                elif due is not None and now() >= due:
+                    self._collect()
+                    if self._open:
+                        await self.answer(self.question.detail.get("late"))
+                    await self._settled()
                 else:
                     raise Evicted
         finally:
@@ -283,11 +296,20 @@ class Asking:
         if self.faults:
             raise self.faults[0]
 
+    def _late_blocking(self) -> None:
+        self._at_home(self._collect)
+        if self._open:
+            self.answer_blocking(self.question.detail.get("late"))
+
     def wait_blocking(self) -> Any:
         """Ask, block until the answer is there, and give what it means."""
         run, place = self.run, self.place
         came = threading.Event()
         run.parked[place] = lambda _: came.set()
+        # In a plain loop nobody else looks at what comes from other threads.
+        alone = run.home == threading.get_ident() and run.hurry is None
+        if alone:
+            run.hurry = came.set
         try:
             self.ask_blocking()
             due = self._due
@@ -295,6 +317,8 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if alone:
+                    came.clear()
                 if run.pending and run.home == threading.get_ident():
                     run.take_pending()
                     continue
@@ -303,11 +327,13 @@ class Asking:
                 if block_until(until, came):
                     continue
                 if due is not None and now() >= due:
-                    self.answer_blocking(self.question.detail.get("late"))
+                    self._late_blocking()
                 else:
                     raise Evicted
         finally:
             run.parked.pop(place, None)
+            if alone:
+                run.hurry = None
         return self.value()
 
 
