@@ -74,7 +74,9 @@ def beside(items: int) -> Any:
     plain = chain(LENGTH)
 
     async def run() -> None:
-        flow = plain(store=store("normal"), initial_state=Wide(items=list(range(items))))
+        flow = plain(
+            store=store("normal"), initial_state=Wide(items=list(range(items)))
+        )
         await flow.kickoff_async()
 
     return run

@@ -24,7 +24,9 @@ PICTURES = {
     "review": ("../README.md", "Review"),
     "article": ("how-to/plot.md", "Article"),
 }
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_BLOCK = re.compile(
+    r"(?<!<!--- skip: next -->\n\n)^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
 
 
 def flow_of(page: str, name: str) -> type[Flow]:

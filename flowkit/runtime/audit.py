@@ -32,7 +32,8 @@ def export(
 
     Every line has the same keys, in this order: ``run`` (id), ``flow``, ``seq``,
     ``at`` (ISO 8601, UTC), ``kind``, ``step``, ``firing`` and ``data``. Kinds are
-    ``start done fail event stop abort cancel ask answer timer`` and ``note:..``.
+    ``start done fail event ask answer timer stop abort cancel expire`` and
+    ``note:..``.
     Values are as flowkit stores them: what JSON has as it is, everything else as an
     object with one key that begins with ``!``. What a rewind took back is there, as
     it is in the journal. Memory used does not grow with the number of records.

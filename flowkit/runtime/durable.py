@@ -120,6 +120,8 @@ class Journal:
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
+        taken: numbers of all letters that were taken up since the run was acquired.
+        born: when its lifetime began, if not with its first record.
         version: of the flow, under which the latest record was made.
     """
 
@@ -133,6 +135,7 @@ class Journal:
         "_status",
         "_waits",
         "blocking",
+        "born",
         "captured",
         "capturing",
         "counted",
@@ -144,6 +147,7 @@ class Journal:
         "row",
         "seq",
         "store",
+        "taken",
         "version",
         "writer",
     )
@@ -162,7 +166,9 @@ class Journal:
         self.capturing = False
         self.captured: Any = None
         self.letters: dict[int, int] = {}
+        self.taken: set[int] = set()
         self.version: str = row.version
+        self.born: float = 0.0
         self._jotted: list[Entry] = []
         self._changed: dict[str, Any] = {}
         self._status = row.status
@@ -581,10 +587,13 @@ class Journal:
         Raises:
             RunError: somebody else moves it now.
         """
-        if self.hold is not None or run.held or not self.released:
+        if not self.released:
             return
+        if run.held:  # it is being let go just now
+            self.wait(run)
         self.released = False
-        claimed = claim(self.store, self.row.id)
+        self.taken = set(self.letters.values())
+        claimed = claim(self.store, self.row.id, again=self.counted)
         self.row, self.hold = claimed
         self.attach(run)
         self._status = self.row.status
@@ -677,8 +686,8 @@ def _encoded(field: str, before: Any, after: Any) -> Any:
     return change(before, after, f"state.{field}", missing=MISSING)
 
 
-def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
-    """Take a run over.
+def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Hold]:
+    """Take a run over; ``again`` if it was let go and nobody else moves it here.
 
     Raises:
         RunError: no such run, or a living process moves it.
@@ -688,7 +697,7 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
     presence = presence_in(store)
     owner = presence.ensure()
     at = now()
-    if run_id in presence.moving:
+    if run_id in presence.moving and not again:
         msg = (
             f"Run {run_id!r} is being moved by this process just now. Wait until it is "
             f"done or waits."
@@ -706,8 +715,8 @@ def claim(store: Store, run_id: str) -> tuple[RunRow, Hold]:
         raise RunError(msg) from None
     if found is None:
         msg = (
-            f"Run {run_id!r} is being moved by another process. Wait until it is done or "
-            f"waits; if that process is gone, the run is free within 30 seconds."
+            f"Run {run_id!r} is being moved by another process. Wait until it is done "
+            f"or waits; if that process is gone, the run is free within 30 seconds."
         )
         raise RunError(msg)
     return found
@@ -739,7 +748,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason = False, ""
     run.ready.clear()
-    journal.version = journal.row.version
+    journal.version, journal.born = journal.row.version, journal.row.created
     attempts: dict[int, int] = {}
     for _, record, delta, more in map(read, effective(entries)):
         if isinstance(record, Note):
@@ -764,6 +773,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
     journal.seq = entries[-1].seq
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            journal.born = max(journal.born, entry.at)
     for number, count in attempts.items():
         if number in marking.live:
             marking.live[number].attempt = count

@@ -24,7 +24,6 @@ from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.opening import class_for, empty_run, made, widen
-from flowkit.runtime.presence import presence_in
 from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
 
@@ -166,9 +165,6 @@ def rewind(
     if to_step is None and seq is None:
         msg = f"Say where run {row.id!r} goes back to: to_step=, or seq=."
         raise InputError(msg)
-    if row.status == "running" and row.owner == presence_in(place).id:
-        msg = f"Run {row.id!r} is being moved by this process; wait until it is done."
-        raise RunError(msg)
     row, hold = claim(place, row.id)
     journal = Journal(place, row)
     journal.hold = hold
@@ -248,7 +244,7 @@ def _stood(journal: Journal, entries: Sequence[Entry]) -> Run:
     row = journal.row
     flow = made(class_for(row))
     run = empty_run(flow)
-    run.key = row.key
+    run.key, run.journal = row.key, journal
     refold(run, journal, entries)
     if run.over:
         msg = (

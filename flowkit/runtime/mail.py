@@ -21,8 +21,9 @@ __all__ = ["posted"]
 def posted(run: Run, letter: Letter) -> None:
     """Queue a letter; the record it becomes consumes it, in the same commit."""
     journal = run.journal
-    if journal is None or letter.number in journal.letters.values():
+    if journal is None or letter.number in journal.taken:
         return
+    journal.taken.add(letter.number)
     payload, shares = decode(letter.payload), None
     try:
         payload, shares = accepted(run, letter.name, payload)

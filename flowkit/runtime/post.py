@@ -8,6 +8,7 @@ let go; the latest ones stay warm, so that their next event needs no reading.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class Post:
         self._shop = shop
         self._keep = keep
         self._keep_ids = keep_ids
+        self._lock = threading.Lock()
         self._live: dict[str, Run] = {}
         self._warm: OrderedDict[str, Run] = OrderedDict()
         self._waking: set[str] = set()
@@ -232,11 +234,15 @@ class Post:
 
     def wake(self, run: str) -> None:
         """Have a run look at its inbox and its times, here and soon."""
-        live = self._live.get(run)
-        if live is not None and live.journal is not None:
-            journal = live.journal
+        with self._lock:
+            live = self._live.get(run)
+            if live is not None and live.journal is not None:
+                live.pending.append(partial(live.journal.collect, live))
+        if live is not None:
             live.rest(resting=False)
-            live.post(lambda: journal.collect(live))
+            hurry = live.hurry
+            if hurry is not None:
+                hurry()
             return
         if run not in self._waking:
             self._waking.add(run)
@@ -256,7 +262,8 @@ class Post:
         await self._drive(run)
 
     def _taken_up(self, run_id: str) -> Run:
-        run = self._warm.pop(run_id, None)
+        with self._lock:
+            run = self._warm.pop(run_id, None)
         if run is not None and run.journal is not None and run.journal.released:
             run.journal.acquire(run)
             run.restart_due(now())
@@ -276,22 +283,28 @@ class Post:
         try:
             while True:
                 await drive(run)
-                if run.over or not run.pending:
-                    break
+                with self._lock:  # else a letter could come to nobody
+                    if run.over or not run.pending:
+                        self._let_go(run)
+                        break
         except FlowkitError as error:
             signals.log().error("%r stopped: %s", run, error, exc_info=error)
         finally:
-            self._live.pop(run.id, None)
+            with self._lock:
+                self._live.pop(run.id, None)
         if run.lost is not None:
             signals.log().error("%r stopped here: %s", run, run.lost)
         elif run.failures:
             signals.log().error("%r failed", run, exc_info=run.failures[0])
-        elif not run.over:
+        elif not run.over and self.store.letters(run.id):
+            self.wake(run.id)  # one came while it was let go
+
+    def _let_go(self, run: Run) -> None:
+        self._live.pop(run.id, None)
+        if not run.over and run.lost is None:
             self._warm[run.id] = run
             if len(self._warm) > WARM:
                 self._warm.popitem(last=False)
-            if self.store.letters(run.id):  # one came while it was let go
-                self.wake(run.id)
 
     async def patrol(self) -> None:
         """Go on with runs that are due, that others left, or that have mail."""

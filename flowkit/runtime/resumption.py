@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from flowkit.errors import FlowkitError, RunError
+from flowkit.errors import FlowkitError
 from flowkit.journal.codec import former_names
 from flowkit.runtime import signals
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
@@ -84,12 +84,6 @@ async def resume_async(run_id: str, store: Any = None) -> Any:
 
 def _opened(store: Store, run_id: str) -> Run:
     row = row_of(store, run_id)
-    if row.status == "running" and row.owner == presence_in(store).id:
-        msg = (
-            f"Run {row.id!r} is being moved by this process. Wait until it is done or "
-            f"waits."
-        )
-        raise RunError(msg)
     return load(made(class_for(row)), store, row)
 
 

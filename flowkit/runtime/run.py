@@ -801,7 +801,8 @@ class Run:
         """When a stored run that waits is over, however it stands."""
         if self.lifetime is None or self.journal is None or not self.records:
             return None
-        return self.records[0].at + self.lifetime
+        began: float = max(self.records[0].at, self.journal.born)
+        return began + self.lifetime
 
     @property
     def due(self) -> float | None:

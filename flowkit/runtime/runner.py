@@ -66,7 +66,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     except BaseExceptionGroup as group:
         found = _interrupt_in(group)
         if found is None:
-            raise
+            raise _single(group) from None
         run.interrupted(found)
     finally:
         run.active = False
@@ -82,6 +82,14 @@ def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
     while isinstance(some, BaseExceptionGroup):
         some = some.exceptions[0]
     return some
+
+
+def _single(group: BaseExceptionGroup[Any]) -> BaseException:
+    """What a task group wrapped, if it is one: an error of the engine's own."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 class _Driver:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from flowkit.runtime import signals
 from flowkit.runtime.loops import loop_caller
 
 if TYPE_CHECKING:
@@ -112,6 +113,8 @@ class Workshop:
     async def _do(self, job: Callable[[], Awaitable[None]]) -> None:
         try:
             await job()
+        except Exception as error:  # noqa: BLE001 - one job must not end the others
+            signals.log().error("a job of the bus failed", exc_info=error)
         finally:
             self._running -= 1
             self._done()

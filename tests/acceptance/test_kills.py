@@ -27,7 +27,13 @@ def test_killed_processes_lose_nothing(tmp_path, mode, option):
         folder.mkdir()
         url = f"sqlite:///{folder}/{{n}}.db{option}"
         plans.append(
-            {"url": url, "folder": str(folder), "mode": mode, "flow": flow, "kills": KILLS}
+            {
+                "url": url,
+                "folder": str(folder),
+                "mode": mode,
+                "flow": flow,
+                "kills": KILLS,
+            }
         )
     told(killed(plans, SECONDS))
 

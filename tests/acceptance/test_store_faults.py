@@ -190,7 +190,9 @@ def test_a_full_disk_in_the_middle_of_a_run(tmp_path, synchronous, mode):
     assert store.run(NAME).status == "running"
     store._writer.execute("PRAGMA max_page_count = 1000000").fetchall()
     assert kicked() == "done"
-    steps = [line.step for line in flows.lines(tmp_path / "log") if line.what == "start"]
+    steps = [
+        line.step for line in flows.lines(tmp_path / "log") if line.what == "start"
+    ]
     assert steps == ["one", "two", "two", "three"]
     state = decode(store.run(NAME).state)["s"]
     assert {name: len(state[name]) for name in ("one", "two", "three")} == {

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 from pydantic import BaseModel
 
-from flowkit import Flow, InputError, RunError, and_, event, listen, resume, runs, start
+from flowkit import (
+    Flow,
+    InputError,
+    RunError,
+    and_,
+    event,
+    listen,
+    resume,
+    runs,
+    start,
+    timer,
+)
 from flowkit.journal.rows import Owner
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
@@ -415,10 +426,8 @@ def test_a_run_that_this_process_moves_is_not_rewound(store):
                     said.append(str(error))
 
     Self().kickoff(id="a")
-    assert said == [
-        "Run 'a' is being moved by this process; wait until it is done.",
-        "Run 'a' is being moved by this process. Wait until it is done or waits.",
-    ]
+    text = "Run 'a' is being moved by this process just now. Wait until it is done or waits."
+    assert said == [text, text]
     assert runs.get("a", store=store).status == "completed"
 
 
@@ -450,3 +459,59 @@ def test_this_process_counts_no_run_that_it_gave_up(store):
     runs.rewind("a", "two", store=store)
     resume("a", store=store)
     assert presence_in(store).moving == set()
+
+
+class Mortal(Flow[dict], lifetime=100):
+    """Ends if it waits too long."""
+
+    @start()
+    def begin(self):
+        pass
+
+    @listen(event("go"))
+    def go(self):
+        self.stop("gone on")
+
+
+def test_a_lifetime_begins_anew(store, clock):
+    """With the fork, and with the rewind of a run that has expired."""
+    Mortal(store=store).kickoff(id="a")
+    clock.advance(150)
+    assert resume("a", store=store) is None
+    assert runs.get("a", store=store).status == "expired"
+    made = runs.fork("a", seq=2, store=store)
+    assert resume(made, store=store).status == "waiting"
+    assert runs.get(made, store=store).due == 1250
+    runs.rewind("a", seq=2, store=store)
+    assert runs.get("a", store=store).due == 1250
+    run = resume("a", store=store)
+    run.flow.send("go")
+    assert run.result == "gone on"
+
+
+class Delayed(Flow[dict], evict_after=0):
+    """A timer in its graph."""
+
+    @start()
+    def begin(self):
+        ran.append("begin")
+
+    @listen(timer("60s", after=begin))
+    def later(self):
+        ran.append("later")
+        return "late"
+
+
+def test_a_time_that_has_passed_comes_at_once(store, clock):
+    """A rewind before a timer's end finds it due."""
+    Delayed(store=store).kickoff(id="whole")
+    crashed(store, "whole", 2, "a")
+    assert runs.history("a", store=store)[0].outcome == "done"
+    clock.advance(61)
+    ran.clear()
+    assert resume("a", store=store) == "late"
+    runs.rewind("a", seq=2, store=store)
+    found = runs.get("a", store=store)
+    assert (found.status, found.due) == ("waiting", 1060)
+    assert resume("a", store=store) == "late"
+    assert ran == ["later", "later"]

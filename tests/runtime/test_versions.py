@@ -19,6 +19,7 @@ from flowkit import (
     router,
     runs,
     start,
+    timer,
 )
 from flowkit.journal import codec
 from flowkit.journal.sqlite.store import SqliteStore
@@ -726,3 +727,143 @@ def test_resume_all_leaves_out_what_cannot_go_on(store, caplog):
     (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert "run c1 cannot go on: Run 'c1' stands where" in told.getMessage()
     assert store.run("c1").owner is None
+
+
+class Fallible(Flow[dict]):
+    """A join of a failure and a label; a step after the failure alone."""
+
+    @start()
+    def risky(self):
+        raise ValueError("no")
+
+    @start()
+    def slow(self):
+        return "s"
+
+    @router(slow)
+    def route(self):
+        return "fast"
+
+    @listen(and_(risky.failed, "fast"))
+    def mend(self, got):
+        return "mended"
+
+
+def test_failures_and_labels_that_have_arrived_are_renamed(store):
+    """The failure counts under the new name; a label is no step's name."""
+    Fallible(store=store).kickoff(id="whole")
+    crashed(store, "whole", 3, "c")
+
+    class New(Flow[dict], renamed={"risky": "daring", "route": "fast_or_not"}):
+        @start()
+        def added(self):
+            pass
+
+        @start()
+        def daring(self):
+            raise ValueError("no")
+
+        @start()
+        def slow(self):
+            return "s"
+
+        @router(slow)
+        def fast_or_not(self):
+            return "fast"
+
+        @listen(and_(daring.failed, "fast"))
+        def mend(self, daring):
+            return f"mended {daring}"
+
+    instead(Fallible, New)
+    assert resume("c", store=store) == "mended no"
+
+
+class Later(Flow[dict]):
+    """Waits for a time."""
+
+    @start()
+    def begin(self):
+        pass
+
+    @listen(timer("1h", after=begin))
+    def go(self):
+        return "gone"
+
+
+def test_a_timer_that_is_set_needs_its_step(store):
+    """Else its time would come for nothing."""
+    Later(store=store).kickoff(id="whole")
+    crashed(store, "whole", 2, "c")
+
+    class New(Flow[dict]):
+        @start()
+        def begin(self):
+            pass
+
+        @listen(timer("2h", after=begin))
+        def go(self):
+            return "gone"
+
+    instead(Later, New)
+    text = refused(store)
+    assert text.splitlines()[1].endswith("was set, and no step has it as its trigger")
+    assert len(text.splitlines()) == 3
+
+
+def test_a_token_keeps_its_router_when_steps_move():
+    """Its place in the tables is another one now."""
+    from flowkit.core.machine import decide
+    from flowkit.core.marking import Marking
+    from flowkit.core.net import net_of
+    from flowkit.core.records import RunStarted, StepFinished
+    from flowkit.core.transfer import transferred
+
+    class Old(Flow):
+        @start()
+        def a(self):
+            pass
+
+        @router(a)
+        def pick(self):
+            return "x"
+
+        @start()
+        def b(self):
+            pass
+
+        @listen(and_("x", b))
+        def join(self):
+            pass
+
+    class New(Flow):
+        @start()
+        def first(self):
+            pass
+
+        @start()
+        def a(self):
+            pass
+
+        @router(a)
+        def pick(self):
+            return "x"
+
+        @start()
+        def b(self):
+            pass
+
+        @listen(and_("x", b))
+        def join(self):
+            pass
+
+    old, new = net_of(Old.definition()), net_of(New.definition())
+    marking = Marking(len(old.nodes))
+    decide(old, marking, RunStarted(0.0))
+    (a,) = (each.id for each in marking.live.values() if each.node.name == "a")
+    (firing,) = decide(old, marking, StepFinished(1.0, a))
+    decide(old, marking, StepFinished(2.0, firing.id, "x", ("x",)))
+    moved = transferred(marking, old, new)
+    ((round_,),) = moved.rounds.values()
+    ((token,),) = round_.held.values()
+    assert new.nodes[token.router].name == "pick"
