@@ -44,7 +44,11 @@ def tree(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: tree(each) for key, each in value.items()}
     if isinstance(value, tuple) and hasattr(value, "_asdict"):
-        return {name: tree(each) for name, each in value._asdict().items() if name not in _RUNNERS}
+        return {
+            name: tree(each)
+            for name, each in value._asdict().items()
+            if name not in _RUNNERS
+        }
     if isinstance(value, list | tuple | deque):
         return [tree(each) for each in value]
     if value is None or isinstance(value, str | int | float | bool | frozenset):
@@ -98,7 +102,11 @@ def differences(run: Any) -> list[str]:
 
 def unequal(live: Any, again: Any) -> list[str]:
     """Where two trees differ."""
-    if isinstance(live, dict) and isinstance(again, dict) and live.keys() == again.keys():
+    if (
+        isinstance(live, dict)
+        and isinstance(again, dict)
+        and live.keys() == again.keys()
+    ):
         return [
             f"[{key!r}]{text}"
             for key in live

@@ -20,7 +20,9 @@ GROUPS = {
 }
 
 KEPT = "an interrupted run is kept for a later process, and not cancelled"
-UNSTORABLE = "what it keeps in state or gives as output cannot be stored: refused by name"
+UNSTORABLE = (
+    "what it keeps in state or gives as output cannot be stored: refused by name"
+)
 SAME = "looks at the identity of an output, which the codec makes anew"
 
 LEFT_OUT = {
@@ -62,7 +64,15 @@ def test_records_alone_give_every_run_again(group):
     """No difference, and no test that fails because its run is kept in a store."""
     files = GROUPS[group]
     names = [each.partition("::")[2] for each in LEFT_OUT]
-    command = [sys.executable, "-m", "pytest", "-q", "--tb=short", "--timeout=60", *files]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--tb=short",
+        "--timeout=60",
+        *files,
+    ]
     command += ["-p", "no:cacheprovider", "-k", "not (" + " or ".join(names) + ")"]
     environment = {**os.environ, "FLOWKIT_ALWAYS_REPLAY": "1", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
