@@ -28,7 +28,7 @@ from flowkit.runtime.ids import run_id
 from flowkit.runtime.inbox import fitting
 from flowkit.runtime.launch import known, new_run, payload_for, required
 from flowkit.runtime.loops import loop_caller
-from flowkit.runtime.opening import class_of, load, made
+from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.receipt import Rejection
 from flowkit.runtime.scheduler import stored_run
@@ -272,7 +272,7 @@ class Post:
             if row is None:
                 msg = f"There is no run {run_id!r} in {self.store.url}."
                 raise RunError(msg)
-            run = load(made(class_of(row.flow)), self.store, row)
+            run = load(made(class_for(row)), self.store, row)
         self._live[run_id] = run
         return run
 

@@ -13,7 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from flowkit.errors import StoreError
 from flowkit.journal.rows import Owner
@@ -41,7 +41,7 @@ class Presence:
     def __init__(self, store: Store) -> None:
         self.id: str = random_id()
         self.moving: set[str] = set()
-        self._store = store
+        self._store = ref(store)  # a store that nobody uses any more may go
         self._until = 0.0
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -64,14 +64,19 @@ class Presence:
         return self.id
 
     def _beat(self, at: float) -> None:
+        store = self._store()
+        if store is None:
+            return
         host = f"{_host()}:{_started(self._pid)}"
-        self._store.beat(Owner(self.id, at + LEASE, host, self._pid))
+        store.beat(Owner(self.id, at + LEASE, host, self._pid))
         self._until = at + LEASE
 
     def _go_on(self) -> None:
         while not self._ended.wait(LEASE / 3):
-            if not self.moving:
-                continue
+            with self._lock:
+                if not self.moving or self._store() is None:
+                    self._thread = None  # the next run starts another
+                    return
             try:
                 self._beat(now())
             except StoreError as error:
@@ -81,17 +86,20 @@ class Presence:
         """This process ends: its runs may be taken over at once."""
         self._ended.set()
         self._until = 0.0
-        self._store.retire(self.id)
+        store = self._store()
+        if store is not None:
+            store.retire(self.id)
 
     def gone(self) -> list[str]:
         """Owners on this host whose process has ended; the store forgets them."""
+        store = self._store()
+        if store is None:
+            return []
         found = [
-            each.id
-            for each in self._store.owners()
-            if each.id != self.id and _over(each)
+            each.id for each in store.owners() if each.id != self.id and _over(each)
         ]
         for id in found:
-            self._store.retire(id)
+            store.retire(id)
         return found
 
 
