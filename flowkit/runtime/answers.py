@@ -10,13 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
-from flowkit.errors import (
-    FeedbackError,
-    FlowkitError,
-    InputError,
-    RunError,
-    UnreadableError,
-)
+from flowkit.errors import FeedbackError, FlowkitError, InputError, RunError
 from flowkit.runtime.calls import validated
 from flowkit.runtime.values import MISSING
 
@@ -229,7 +223,7 @@ def _checked(shown: dict[str, Any], value: Any, kind: Any) -> Any:
 
 
 def _type(shown: dict[str, Any], kind: Any) -> Any:
-    from flowkit.journal.codec.names import class_of
+    from flowkit.journal.codec import UnreadableError, class_of
 
     if kind is not MISSING or shown.get("type") is None:
         return None if kind is MISSING else kind

@@ -316,11 +316,12 @@ class Journal:
                 self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
-                self._received(run, self.writer.now(move))
+                self._received(run, self.writer.now(move, *self._beside(run)))
             self._carried(run, commands, after)
             return
         move = Advance(hold, (entry,), entry.at, **changes)
-        run.held.append(Held(self.writer.submit(move), commands, after))
+        ticket = self.writer.submit(move, *self._beside(run))
+        run.held.append(Held(ticket, commands, after))
         if self.blocking:
             self.wait(run)
 
@@ -519,20 +520,22 @@ class Journal:
         if run.pending and run.hurry is not None:
             run.hurry()
 
-    def _tell_caller(self, run: Run) -> None:
-        """The end of a called run is an event for the step that called it."""
+    def _beside(self, run: Run) -> tuple[Accept, ...]:
+        """The end of a called run is an event for its caller, in the same commit."""
         row = self.row
+        if run.marking.status in {"running", "waiting"}:
+            return ()
         if row.parent is None or row.created_by != f"call {row.parent}":
-            return
+            return ()
         caller = self.store.run(row.parent)
-        if caller is None or self.hold is None:
-            return
+        if caller is None:
+            return ()
         answer: dict[str, Any] = {"result": run.last}
         if run.failures:
             answer = {"error": run.failures[0]}
         name = f"run:{row.id}"
         delivery = Delivery(caller.flow, encode(answer, "the result"))
-        self.writer.submit(Accept(name, None, name, now(), (delivery,)))
+        return (Accept(name, None, name, now(), (delivery,)),)
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
@@ -566,8 +569,6 @@ class Journal:
     def leave(self, run: Run) -> None:
         """Nobody moves the run here any more: another process may have it."""
         self._uncount()
-        if run.marking.status not in {"running", "waiting"}:
-            self._tell_caller(run)
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return

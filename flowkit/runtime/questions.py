@@ -279,7 +279,7 @@ def _named(run: Run, firing: Firing, kind: Any) -> Any:
     Raises:
         RunError: it would not be, and the answer may come in another process.
     """
-    from flowkit.journal.codec.names import type_name
+    from flowkit.journal.codec import type_name
 
     found = type_name(kind)
     if found is not None:

@@ -324,7 +324,7 @@ class Run:
                 return
         changes = firing.driver
         changed: tuple[str, ...] = ()
-        if changes.before or changes.view:
+        if changes.before or changes.view or changes.extra is not None:
             try:
                 changed = self.box.commit(changes, node.name)
             except Exception as error:  # noqa: BLE001 - conflict or lost type
