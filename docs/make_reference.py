@@ -49,6 +49,8 @@ SECTIONS: dict[str, list[str]] = {
         "InputResponse",
         "ConsoleProvider",
         "flow_config",
+        "tasks",
+        "Decision",
     ],
     "Persistence": ["persist", "FlowPersistence", "SQLiteFlowPersistence"],
     "Stored runs": [
@@ -99,6 +101,7 @@ MEMBERS: dict[str, list[str]] = {
         "idempotency_key",
         "transaction",
         "ask",
+        "ask_async",
         "last_human_feedback",
         "human_feedback_history",
         "pending_feedback",
@@ -122,6 +125,7 @@ MEMBERS: dict[str, list[str]] = {
         "awaits",
         "cancel",
     ],
+    "Decision": ["approved"],
     "PendingFeedbackContext": ["to_dict", "from_dict"],
     "HumanFeedbackProvider": ["request_feedback"],
     "InputProvider": ["request_input"],
@@ -223,7 +227,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name == "runs":
+    if name in {"runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."

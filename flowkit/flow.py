@@ -37,9 +37,10 @@ from flowkit.runtime.launch import (
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
 from flowkit.runtime.scope import Scope
+from flowkit.runtime.values import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowkit.core.definition import Definition
@@ -565,6 +566,67 @@ class Flow(Generic[StateT]):
         from flowkit.runtime.asking import ask  # only who asks people pays
 
         return ask(self, message, timeout, metadata)
+
+    def ask_async(
+        self,
+        message: str,
+        *,
+        answer: Any = None,
+        options: Sequence[Any] | None = None,
+        timeout: float | str | None = None,
+        default: Any = MISSING,
+        role: str | Sequence[Any] | None = None,
+        four_eyes: bool = False,
+        requested_by: str | None = None,
+        proposal: Any = MISSING,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Within a step: open a task for people and wait for the answer.
+
+        ``await`` it in an async step. People answer by ``flowkit.tasks``, in any
+        process that has the store; a bad answer is refused there and saves nothing.
+        With a store the task survives the process, and a long wait holds neither
+        memory nor thread: the step starts again once answered and goes on here.
+
+        Args:
+            message: the question. It must be the same when the step starts again.
+            answer: the type of the answer: a pydantic model, a dataclass, an Enum, a
+                Literal, a built-in type. With a store it has a name at module level.
+            options: the answer is one of these.
+            timeout: as :meth:`sleep` takes it; counted from the question.
+            default: the answer if nobody answers in time; for a proposal
+                ``"approved"``, ``"rejected"`` or a :class:`Decision`.
+            role: who is to answer. ``[("agent", "4h"), ("manager", "1d")]`` asks the
+                next one, in a task of its own, when the time of one is over.
+            four_eyes: somebody else than ``requested_by`` answers, and says who.
+            requested_by: whose request it is; with ``four_eyes`` else the state's or
+                the flow's ``requested_by``.
+            proposal: what is to be approved, rejected or edited.
+            metadata: shown with the task.
+
+        Returns:
+            The answer; with ``proposal`` a :class:`Decision`.
+
+        Raises:
+            TimeoutError: nobody answered in time, and there is no default. A step
+                that listens to ``<step>.failed`` is the fallback.
+            ValueError: arguments that do not go together.
+        """
+        from flowkit.runtime.questions import ask_async  # only who asks people pays
+
+        return ask_async(
+            self,
+            message,
+            answer=answer,
+            options=options,
+            timeout=timeout,
+            default=default,
+            role=role,
+            four_eyes=four_eyes,
+            requested_by=requested_by,
+            proposal=proposal,
+            metadata=metadata,
+        )
 
     @classmethod
     def from_pending(

@@ -7,6 +7,10 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.replay import always_replay
+
+__all__ = ["PROVE", "always_replay"]
+
 PROVE = os.environ.get("FLOWKIT_PROVE") == "1"
 """Set by ``make prove``: proofs run their full count, and may take hours."""
 

@@ -48,27 +48,33 @@ __all__ = [
     "unapplied",
 ]
 
-S_contra = TypeVar("S_contra", contravariant=True)
-P = ParamSpec("P")
-R_co = TypeVar("R_co", covariant=True)
+if TYPE_CHECKING:
+    S_contra = TypeVar("S_contra", contravariant=True)
+    P = ParamSpec("P")
+    R_co = TypeVar("R_co", covariant=True)
 
+    class StepMethod(Protocol[S_contra, P, R_co]):
+        """A decorated method: called as before, and a source for conditions."""
 
-class StepMethod(Protocol[S_contra, P, R_co]):
-    """A decorated method: called as before, and a source for conditions."""
+        __name__: str
+        failed: FailedSource
 
-    __name__: str
-    failed: FailedSource
+        def __call__(
+            self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs
+        ) -> R_co:
+            """Run the body alone; nothing is triggered."""
+            ...
 
-    def __call__(self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs) -> R_co:
-        """Run the body alone; nothing is triggered."""
-        ...
+        @overload
+        def __get__(
+            self, flow: None, owner: Any = ..., /
+        ) -> StepMethod[S_contra, P, R_co]: ...
+        @overload
+        def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R_co]: ...
+else:  # a generic protocol costs a millisecond at import, and nobody calls it
 
-    @overload
-    def __get__(
-        self, flow: None, owner: Any = ..., /
-    ) -> StepMethod[S_contra, P, R_co]: ...
-    @overload
-    def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R_co]: ...
+    class StepMethod:
+        """A decorated method: called as before, and a source for conditions."""
 
 
 if TYPE_CHECKING:

@@ -41,10 +41,10 @@ class Ticket:
         outcome: what the store said; an exception if it was refused or failed.
     """
 
-    __slots__ = ("_waiters", "done", "move", "outcome")
+    __slots__ = ("_waiters", "done", "moves", "outcome")
 
-    def __init__(self, move: Move) -> None:
-        self.move: Move = move
+    def __init__(self, moves: tuple[Move, ...]) -> None:
+        self.moves: tuple[Move, ...] = moves
         self.done: bool = False
         self.outcome: Outcome | BaseException | None = None
         self._waiters: list[tuple[Any, Callable[[], None]]] = []
@@ -94,14 +94,17 @@ class Writer:
         """Note how long a commit took."""
         self.took += (seconds - self.took) / 8
 
-    def submit(self, move: Move) -> Ticket:
-        """Hand a move in; returns at once."""
-        ticket = Ticket(move)
+    def submit(self, *moves: Move) -> Ticket:
+        """Hand in a move, or several that are one commit; returns at once.
+
+        The outcome is that of the first.
+        """
+        ticket = Ticket(moves)
         self.enqueue(ticket)
         return ticket
 
     def enqueue(self, ticket: Ticket) -> None:
-        """Hand a move in whose ticket somebody has already."""
+        """Hand in what somebody has the ticket of already."""
         with self._changed:
             self._line.append(ticket)
             if self._thread is None:
@@ -109,14 +112,14 @@ class Writer:
             else:
                 self._changed.notify_all()
 
-    def now(self, move: Move) -> Any:
-        """Write one move in the caller's thread; blocks.
+    def now(self, *moves: Move) -> Any:
+        """Write a move, or several in one commit, in the caller's thread; blocks.
 
         Raises:
             StoreError: it was refused, or could not be written.
         """
         begun = perf_counter()
-        (outcome,) = self._commit([move])
+        outcome = self._commit([*moves])[0]
         self.measured(perf_counter() - begun)
         if isinstance(outcome, BaseException):
             raise outcome
@@ -189,7 +192,11 @@ class Writer:
         outcomes: list[Any]
         begun = perf_counter()
         try:
-            outcomes = self._commit([ticket.move for ticket in batch])
+            every = self._commit([move for ticket in batch for move in ticket.moves])
+            outcomes, at = [], 0
+            for ticket in batch:
+                outcomes.append(every[at])
+                at += len(ticket.moves)
         except StoreError as error:
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang

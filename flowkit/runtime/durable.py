@@ -93,7 +93,7 @@ __all__ = [
 EXTRA = "+extra"
 """Stands in a delta for what a model's ``extra="allow"`` holds."""
 
-_WAITS_CHANGE = (RunStarted, StepAsked, StepAnswered)
+_CONSUMING = frozenset({EventReceived, StepAnswered, StepFinished})
 
 
 class Held(NamedTuple):
@@ -313,7 +313,8 @@ class Journal:
         carrier = self._carrier(record) if self.carriers else None
         if carrier is not None or self._carrying is not None:
             move = Advance(hold, (entry,), entry.at, **changes)
-            run.held.append(Held(self._in_turn(run, move, carrier), commands, after))
+            ticket = self._in_turn(run, (move, *self._beside(run)), carrier)
+            run.held.append(Held(ticket, commands, after))
             if self.blocking:
                 self.wait(run)
             return
@@ -330,11 +331,12 @@ class Journal:
                 self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
-                self._received(run, self.writer.now(move))
+                self._received(run, self.writer.now(move, *self._beside(run)))
             self._carried(run, commands, after)
             return
         move = Advance(hold, (entry,), entry.at, **changes)
-        run.held.append(Held(self.writer.submit(move), commands, after))
+        ticket = self.writer.submit(move, *self._beside(run))
+        run.held.append(Held(ticket, commands, after))
         if self.blocking:
             self.wait(run)
 
@@ -349,15 +351,17 @@ class Journal:
         carrier.roll_back()  # it failed, or ended the run out of its middle
         return None
 
-    def _in_turn(self, run: Run, move: Move, carrier: Transaction | None) -> Ticket:
-        """Hand a move in so that a run's order stays, on whatever connection."""
+    def _in_turn(
+        self, run: Run, moves: tuple[Move, ...], carrier: Transaction | None
+    ) -> Ticket:
+        """Hand moves in so that a run's order stays, on whatever connection."""
         ahead = self._carrying
         if carrier is not None:
             before = run.held[-1].ticket if run.held else None
-            ahead = self._carrying = carrier.carry(move, before)
+            ahead = self._carrying = carrier.carry(moves, before)
             self._behind[ahead] = []
             return ahead
-        ticket = Ticket(move)
+        ticket = Ticket(moves)
         assert ahead is not None  # noqa: S101 - else it has no turn to wait for
         self._behind[ahead].append(ticket)
         return ticket
@@ -448,8 +452,9 @@ class Journal:
             waits = tuple(self._awaited(run))
             if waits != self._waits:
                 self._waits = changes["waits"] = waits
-        if self.letters and type(record) in {EventReceived, StepAnswered}:
-            number = self.letters.pop(id(record), None)
+        if self.letters and type(record) in _CONSUMING:
+            place = -record.firing if type(record) is StepFinished else id(record)
+            number = self.letters.pop(place, None)
             if number is not None:
                 changes["consumed"] = (number,)
         if self._renamed:
@@ -492,6 +497,7 @@ class Journal:
 
     def _awaited(self, run: Run) -> Iterable[Awaited]:
         """What the run takes from outside: for its listeners and its steps."""
+        from flowkit.runtime.answers import shown_of
         from flowkit.runtime.correlation import key_in
         from flowkit.runtime.launch import known
 
@@ -506,7 +512,7 @@ class Journal:
                 for name in detail.get("names", ()):
                     yield Awaited(name, detail.get("key"), place)
                 if "token" in detail:
-                    data = encode(detail.get("shown"), "the question")
+                    data = encode(shown_of(asked), "the question")
                     yield Awaited(
                         asked.verb, None, place, "person", detail["token"], data
                     )
@@ -567,26 +573,34 @@ class Journal:
         if run.pending and run.hurry is not None:
             run.hurry()
 
-    def _tell_caller(self, run: Run) -> None:
-        """The end of a called run is an event for the step that called it."""
+    def _beside(self, run: Run) -> tuple[Accept, ...]:
+        """The end of a called run is an event for its caller, in the same commit."""
         row = self.row
+        if run.marking.status in {"running", "waiting"}:
+            return ()
         if row.parent is None or row.created_by != f"call {row.parent}":
-            return
+            return ()
         caller = self.store.run(row.parent)
-        if caller is None or self.hold is None:
-            return
+        if caller is None:
+            return ()
         answer: dict[str, Any] = {"result": run.last}
         if run.failures:
             answer = {"error": run.failures[0]}
         name = f"run:{row.id}"
         delivery = Delivery(caller.flow, encode(answer, "the result"))
-        self.writer.submit(Accept(name, None, name, now(), (delivery,)))
+        return (Accept(name, None, name, now(), (delivery,)),)
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
         number = self.letters.pop(id(event), None)
         if number is not None:
             self.letters[id(record)] = number
+
+    def ends(self, event: Record, firing: int) -> None:
+        """A letter's event ends a firing: the record of that consumes it."""
+        number = self.letters.pop(id(event), None)
+        if number is not None:
+            self.letters[-firing] = number
 
     def abandon(self, run: Run, error: UnstorableError) -> None:
         """Go on in memory: what came up cannot be stored, and need not be."""
@@ -609,8 +623,6 @@ class Journal:
         """Nobody moves the run here any more: another process may have it."""
         self._uncount()
         self.drop()
-        if run.marking.status not in {"running", "waiting"}:
-            self._tell_caller(run)
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return

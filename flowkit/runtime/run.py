@@ -324,7 +324,7 @@ class Run:
                 return
         changes = firing.driver
         changed: tuple[str, ...] = ()
-        if changes.before or changes.view:
+        if changes.before or changes.view or changes.extra is not None:
             try:
                 changed = self.box.commit(changes, node.name)
             except Exception as error:  # noqa: BLE001 - conflict or lost type
@@ -554,14 +554,24 @@ class Run:
             if callable(each):
                 each()
             else:
+                wanted: Record | None = each
                 if self.marking.asked and type(each) is EventReceived:
-                    each = self._wanted(each)
-                self.apply(each)
+                    wanted = self._wanted(each)
+                if wanted is not None:
+                    self.apply(wanted)
 
-    def _wanted(self, event: EventReceived) -> Record:
-        """An event as the answer of the step that has waited for it longest."""
+    def _wanted(self, event: EventReceived) -> Record | None:
+        """An event as the answer of the step that has waited for it longest.
+
+        None if it was an answer to a review, which has ended its step.
+        """
         for asked in self._open_questions():
             if _fits(asked, event.name, event.key):
+                if asked.verb == "feedback":
+                    from flowkit.runtime.reviewed import answered  # only who pauses
+
+                    answered(self, asked, event)
+                    return None
                 answer = [asked.verb, event.name, event.payload]
                 record = StepAnswered(event.at, asked.firing, asked.position, answer)
                 if self.journal is not None:
@@ -790,7 +800,10 @@ class Run:
         self.expire(at)
 
     def expire(self, at: float) -> None:
-        """Answer and fire whatever was due by then."""
+        """Answer and fire whatever was due by then; what lies in the inbox first."""
+        if self.journal is not None and self.marking.asked:
+            self.journal.collect(self)
+            self.take_pending()
         for number, timer in list(self.marking.timers.items()):
             if timer.due <= at:
                 self.apply(TimerFired(at, number))

@@ -371,8 +371,8 @@ class StateBox:
         """``self.state = state`` within a step: its fields become the new ones."""
         for field in list(dict.keys(changes.raw)):
             value = dict.__getitem__(changes.raw, field)
-            if field not in changes.before:
-                changes.before[field] = value
+            if field not in changes.before:  # the new state may share its lists
+                changes.before[field] = snapshot(value)
         if isinstance(state, dict):
             state = StateDict(dict(state.items()))
         elif changes.view and isinstance(changes.state, dict):

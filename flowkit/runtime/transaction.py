@@ -116,12 +116,12 @@ class Transaction:
         self._run.journal.carriers.pop(self._firing.id, None)
         self._carrier.roll_back()
 
-    def carry(self, move: Move, before: Ticket | None) -> Ticket:
-        """Write the step's move here and commit, once the one before is durable."""
+    def carry(self, moves: tuple[Move, ...], before: Ticket | None) -> Ticket:
+        """Write the step's moves here and commit, once the one before is durable."""
         from flowkit.journal.writer import Ticket
 
         writer: Writer = self._run.journal.writer
-        ticket = Ticket(move)
+        ticket = Ticket(moves)
         if self._is_async:
             import asyncio  # psycopg knows no other
 
@@ -141,7 +141,7 @@ class Transaction:
         try:
             if before is not None:
                 writer.wait(before)
-            outcome = self._carrier.write(ticket.move)
+            outcome = self._carrier.write(*ticket.moves)
         except BaseException as error:  # noqa: BLE001 - the run is told
             self._carrier.roll_back()
             outcome = error
@@ -161,7 +161,7 @@ class Transaction:
                 writer.call(before, loop_caller(), durable.set)
                 await durable.wait()
                 before.result()
-            outcome = await self._carrier.write(ticket.move)
+            outcome = await self._carrier.write(*ticket.moves)
         except BaseException as error:  # noqa: BLE001 - the run is told
             self._carrier.roll_back()
             outcome = error

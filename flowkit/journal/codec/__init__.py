@@ -22,7 +22,14 @@ its type and a cure. Five rules of this file:
 
 from flowkit.errors import RestoredError, UnreadableError, UnstorableError
 from flowkit.journal.codec.loose import Lost, decode_loosely
-from flowkit.journal.codec.names import alias, aliased, former_names, widen_by
+from flowkit.journal.codec.names import (
+    alias,
+    aliased,
+    class_of,
+    former_names,
+    type_name,
+    widen_by,
+)
 from flowkit.journal.codec.reading import decode, from_plain, roundtrip
 from flowkit.journal.codec.text import write
 from flowkit.journal.codec.values import keyed
@@ -35,6 +42,7 @@ __all__ = [
     "UnstorableError",
     "alias",
     "aliased",
+    "class_of",
     "decode",
     "decode_loosely",
     "encode",
@@ -43,6 +51,7 @@ __all__ = [
     "keyed",
     "roundtrip",
     "to_plain",
+    "type_name",
     "widen_by",
     "write",
 ]

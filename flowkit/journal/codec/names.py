@@ -27,6 +27,7 @@ __all__ = [
     "made_readers",
     "name_of",
     "noun",
+    "type_name",
     "widen_by",
 ]
 
@@ -179,3 +180,15 @@ def class_of(name: Any) -> Any:
         return _widen[0](class_of(rest[0]))
     args = tuple(map(class_of, rest))
     return reduce(or_, args) if head == "|" else class_of(head)[args]
+
+
+def type_name(kind: Any) -> Any:
+    """How a class, or a type made of classes, is stored.
+
+    None if it would not be found again: defined in a function, or not made of
+    classes alone. :func:`class_of` finds it.
+    """
+    try:
+        return _hint_name(kind)
+    except Refused:
+        return None

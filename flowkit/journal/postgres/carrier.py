@@ -62,8 +62,8 @@ class Carrier:
         """Whether a statement has failed, so that nothing can be committed."""
         return _broken(self.connection)
 
-    def write(self, move: Move) -> Outcome:
-        """Write a move and commit; a refused one takes all back.
+    def write(self, move: Move, *others: Move) -> Outcome:
+        """Write moves and commit; the first one's refusal takes all back.
 
         Raises:
             StoreError: it could not be written; says whether anything was.
@@ -72,6 +72,8 @@ class Carrier:
         try:
             outcome = self._store.commit_on(self.connection, move)
             if not isinstance(outcome, BaseException):
+                for other in others:
+                    self._store.commit_on(self.connection, other)
                 self._transaction.__exit__(None, None, None)
         except psycopg.Error as error:
             raise _unanswered(self._address, error) from error
@@ -118,12 +120,14 @@ class AsyncCarrier:
         """Whether a statement has failed, so that nothing can be committed."""
         return _broken(self.connection)
 
-    async def write(self, move: Move) -> Outcome:
+    async def write(self, move: Move, *others: Move) -> Outcome:
         """As :meth:`Carrier.write`."""
         assert self.connection is not None  # noqa: S101 - it was opened
         try:
             outcome = await self._store.commit_on_async(self.connection, move)
             if not isinstance(outcome, BaseException):
+                for other in others:
+                    await self._store.commit_on_async(self.connection, other)
                 await self._transaction.__aexit__(None, None, None)
         except psycopg.Error as error:
             raise _unanswered(self._address, error) from error
