@@ -63,6 +63,10 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         await worker.go()
     except (KeyboardInterrupt, SystemExit) as error:
         run.interrupted(error)
+    except anyio.get_cancelled_exc_class():
+        if run.status == "running" and not run.over:  # between two steps
+            run.cut_off("the task that ran it was cancelled")
+        raise
     except BaseExceptionGroup as group:
         found = _interrupt_in(group)
         if found is None:

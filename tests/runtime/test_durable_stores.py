@@ -440,3 +440,15 @@ async def test_a_bus_that_ends_leaves_its_waiting_runs(place, form):
     async with other:
         await other.send_async("paid", 5, key="7")
         await met(lambda: "answer" in kinds(store, run))
+
+
+async def test_a_run_cancelled_while_it_begins_is_left_to_others(place):
+    """It is stored and nobody's: another process goes on with it."""
+    store = place.open()
+    flow = flows.Forked(store=store)
+    with anyio.move_on_after(0):
+        await flow.kickoff_async(id="r")
+    row = store.run("r")
+    assert row is None or row.owner is None
+    again = flows.Forked(store=place.open())
+    assert await again.kickoff_async(id="r") == ("small", 1, 2)
