@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from flowkit.errors import RunError
+from flowkit.errors import RunError, StoreError
 from flowkit.journal.codec import decode
 from flowkit.journal.entries import read
 from flowkit.journal.rows import FencedError, Query
@@ -35,6 +35,9 @@ from tests.acceptance import flows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+HALTED = 3
+"""How a child ends whose store failed."""
 
 MODES = ("blocking", "asyncio", "trio")
 
@@ -51,6 +54,7 @@ class Plan:
         kills: after so many, the batch that is under way is the last one.
         runs: in one database.
         children: beside each other on one database.
+        patient: a child that cannot use its store ends, and another one tries.
         least, most: milliseconds a child lives; ``most`` rises with each life.
     """
 
@@ -65,6 +69,7 @@ class Plan:
     least: float = 5.0
     most: float = 80.0
     seconds: float = 600.0
+    patient: bool = False
 
 
 @dataclass
@@ -74,6 +79,7 @@ class Report:
     kills: int = 0
     lives: int = 0
     runs: int = 0
+    halts: int = 0
     firings: int = 0
     starts: int = 0
     restarted: int = 0
@@ -92,11 +98,19 @@ def forked(work: Callable[[], Any], errors: Path) -> int:
     try:
         work()
         code = 0
-    except BaseException:
+    except BaseException as error:
+        code = HALTED if _halted(error) else 1
         with errors.open("a") as file:
             traceback.print_exc(file=file)
     finally:
         os._exit(code)
+
+
+def _halted(error: BaseException) -> bool:
+    """Whether it is about the store, and about nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_halted, error.exceptions))
+    return isinstance(error, StoreError)
 
 
 def live(plan: Plan, url: str, log: Path, life: int) -> None:
@@ -315,7 +329,7 @@ class Killer:
         url = self.plan.url.format(n=number)
         log = self.folder / f"log-{number}"
         log.touch()
-        before, life = self.report.kills, 0
+        before, life = self.report.kills + self.report.halts, 0
         children: list[tuple[int, float]] = []
         while True:
             while len(children) < self.plan.children:
@@ -335,6 +349,11 @@ class Killer:
                 ended = ended[:2]
                 if code == 0:
                     break
+                if code == HALTED and self.plan.patient:
+                    self.report.halts += 1
+                    children.remove(ended)
+                    time.sleep(0.05)
+                    continue
                 told = self.errors.read_text() if self.errors.exists() else ""
                 self.report.faults.append(f"life {life} ended with {code}: {told}")
                 break
@@ -344,7 +363,8 @@ class Killer:
                 self._kill(pid)
         self.report.lives += life
         if not self.report.faults:
-            self._check(url, log, self.report.kills - before)
+            ended_early = self.report.kills + self.report.halts - before
+            self._check(url, log, ended_early)
 
     def _end(self, life: int) -> float:
         # A disk that is slow to sync could keep lives too short to get anywhere.
@@ -376,8 +396,12 @@ class Killer:
             check(self.plan, url, log, killed, found)
             told.write_text(json.dumps(asdict(found)))
 
-        pid = forked(work, self.errors)
-        _, status = os.waitpid(pid, 0)
+        while True:
+            _, status = os.waitpid(forked(work, self.errors), 0)
+            halted = os.waitstatus_to_exitcode(status) == HALTED
+            if not (halted and self.plan.patient and time.monotonic() < self.until):
+                break
+            time.sleep(0.1)
         if status:
             self.report.faults.append(f"the check failed: {self.errors.read_text()}")
             return
@@ -402,6 +426,11 @@ if __name__ == "__main__":
     import flowkit.runtime.opening
     import flowkit.runtime.runner
     import flowkit.runtime.verbs  # noqa: F401 - the same
+
+    if "postgres" in sys.argv[1]:
+        import psycopg  # noqa: F401 - the same
+
+        import flowkit.journal.postgres.store  # noqa: F401 - the same
 
     done = Killer(Plan(**json.loads(sys.argv[1]))).go()
     print(json.dumps(asdict(done)))
