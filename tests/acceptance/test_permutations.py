@@ -12,7 +12,7 @@ from flowkit.runtime.clock import ManualClock, use_clock
 from tests.acceptance.permuter import BEGIN, KINDS, RUN, Asks
 from tests.acceptance.processes import PROVE, started
 
-STEP = 1 if PROVE else 9
+STEP = 1 if PROVE else 14
 
 
 def expected(order: list[str]) -> str:
