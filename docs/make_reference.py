@@ -49,6 +49,8 @@ SECTIONS: dict[str, list[str]] = {
         "InputResponse",
         "ConsoleProvider",
         "flow_config",
+        "tasks",
+        "Decision",
     ],
     "Persistence": ["persist", "FlowPersistence", "SQLiteFlowPersistence"],
     "Stored runs": [
@@ -74,6 +76,8 @@ SECTIONS: dict[str, list[str]] = {
         "StateConflictError",
         "RunawayError",
         "StuckError",
+        "UnstorableError",
+        "StoreError",
         "FlowkitWarning",
     ],
 }
@@ -96,6 +100,7 @@ MEMBERS: dict[str, list[str]] = {
         "attempt",
         "idempotency_key",
         "ask",
+        "ask_async",
         "last_human_feedback",
         "human_feedback_history",
         "pending_feedback",
@@ -119,6 +124,7 @@ MEMBERS: dict[str, list[str]] = {
         "awaits",
         "cancel",
     ],
+    "Decision": ["approved"],
     "PendingFeedbackContext": ["to_dict", "from_dict"],
     "HumanFeedbackProvider": ["request_feedback"],
     "InputProvider": ["request_input"],
@@ -220,7 +226,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name == "runs":
+    if name in {"runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."

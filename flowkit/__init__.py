@@ -42,17 +42,20 @@ from flowkit.errors import (
     RunError,
     StateConflictError,
     StateError,
+    StoreError,
     StuckError,
+    UnstorableError,
 )
 from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import runs
+    from flowkit import runs, tasks
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
     from flowkit.runtime import signals
+    from flowkit.runtime.answers import Decision
     from flowkit.runtime.bus import EventBus
     from flowkit.runtime.models import FlowState
     from flowkit.runtime.people import (
@@ -75,6 +78,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConsoleProvider",
+    "Decision",
     "DefinitionError",
     "EventBus",
     "FeedbackError",
@@ -97,7 +101,9 @@ __all__ = [
     "SQLiteFlowPersistence",
     "StateConflictError",
     "StateError",
+    "StoreError",
     "StuckError",
+    "UnstorableError",
     "all_active",
     "and_",
     "any_of",
@@ -117,6 +123,7 @@ __all__ = [
     "runs",
     "signals",
     "start",
+    "tasks",
     "timer",
     "times",
     "visualize_flow_structure",
@@ -125,6 +132,7 @@ __all__ = [
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
     "ConsoleProvider": "flowkit.runtime.providers",
+    "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",
     "FlowPersistence": "flowkit.runtime.persistence",
     "FlowState": "flowkit.runtime.models",
@@ -144,6 +152,7 @@ _LAZY = {
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
+    "tasks": "flowkit",
     "build_flow_structure": "flowkit.picture",
     "visualize_flow_structure": "flowkit.picture",
 }
@@ -158,7 +167,7 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name in {"runs", "signals"}:
+        if name in {"runs", "signals", "tasks"}:
             return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 

@@ -14,8 +14,15 @@ Split by who mends it::
     │   ├── RunawayError (RecursionError) a loop or recursion without end
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StuckError                    strict flows: a join that can't fire
+    │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
     └── StoreError                        the deployment: a store that fails
+        ├── FencedError                   another process has taken the run over
+        ├── RunExistsError                the run to begin is there already
+        ├── UnfitError                    what the database behind cannot hold
+        ├── UnknownOutcomeError           lost in a commit: repeat the same call
+        ├── UnreadableError (ValueError)  stored text that makes no values again
         └── MissingExtraError (ImportError)   an optional dependency is absent
 
 A step's own exception is never wrapped: it keeps its type and gains a note with
@@ -29,24 +36,38 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flowkit.journal.rows import RunRow
+
 __all__ = [
     "ArgumentError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
+    "FencedError",
     "FlowkitError",
     "FlowkitWarning",
     "InputError",
     "MissingExtraError",
+    "RestoredError",
     "RouteError",
     "RunEndedError",
     "RunError",
+    "RunExistsError",
     "RunawayError",
     "StateConflictError",
     "StateError",
     "StoreError",
     "StuckError",
+    "UnfitError",
+    "UnknownOutcomeError",
+    "UnreadableError",
+    "UnstorableError",
 ]
+
+CURE = (
+    "Keep what cannot be stored on the flow object (self.client), not in its state, "
+    "or store what it can be made from again: text, numbers, a dataclass, a model."
+)
 
 
 class FlowkitError(Exception):
@@ -131,8 +152,74 @@ class RunEndedError(RunError):
     """The run is over and takes nothing more."""
 
 
+class UnstorableError(RunError, TypeError):
+    """A value that cannot be written and read back as itself.
+
+    Attributes:
+        where: its place, such as ``state.items[3].lock``.
+        what: the value as a noun, such as ``a _thread.lock``.
+        why: what is wrong with it, such as ``cannot be stored``.
+        cure: what to do, one sentence or two.
+        step: the step that left it there, or "".
+    """
+
+    def __init__(
+        self, where: str, what: str, why: str, cure: str = CURE, step: str = ""
+    ) -> None:
+        self.where: str = where
+        self.what: str = what
+        self.why: str = why
+        self.cure: str = cure
+        self.step: str = step
+        begin = f"{step} left {where} as" if step else f"{where} is"
+        super().__init__(f"{begin} {what}, which {why}. {cure}")
+
+    def at(self, step: str) -> UnstorableError:
+        """The same error, telling which step left the value (``Orders.charge``)."""
+        return UnstorableError(self.where, self.what, self.why, self.cure, step)
+
+
+class RestoredError(RunError):
+    """Stands for a stored exception whose class cannot be rebuilt.
+
+    Attributes:
+        kind: the name of its class; the text begins with it.
+    """
+
+    def __init__(self, text: str, *, kind: str = "") -> None:
+        self.kind: str = kind
+        super().__init__(text)
+
+
 class StoreError(FlowkitError):
     """A store that refuses or fails; the deployment mends it."""
+
+
+class FencedError(StoreError):
+    """Somebody else has taken the run over: this owner writes nothing more."""
+
+
+class RunExistsError(StoreError):
+    """The run to begin is there already, by id or by state; ``row`` as stored."""
+
+    def __init__(self, text: str, row: RunRow) -> None:
+        self.row: RunRow = row
+        super().__init__(text)
+
+
+class UnfitError(StoreError):
+    """What the database behind a store cannot hold, such as text with a NUL."""
+
+
+class UnknownOutcomeError(StoreError):
+    """The connection was lost during a commit: it may have been written, or not.
+
+    The same call repeated connects again, and writes what was not written.
+    """
+
+
+class UnreadableError(StoreError, ValueError):
+    """Stored text that this program cannot turn into values again."""
 
 
 class MissingExtraError(StoreError, ImportError):

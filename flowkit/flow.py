@@ -23,7 +23,7 @@ from typing import (
 from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
 from flowkit.define.versions import migrations_of
-from flowkit.errors import FlowkitWarning, RunError
+from flowkit.errors import FlowkitWarning, RunError, RunExistsError
 from flowkit.runtime import initial
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
 from flowkit.runtime.launch import (
@@ -37,13 +37,15 @@ from flowkit.runtime.launch import (
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Abort, Run, Stop
 from flowkit.runtime.scope import Scope
+from flowkit.runtime.values import MISSING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
 
 __all__ = ["Flow"]
@@ -374,8 +376,8 @@ class Flow(Generic[StateT]):
         said = _said(id, restore_from_state_id, tags, created_by)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
-        if run.lost is not None and _was_begun(run):
-            run = _opened(self, inputs, said, blocking=False)
+        while run.lost is not None and (met := _met(run)) is not None:
+            run = _opened(self, inputs, said, blocking=False, met=met)
             await drive(run)
         return run.outcome()
 
@@ -549,6 +551,67 @@ class Flow(Generic[StateT]):
 
         return ask(self, message, timeout, metadata)
 
+    def ask_async(
+        self,
+        message: str,
+        *,
+        answer: Any = None,
+        options: Sequence[Any] | None = None,
+        timeout: float | str | None = None,
+        default: Any = MISSING,
+        role: str | Sequence[Any] | None = None,
+        four_eyes: bool = False,
+        requested_by: str | None = None,
+        proposal: Any = MISSING,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Within a step: open a task for people and wait for the answer.
+
+        ``await`` it in an async step. People answer by ``flowkit.tasks``, in any
+        process that has the store; a bad answer is refused there and saves nothing.
+        With a store the task survives the process, and a long wait holds neither
+        memory nor thread: the step starts again once answered and goes on here.
+
+        Args:
+            message: the question. It must be the same when the step starts again.
+            answer: the type of the answer: a pydantic model, a dataclass, an Enum, a
+                Literal, a built-in type. With a store it has a name at module level.
+            options: the answer is one of these.
+            timeout: as :meth:`sleep` takes it; counted from the question.
+            default: the answer if nobody answers in time; for a proposal
+                ``"approved"``, ``"rejected"`` or a :class:`Decision`.
+            role: who is to answer. ``[("agent", "4h"), ("manager", "1d")]`` asks the
+                next one, in a task of its own, when the time of one is over.
+            four_eyes: somebody else than ``requested_by`` answers, and says who.
+            requested_by: whose request it is; with ``four_eyes`` else the state's or
+                the flow's ``requested_by``.
+            proposal: what is to be approved, rejected or edited.
+            metadata: shown with the task.
+
+        Returns:
+            The answer; with ``proposal`` a :class:`Decision`.
+
+        Raises:
+            TimeoutError: nobody answered in time, and there is no default. A step
+                that listens to ``<step>.failed`` is the fallback.
+            ValueError: arguments that do not go together.
+        """
+        from flowkit.runtime.questions import ask_async  # only who asks people pays
+
+        return ask_async(
+            self,
+            message,
+            answer=answer,
+            options=options,
+            timeout=timeout,
+            default=default,
+            role=role,
+            four_eyes=four_eyes,
+            requested_by=requested_by,
+            proposal=proposal,
+            metadata=metadata,
+        )
+
     @classmethod
     def from_pending(
         cls,
@@ -666,17 +729,15 @@ def _kickoff(
 ) -> Any:
     run = _opened(flow, inputs, said, blocking=True)
     drive_blocking(run, backend)
-    if run.lost is not None and _was_begun(run):
-        run = _opened(flow, inputs, said, blocking=True)
+    while run.lost is not None and (met := _met(run)) is not None:
+        run = _opened(flow, inputs, said, blocking=True, met=met)
         drive_blocking(run, backend)
     return run.outcome()
 
 
-def _was_begun(run: Run) -> bool:
-    """Whether another process began the same run in the same moment."""
-    from flowkit.journal.rows import RunExistsError  # only who keeps runs
-
-    return isinstance(run.lost, RunExistsError)
+def _met(run: Run) -> RunRow | None:
+    """The run that another process began in the same moment, in the way of this."""
+    return run.lost.row if isinstance(run.lost, RunExistsError) else None
 
 
 def _said(
@@ -687,7 +748,12 @@ def _said(
 
 
 def _opened(
-    flow: Any, inputs: Mapping[str, Any] | None, said: dict[str, Any], *, blocking: bool
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    said: dict[str, Any],
+    *,
+    blocking: bool,
+    met: RunRow | None = None,
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
@@ -704,8 +770,10 @@ def _opened(
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    options = flow._flowkit.options.pop("call", {})
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), **{**said, **options})
+    options = flow._flowkit.options.get("call", {})
+    run, fresh = begun_or_resumed(
+        flow, inputs, store_for(store), met=met, **{**said, **options}
+    )
     flow._flowkit.run = run
     if run.journal is not None:
         run.journal.blocking = blocking

@@ -25,6 +25,7 @@ LAYERS = {
     "picture": 3.5,
     "flow": 4,
     "runs": 4,
+    "tasks": 4,
     "compat": 5,
     "observe": 5,
     "worker": 5,

@@ -52,10 +52,13 @@ class Store(Protocol):
     Attributes:
         url: how it was opened, without a password.
         durable: whether it survives the process.
+        remote: whether a commit's answer may be lost (:class:`UnknownOutcomeError`):
+            events are given an id then.
     """
 
     url: str
     durable: bool
+    remote: bool
 
     def close(self) -> None:
         """Give up all connections; a second call does nothing."""
@@ -66,6 +69,8 @@ class Store(Protocol):
 
         Raises:
             FencedError: another owner has the run.
+            UnknownOutcomeError: it may have been written or not; make the same call
+                again, which writes it if it was not.
             StoreError: it could not be written; nothing was.
         """
         ...
@@ -74,6 +79,10 @@ class Store(Protocol):
         """Many moves, durable together; an outcome for each, in order.
 
         Raises:
+            UnknownOutcomeError: all of them may have been written, or none; make the
+                same call again, on the same store object: a record or a run that
+                was written is recognized and gives its outcome, a repeated
+                :class:`~flowkit.journal.rows.Accept` with an id is ``duplicate``.
             StoreError: nothing of any of them was written.
         """
         ...
@@ -241,6 +250,9 @@ class Store(Protocol):
 
     def listen(self, heard: Callable[[str], None]) -> Callable[[], None] | None:
         """Call ``heard(run_id)`` when another process hands a run a letter.
+
+        It is called in a thread of the store, and may miss some: who listens looks
+        for :meth:`claimable` runs now and then, too.
 
         Gives a function that ends it; None if this store cannot tell.
         """

@@ -27,7 +27,9 @@ from flowkit.journal.rows import (
     fenced,
     gap,
     is_over,
+    occupied,
     taken,
+    token_taken,
 )
 
 if TYPE_CHECKING:
@@ -75,6 +77,7 @@ class MemoryStore:
     def __init__(self, url: str = "memory:") -> None:
         self.url = url
         self.durable = False
+        self.remote = False
         self._lock = threading.Lock()
         self._numbers = count(1)
         self._runs: dict[int, _Run] = {}
@@ -82,6 +85,7 @@ class MemoryStore:
         # Indexes: who waits where (run numbers in order), who is due, who runs.
         self._waiting: dict[Place, list[int]] = {}
         self._names: dict[str, dict[str, int]] = {}
+        self._tokens: dict[str, _Run] = {}
         self._by_state: dict[str, list[int]] = {}
         self._due: list[tuple[float, int]] = []
         self._running: set[int] = set()
@@ -354,10 +358,7 @@ class MemoryStore:
         return known is not None and known.until > at and known.id not in dead
 
     def _begin(self, move: Begin) -> Begun | StoreError:
-        known = self._by_id.get(move.run.id)
-        if known is not None:
-            return taken(known.read())
-        fault = _gap(move.run.id, 0, move.entries)
+        fault = self._unbeginnable(move)
         if fault:
             return fault
         n = next(self._numbers)
@@ -374,11 +375,46 @@ class MemoryStore:
         letters = self._wait(run, () if over else move.waits, row.created)
         return Begun(Hold(n, row.fence), letters)
 
+    def _unbeginnable(
+        self, move: Begin, others: Sequence[Begin] = ()
+    ) -> StoreError | None:
+        """Why a run cannot begin, also beside others that are about to."""
+        run = move.run
+        known = self._by_id.get(run.id)
+        if known is not None:
+            return taken(known.read())
+        if any(other.run.id == run.id for other in others):
+            return taken(run)
+        if move.alone:
+            line = self._by_state.get(run.state_id, ())
+            rows = [self._runs[n].read() for n in reversed(line)]
+            rows += [other.run for other in others]
+            for row in rows:
+                same = (row.flow, row.state_id) == (run.flow, run.state_id)
+                if same and not is_over(row.status):
+                    return occupied(row)
+        used = {wait.token for other in others for wait in other.waits if wait.token}
+        return _gap(run.id, 0, move.entries) or self._token(move.waits, None, used)
+
+    def _token(
+        self, waits: Iterable[Wait], run: _Run | None, used: Iterable[str] = ()
+    ) -> StoreError | None:
+        """Why one of these waits of a run cannot have its token."""
+        used = set(used)
+        for wait in dict.fromkeys(waits):
+            if wait.token:
+                if wait.token in used or self._tokens.get(wait.token, run) is not run:
+                    return token_taken(wait.name)
+                used.add(wait.token)
+        return None
+
     def _advance(self, move: Advance) -> Advanced | StoreError:
         run = self._runs.get(move.hold.n)
         if run is None or run.row.fence != move.hold.fence:
             return _fenced(run, move.hold)
         fault = _gap(run.row.id, len(run.entries), move.entries)
+        if not fault and move.waits is not KEEP:
+            fault = self._token(move.waits, run)
         if fault:
             return fault
         run.entries.extend(move.entries)
@@ -429,6 +465,9 @@ class MemoryStore:
             wait: old.get(wait) or Waiting(row.id, row.flow, wait, since)
             for wait in waits
         }
+        for wait in old:
+            self._tokens.pop(wait.token, None)
+        self._tokens.update((wait.token, run) for wait in run.waits if wait.token)
         before, after = _places(row.flow, old), _places(row.flow, run.waits)
         for place in before - after:
             line = self._waiting[place]
@@ -495,33 +534,23 @@ class MemoryStore:
     def _accept(self, move: Accept) -> Accepted | StoreError:
         if move.id is not None and move.id in self._events:
             return Accepted(duplicate=True)
-        begins: set[str] = set()
+        begins: list[Begin] = []
         for delivery in move.deliveries:
-            if delivery.begin is not None:
-                fault = self._unfit(move, delivery, begins)
+            if delivery.begin is not None and self._begins(move, delivery):
+                fault = self._unbeginnable(delivery.begin, begins)
                 if fault:
                     return fault
-                begins.add(delivery.begin.run.id)
+                begins.append(delivery.begin)
         if move.id is not None:
             self._events[move.id] = move.at
         return Accepted(
             fates=tuple(self._deliver(move, one) for one in move.deliveries)
         )
 
-    def _unfit(
-        self, move: Accept, delivery: Delivery, begins: set[str]
-    ) -> StoreError | None:
-        """Why the run of a delivery could not begin, if it comes to that."""
-        begin = delivery.begin
+    def _begins(self, move: Accept, delivery: Delivery) -> bool:
+        """Whether it comes to that: no run waits for it."""
         place = (delivery.subscriber, move.name, delivery.key_in(move))
-        if begin is None or delivery.handler or self._waiting.get(place):
-            return None
-        known = self._by_id.get(begin.run.id)
-        if known is not None:
-            return taken(known.read())
-        if begin.run.id in begins:
-            return taken(begin.run)
-        return _gap(begin.run.id, 0, begin.entries)
+        return not (delivery.handler or self._waiting.get(place))
 
     def _deliver(self, move: Accept, delivery: Delivery) -> Fate:
         place = (delivery.subscriber, move.name, delivery.key_in(move))

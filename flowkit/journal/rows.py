@@ -9,7 +9,13 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flowkit.errors import StoreError
+from flowkit.errors import (
+    FencedError,
+    RunExistsError,
+    StoreError,
+    UnfitError,
+    UnknownOutcomeError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,25 +43,17 @@ __all__ = [
     "Query",
     "RunExistsError",
     "RunRow",
+    "UnfitError",
+    "UnknownOutcomeError",
     "Wait",
     "Waiting",
     "fenced",
     "gap",
     "is_over",
+    "occupied",
     "taken",
+    "token_taken",
 ]
-
-
-class FencedError(StoreError):
-    """Somebody else has taken the run over: this owner writes nothing more."""
-
-
-class RunExistsError(StoreError):
-    """A run of that id exists already; ``row`` is it as stored."""
-
-    def __init__(self, text: str, row: RunRow) -> None:
-        self.row: RunRow = row
-        super().__init__(text)
 
 
 def is_over(status: str) -> bool:
@@ -90,6 +88,24 @@ def taken(row: RunRow) -> RunExistsError:
         f"A run {row.id!r} of {row.flow} exists already and is {row.status}. "
         f"Nothing was written; go on with it, or give another id.",
         row,
+    )
+
+
+def occupied(row: RunRow) -> RunExistsError:
+    """The refusal of a run that was to be the only one of its state."""
+    return RunExistsError(
+        f"Run {row.id!r} of {row.flow} is {row.status} on the state {row.state_id!r}, "
+        f"which the new run was to have alone. Nothing was written; go on with that "
+        f"run, or begin again once it is over.",
+        row,
+    )
+
+
+def token_taken(name: str) -> StoreError:
+    """The refusal of a token's second use."""
+    return StoreError(
+        f"The token of the wait {name!r} belongs to another wait. Nothing was "
+        f"written; make a new token for each."
     )
 
 
@@ -195,6 +211,9 @@ class Owner(NamedTuple):
 class Wait(NamedTuple):
     """What a run waits for: an event of this name and key, or an answer.
 
+    Equal waits in one move count once. A token names one wait: a move that gives it
+    to another one is refused, though a run may change the wait that has it.
+
     Attributes:
         name: of the event.
         key: correlation key; None takes events without a key only.
@@ -240,15 +259,21 @@ class Letter(NamedTuple):
 class Begin(NamedTuple):
     """Create a run with its first records and waits; the writer owns it.
 
-    Outcome: :class:`Begun`, or :class:`RunExistsError` if the id is taken.
-    ``graph`` is the definition as JSON text, stored once for its hash. The owner
-    must have said that it is alive (``Store.beat``); else anybody may claim the run.
+    Outcome: :class:`Begun`, or :class:`RunExistsError` with the row of the run that
+    is in the way. The owner must have said that it is alive (``Store.beat``); else
+    anybody may claim the run.
+
+    Attributes:
+        graph: the definition as JSON text, stored once for its hash.
+        alone: refuse it if a run of the same flow and state id is ``running`` or
+            ``waiting``, also if another process begins that one at this moment.
     """
 
     run: RunRow
     entries: Sequence[Entry] = ()
     waits: Sequence[Wait] = ()
     graph: str = ""
+    alone: bool = False
 
 
 class Begun(NamedTuple):
@@ -360,11 +385,14 @@ class Fate(NamedTuple):
 class Accepted(NamedTuple):
     """An event is in; ``fates`` in the order of the deliveries.
 
-    ``duplicate``: its id was accepted before, nothing was written.
+    ``duplicate``: its id was accepted before, nothing was written. ``repeated``: that
+    may have been this very move, whose first commit was not answered; set by the
+    writer that repeated it, never by a store.
     """
 
     duplicate: bool = False
     fates: tuple[Fate, ...] = ()
+    repeated: bool = False
 
 
 class Bury(NamedTuple):

@@ -3,7 +3,8 @@
 A move is handed in and gives a :class:`Ticket`; whoever has to wait for it waits on
 that, in a thread or on an event loop. Moves are written in the order they came.
 Where a commit costs less than handing it over, and nobody else is writing, the
-caller writes itself (:meth:`Writer.now`).
+caller writes itself (:meth:`Writer.now`). A commit whose outcome is unknown is
+repeated once.
 """
 
 from __future__ import annotations
@@ -13,13 +14,14 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import StoreError
+from flowkit.errors import StoreError, UnknownOutcomeError
+from flowkit.journal.rows import Accepted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Move, Outcome
+    from flowkit.journal.rows import Entry, Hold, Move, Outcome
 
 __all__ = ["Ticket", "Writer", "writer_of"]
 
@@ -39,10 +41,10 @@ class Ticket:
         outcome: what the store said; an exception if it was refused or failed.
     """
 
-    __slots__ = ("_waiters", "done", "move", "outcome")
+    __slots__ = ("_waiters", "done", "moves", "outcome")
 
-    def __init__(self, move: Move) -> None:
-        self.move: Move = move
+    def __init__(self, moves: tuple[Move, ...]) -> None:
+        self.moves: tuple[Move, ...] = moves
         self.done: bool = False
         self.outcome: Outcome | BaseException | None = None
         self._waiters: list[tuple[Any, Callable[[], None]]] = []
@@ -92,9 +94,12 @@ class Writer:
         """Note how long a commit took."""
         self.took += (seconds - self.took) / 8
 
-    def submit(self, move: Move) -> Ticket:
-        """Hand a move in; returns at once."""
-        ticket = Ticket(move)
+    def submit(self, *moves: Move) -> Ticket:
+        """Hand in a move, or several that are one commit; returns at once.
+
+        The outcome is that of the first.
+        """
+        ticket = Ticket(moves)
         with self._changed:
             self._line.append(ticket)
             if self._thread is None:
@@ -103,18 +108,29 @@ class Writer:
                 self._changed.notify_all()
         return ticket
 
-    def now(self, move: Move) -> Any:
-        """Write one move in the caller's thread; blocks.
+    def now(self, *moves: Move) -> Any:
+        """Write a move, or several in one commit, in the caller's thread; blocks.
 
         Raises:
             StoreError: it was refused, or could not be written.
         """
         begun = perf_counter()
-        (outcome,) = self.store.commit([move])
+        outcome = self._commit([*moves])[0]
         self.measured(perf_counter() - begun)
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
+
+    def append(self, hold: Hold, entry: Entry) -> None:
+        """Write one record in the caller's thread; blocks.
+
+        Raises:
+            StoreError: it was refused, or could not be written.
+        """
+        try:
+            self.store.append(hold, entry)
+        except UnknownOutcomeError:
+            self.store.append(hold, entry)
 
     def wait(self, ticket: Ticket) -> Any:
         """Block until a move is durable; its outcome.
@@ -155,11 +171,28 @@ class Writer:
             if batch:
                 self._write(batch)
 
+    def _commit(self, moves: list[Move]) -> list[Outcome]:
+        """Commit; once more if the connection was lost in the middle of it."""
+        try:
+            return self.store.commit(moves)
+        except UnknownOutcomeError:
+            outcomes = self.store.commit(moves)
+        return [
+            outcome._replace(repeated=True)
+            if isinstance(outcome, Accepted) and outcome.duplicate
+            else outcome
+            for outcome in outcomes
+        ]
+
     def _write(self, batch: list[Ticket]) -> None:
         outcomes: list[Any]
         begun = perf_counter()
         try:
-            outcomes = list(self.store.commit([ticket.move for ticket in batch]))
+            every = self._commit([move for ticket in batch for move in ticket.moves])
+            outcomes, at = [], 0
+            for ticket in batch:
+                outcomes.append(every[at])
+                at += len(ticket.moves)
         except StoreError as error:
             outcomes = [error] * len(batch)
         except Exception as error:  # noqa: BLE001 - whatever it is, nobody may hang

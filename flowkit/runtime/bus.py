@@ -96,6 +96,7 @@ class EventBus:
             opened = store_for(place)
             self._post = Post(self, opened, self._shop, keep=keep, keep_ids=keep_ids)
             self._shop.beside = self._post.patrol
+            self._shop.let_go = self._post.let_go
 
     @property
     def flows(self) -> tuple[type, ...]:
@@ -533,6 +534,18 @@ class EventBus:
                     signals.log().error("%r failed", run, exc_info=error)
                 return
             self._index(run)
+
+    def takes_on(self, run: Run | None, run_id: str, store: Any) -> bool:
+        """Have a waiting run look at its inbox here, if it is kept where we are."""
+        if self._post is not None:
+            if self._post.store is store:
+                self._post.wake(run_id)
+            return self._post.store is store
+        if run is None or store is not None:
+            return False
+        with self._lock:
+            self._schedule(run)
+        return True
 
     def _index(self, run: Run) -> None:
         cls = type(run.flow)

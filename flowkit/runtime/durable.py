@@ -93,7 +93,7 @@ __all__ = [
 EXTRA = "+extra"
 """Stands in a delta for what a model's ``extra="allow"`` holds."""
 
-_WAITS_CHANGE = (RunStarted, StepAsked, StepAnswered)
+_CONSUMING = frozenset({EventReceived, StepAnswered, StepFinished})
 
 
 class Held(NamedTuple):
@@ -117,6 +117,7 @@ class Journal:
         row: the run as it was begun or claimed.
         hold: the right to write; None before the run is begun, or given up.
         seq: number of the latest record handed in.
+        alone: the run begins only if no other one of its state goes on.
         blocking: the caller's thread may block, so moves are written at once.
         lenient: what cannot be stored ends the journal, not the run.
         letters: numbers of the inbox letters that pending records consume.
@@ -134,6 +135,7 @@ class Journal:
         "_state_id",
         "_status",
         "_waits",
+        "alone",
         "blocking",
         "born",
         "captured",
@@ -160,6 +162,7 @@ class Journal:
         self.hold: Hold | None = None
         self.seq = row.seq
         self.blocking = False
+        self.alone = False
         self.counted = False
         self.released = False
         self.lenient = False
@@ -309,15 +312,16 @@ class Journal:
         if at_once and not run.held:
             if not changes:
                 begun = perf_counter()
-                self.store.append(hold, entry)
+                self.writer.append(hold, entry)
                 self.writer.measured(perf_counter() - begun)
             else:
                 move = Advance(hold, (entry,), entry.at, **changes)
-                self._received(run, self.writer.now(move))
+                self._received(run, self.writer.now(move, *self._beside(run)))
             self._carried(run, commands, after)
             return
         move = Advance(hold, (entry,), entry.at, **changes)
-        run.held.append(Held(self.writer.submit(move), commands, after))
+        ticket = self.writer.submit(move, *self._beside(run))
+        run.held.append(Held(ticket, commands, after))
         if self.blocking:
             self.wait(run)
 
@@ -344,7 +348,8 @@ class Journal:
             owner=self.presence.ensure(),
         )
         self._due = row.due
-        begin = Begin(row, (entry,), self._waits, self._graph(definition, row.graph))
+        text = self._graph(definition, row.graph)
+        begin = Begin(row, (entry,), self._waits, text, self.alone)
         if self.capturing:
             self.captured = begin, commands
             return
@@ -398,8 +403,9 @@ class Journal:
             waits = tuple(self._awaited(run))
             if waits != self._waits:
                 self._waits = changes["waits"] = waits
-        if self.letters and type(record) in {EventReceived, StepAnswered}:
-            number = self.letters.pop(id(record), None)
+        if self.letters and type(record) in _CONSUMING:
+            place = -record.firing if type(record) is StepFinished else id(record)
+            number = self.letters.pop(place, None)
             if number is not None:
                 changes["consumed"] = (number,)
         if self._renamed:
@@ -442,6 +448,7 @@ class Journal:
 
     def _awaited(self, run: Run) -> Iterable[Awaited]:
         """What the run takes from outside: for its listeners and its steps."""
+        from flowkit.runtime.answers import shown_of
         from flowkit.runtime.correlation import key_in
         from flowkit.runtime.launch import known
 
@@ -456,7 +463,7 @@ class Journal:
                 for name in detail.get("names", ()):
                     yield Awaited(name, detail.get("key"), place)
                 if "token" in detail:
-                    data = encode(detail.get("shown"), "the question")
+                    data = encode(shown_of(asked), "the question")
                     yield Awaited(
                         asked.verb, None, place, "person", detail["token"], data
                     )
@@ -513,26 +520,34 @@ class Journal:
         if run.pending and run.hurry is not None:
             run.hurry()
 
-    def _tell_caller(self, run: Run) -> None:
-        """The end of a called run is an event for the step that called it."""
+    def _beside(self, run: Run) -> tuple[Accept, ...]:
+        """The end of a called run is an event for its caller, in the same commit."""
         row = self.row
+        if run.marking.status in {"running", "waiting"}:
+            return ()
         if row.parent is None or row.created_by != f"call {row.parent}":
-            return
+            return ()
         caller = self.store.run(row.parent)
-        if caller is None or self.hold is None:
-            return
+        if caller is None:
+            return ()
         answer: dict[str, Any] = {"result": run.last}
         if run.failures:
             answer = {"error": run.failures[0]}
         name = f"run:{row.id}"
         delivery = Delivery(caller.flow, encode(answer, "the result"))
-        self.writer.submit(Accept(name, None, name, now(), (delivery,)))
+        return (Accept(name, None, name, now(), (delivery,)),)
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
         number = self.letters.pop(id(event), None)
         if number is not None:
             self.letters[id(record)] = number
+
+    def ends(self, event: Record, firing: int) -> None:
+        """A letter's event ends a firing: the record of that consumes it."""
+        number = self.letters.pop(id(event), None)
+        if number is not None:
+            self.letters[-firing] = number
 
     def abandon(self, run: Run, error: UnstorableError) -> None:
         """Go on in memory: what came up cannot be stored, and need not be."""
@@ -554,8 +569,6 @@ class Journal:
     def leave(self, run: Run) -> None:
         """Nobody moves the run here any more: another process may have it."""
         self._uncount()
-        if run.marking.status not in {"running", "waiting"}:
-            self._tell_caller(run)
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import StepAsked, StepFinished
 from flowkit.errors import FeedbackError
-from flowkit.runtime import persisting, providers, signals
+from flowkit.runtime import desk, persisting, providers, signals
 from flowkit.runtime.calls import Reviewed, labels_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.initial import state_id
@@ -38,12 +38,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "decided",
+    "outcome_in",
     "outcome_of",
     "paused",
     "pauses_of",
     "review_of",
     "reviewed_calls",
     "settle",
+    "unmeant",
 ]
 
 MOST_ASKED = 3
@@ -225,14 +227,20 @@ def outcome_of(text: str, context: PendingFeedbackContext) -> str | None:
     In this order: nothing said is the default; the name of one; the name of exactly
     one in it, as words that nothing negates; what a callable ``llm`` says.
     """
-    outcomes = context.emit
+    return outcome_in(text, context.emit, context.default_outcome, context.llm)
+
+
+def outcome_in(
+    text: str, outcomes: Sequence[str] | None, default: str | None, llm: Any
+) -> str | None:
+    """The same, by the parts of the context it takes."""
     if not outcomes:
         return None
     if not text.strip():
-        return context.default_outcome or outcomes[0]
+        return default or outcomes[0]
     found = _named(text, outcomes) or _mentioned(text, outcomes)
-    if found is None and callable(context.llm):
-        found = _named(str(context.llm(text, list(outcomes))), outcomes)
+    if found is None and callable(llm):
+        found = _named(str(llm(text, list(outcomes))), outcomes)
     return found
 
 
@@ -281,10 +289,15 @@ def _unclear(text: str, outcomes: Sequence[str]) -> str:
 
 
 def _no_outcome(text: str, context: PendingFeedbackContext) -> str:
-    outcomes = ", ".join(map(repr, context.emit or ()))
+    return unmeant(text, context.method_name, context.emit or ())
+
+
+def unmeant(text: str, method: str, outcomes: Sequence[str]) -> str:
+    """One sentence on an answer that means no outcome."""
+    said = ", ".join(map(repr, outcomes))
     return (
-        f"The feedback {text!r:.200} on {context.method_name} is none of its outcomes "
-        f"{outcomes}. Answer with one of them, or give @human_feedback(llm=..) a "
+        f"The feedback {text!r:.200} on {method} is none of its outcomes "
+        f"{said}. Answer with one of them, or give @human_feedback(llm=..) a "
         f"function (text, outcomes) -> outcome."
     )
 
@@ -327,7 +340,10 @@ def _pause(run: Run, firing: Firing, pending: HumanFeedbackPending) -> None:
         return
     firing.driver = None
     run.pauses[firing.id] = pending
-    run.apply(StepAsked(now(), firing.id, 0, "feedback", context.to_dict()))
+    token = desk.new_token()
+    desk.opened(run, token)
+    detail = {**context.to_dict(), **desk.said_of(token)}
+    run.apply(StepAsked(now(), firing.id, 0, "feedback", detail))
     run.saved = len(run.records)
     if changed and signals.state_changed.receivers:
         state = run.box.live

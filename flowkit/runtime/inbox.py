@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["accepted", "fitting", "listeners", "send_to", "takes"]
+__all__ = ["accepted", "drive_on", "fitting", "listeners", "send_to", "takes"]
 
 
 def listeners(run: Run, name: str) -> list[Node]:
@@ -76,6 +76,16 @@ def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) ->
         if run.hurry is not None:
             run.hurry()
         return True
+    drive_on(run, backend)
+    return True
+
+
+def drive_on(run: Run, backend: str) -> None:
+    """Move a run on that nobody moves; blocks.
+
+    Raises:
+        Exception: whatever ended the run.
+    """
     if on_trio():
         backend = "trio"
     if in_running_loop():
@@ -83,4 +93,3 @@ def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) ->
     else:
         drive_blocking(run, backend)
     run.outcome()
-    return True

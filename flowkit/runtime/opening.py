@@ -14,7 +14,7 @@ from flowkit.journal.codec import (
     encode,
     widen_by,
 )
-from flowkit.journal.rows import RunRow
+from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import (
     EXTRA,
@@ -69,6 +69,7 @@ def begun_or_resumed(
     *,
     id: str | None = None,
     restore: Any = None,
+    met: RunRow | None = None,
     created_by: str = "",
     parent: str | None = None,
     tags: Iterable[str] = (),
@@ -77,8 +78,13 @@ def begun_or_resumed(
 
     ``id`` is the idempotency key: a run of that id goes on, or gives its outcome.
     ``inputs["id"]`` is the state's: what stopped in the middle goes on, what ended
-    gives its state to a new run, what is unknown begins one under that id. Two
-    processes that do so at once give their run the same id, so that one is refused.
+    gives its state to a new run, what is unknown begins one under that id. Its Begin
+    is refused (:class:`~flowkit.errors.RunExistsError`) if another process begins
+    the same run, or one of that state, in the same moment.
+
+    Args:
+        met: the run that such a refusal has named: it goes on, as if it had been
+            there before.
 
     Raises:
         InputError: the id was used with other inputs.
@@ -94,12 +100,16 @@ def begun_or_resumed(
             return load(_fitting(flow, row), store, row), False
     state_id = inputs.get("id") if inputs and restore is None else None
     if state_id is not None:
-        row = store.by_state(name, str(state_id))
+        row = _still_live(store, met) or store.by_state(name, str(state_id))
         if row is not None and row.status in {"running", "waiting", "failed"}:
             return load(_fitting(flow, row), store, row), False
         if row is not None and row.state and getattr(flow, "persistence", None) is None:
             _lay_under(flow, row)  # else what a persisted step saved last
-        id = id or next_id(name, str(state_id), "" if row is None else row.id)
+        # Of two that begin on what this run left, one is refused, also if the other
+        # has ended already: a state that is out of date is never gone on with.
+        follows = next_id(name, str(state_id), "" if row is None else row.id)
+        if met is None or met.id != follows:  # else that run has left the state
+            id = id or follows
     run = new_run(flow, inputs, restore)
     row = RunRow(
         id or run_id(now()),
@@ -111,8 +121,16 @@ def begun_or_resumed(
         parent=parent,
         tags=(tags,) if isinstance(tags, str) else tuple(tags),
     )
-    Journal(store, row).attach(run)
+    journal = Journal(store, row)
+    journal.alone = state_id is not None
+    journal.attach(run)
     return run, True
+
+
+def _still_live(store: Store, met: RunRow | None) -> RunRow | None:
+    """The run that was in the way of another one of its state, if it still is."""
+    row = None if met is None else store.run(met.id)
+    return None if row is None or is_over(row.status) else row
 
 
 def _fitting(flow: Any, row: RunRow) -> Any:
@@ -185,6 +203,10 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     if run.over:
         journal.give_up()
         return run
+    if run.marking.asked:
+        from flowkit.runtime.desk import found  # only who waits
+
+        found(run)
     run.expire(now())
     journal._post(run, store.letters(row.id))
     return run

@@ -14,6 +14,7 @@ __all__ = [
     "HumanFeedbackResult",
     "InputResponse",
     "PendingFeedbackContext",
+    "plain",
 ]
 
 
@@ -72,7 +73,7 @@ class PendingFeedbackContext:
         Dates as ISO 8601, models and dataclasses as dictionaries; what JSON has no
         form for becomes its text.
         """
-        return {each.name: _plain(getattr(self, each.name)) for each in fields(self)}
+        return {each.name: plain(getattr(self, each.name)) for each in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> PendingFeedbackContext:
@@ -139,14 +140,14 @@ class InputResponse:
     metadata: dict[str, Any] | None = None
 
 
-def _plain(value: Any) -> Any:
-    """The value as JSON has it, else as text."""
+def plain(value: Any) -> Any:
+    """A value as JSON has it, else as text."""
     if value is None or isinstance(value, bool | int | float | str):
-        return _plain(getattr(value, "value", None)) if _is_member(value) else value
+        return plain(getattr(value, "value", None)) if _is_member(value) else value
     if isinstance(value, dict):
-        return {str(key): _plain(each) for key, each in value.items()}
+        return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     return str(value) if isinstance(value, type) else _plain_object(value)
 
 
@@ -154,10 +155,10 @@ def _plain_object(value: Any) -> Any:
     if hasattr(value, "isoformat"):
         return value.isoformat()
     if hasattr(value, "model_dump"):
-        return _plain(value.model_dump())
+        return plain(value.model_dump())
     if hasattr(value, "__dataclass_fields__"):
-        return {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
-    return _plain(value.value) if _is_member(value) else str(value)
+        return {each.name: plain(getattr(value, each.name)) for each in fields(value)}
+    return plain(value.value) if _is_member(value) else str(value)
 
 
 def _is_member(value: Any) -> bool:

@@ -17,14 +17,14 @@ import anyio
 
 from flowkit.errors import FlowkitError, InputError, RunError, StoreError
 from flowkit.journal.codec import decode, encode
-from flowkit.journal.rows import Accept, Accepted, Bury, Delivery, RunRow
+from flowkit.journal.rows import Accept, Bury, Delivery, Fate, Hold, RunRow
 from flowkit.journal.writer import writer_of
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.correlation import carried_key, event_leaves
 from flowkit.runtime.durable import Journal, flow_name
-from flowkit.runtime.ids import run_id
+from flowkit.runtime.ids import random_id, run_id
 from flowkit.runtime.inbox import fitting
 from flowkit.runtime.launch import known, new_run, payload_for, required
 from flowkit.runtime.loops import loop_caller
@@ -34,11 +34,11 @@ from flowkit.runtime.receipt import Rejection
 from flowkit.runtime.scheduler import stored_run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable
     from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Dead, Fate, Hold, Letter
+    from flowkit.journal.rows import Accepted, Dead, Letter
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.handlers import Handler
     from flowkit.runtime.receipt import Receipt
@@ -79,9 +79,12 @@ class Post:
         self._woken: Any = None
         self._soon: Any = None
         self._deaf: Callable[[], None] | None = None
+        self._listens = False
         self._forgot = 0.0
         self._recovered = False
         self._handling: set[int] = set()
+        self._rescued: set[int] = set()
+        self._undone: list[int] = []
 
     def deliveries(
         self, receipt: Receipt, payload: Any, flows: Iterable[type], handlers: Any
@@ -159,11 +162,17 @@ class Post:
 
     def accept(self, receipt: Receipt, deliveries: list[Delivery]) -> Ticket:
         """Hand the event in; the ticket's outcome is :class:`Accepted`."""
-        move = Accept(receipt.name, receipt.key, receipt.id, now(), tuple(deliveries))
+        id = receipt.id
+        if id is None and getattr(self.store, "remote", False):
+            id = random_id()  # so that it can be repeated
+        move = Accept(receipt.name, receipt.key, id, now(), tuple(deliveries))
         return self.writer.submit(move)
 
     def accepted(self, receipt: Receipt, outcome: Accepted, owners: list[Any]) -> None:
         """The event is in the store: tell who has it, and set them to work."""
+        if outcome.repeated:
+            self._repeated(receipt, owners)
+            return
         if outcome.duplicate:
             receipt.status = "duplicate"
             for _, taken in owners:
@@ -172,8 +181,10 @@ class Post:
         for fate, (owner, taken) in zip(outcome.fates, owners, strict=True):
             if fate.how == "handler" and fate.letter is not None:
                 receipt.handlers.append(owner.title)
-                self._handling.add(fate.letter.number)
-                self._shop.put(partial(self._handle, owner, taken, fate.letter))
+                number = fate.letter.number
+                if number not in self._rescued:  # found in the store before this
+                    self._handling.add(number)
+                    self._put(partial(self._handle, owner, taken, fate.letter))
             elif fate.how == "begun":
                 self._set_off(receipt, taken, fate)
                 continue
@@ -184,17 +195,48 @@ class Post:
                 receipt.kept = True
             _unbegun(taken)
 
+    def _repeated(self, receipt: Receipt, owners: list[Any]) -> None:
+        """What became of an event whose first commit was not answered."""
+        for owner, taken in owners:
+            row = self.store.run(taken.id) if hasattr(taken, "journal") else None
+            if row is not None:
+                fate = Fate("begun", row.id, None, Hold(row.n, row.fence))
+                self._set_off(receipt, taken, fate)
+                continue
+            _unbegun(taken)
+            if isinstance(owner, type):
+                receipt.kept = True  # or in the inbox of a run, which is found
+            else:
+                receipt.handlers.append(owner.title)
+        self._recovered = False
+        if self._woken is not None and self._soon is not None:
+            self._soon(self._woken.set)
+
     def _set_off(self, receipt: Receipt, run: Run, fate: Fate) -> None:
         receipt.runs.append(run)
         receipt.run_ids.append(run.id)
         self._live[run.id] = run
         assert fate.hold is not None  # noqa: S101 - a begun run is held
-        self._shop.put(partial(self._begun, run, fate.hold))
+        self._put(partial(self._begun, run, fate.hold))
+
+    def _put(self, job: Callable[[], Awaitable[None]]) -> None:
+        """Have a job done; a store that fails under it ends no other one."""
+
+        async def guarded() -> None:
+            try:
+                await job()
+            except StoreError as error:
+                signals.log().error("the bus had to leave off: %s", error)
+
+        self._shop.put(guarded)
 
     async def _begun(self, run: Run, hold: Hold) -> None:
         assert run.journal is not None  # noqa: S101 - begun in a store
         run.journal.began(run, hold)
-        run.journal.collect(run)
+        try:
+            run.journal.collect(run)
+        except StoreError as error:  # what came already is found at the next look
+            signals.log().error("the inbox of %r was not read: %s", run, error)
         await self._drive(run)
 
     def begin_scheduled(
@@ -207,15 +249,22 @@ class Post:
         """
         run, hold = stored_run(flow, step, time, run_id, self.store)
         self._live[run.id] = run
-        self._shop.put(partial(self._begun, run, hold))
+        self._put(partial(self._begun, run, hold))
 
     async def _handle(self, handler: Handler, payload: Any, letter: Letter) -> None:
         error = await handler.call(self._bus, payload)
         if error is not None:
             reason = f"{handler} raised {error!r}"
             self.bury(letter, reason, "failed", f"handler:{handler.title}")
-        self.store.done(letter.number)
+        self._undone.append(letter.number)
+        self._finish_letters()
         self._handling.discard(letter.number)
+
+    def _finish_letters(self) -> None:
+        """Take what handlers have done out of the store, also what failed before."""
+        while self._undone:
+            self.store.done(self._undone[-1])
+            self._undone.pop()
 
     def bury(self, letter: Any, reason: str, kind: str, subscriber: str = "") -> None:
         """Put an event into the dead letters."""
@@ -246,7 +295,7 @@ class Post:
             return
         if run not in self._waking:
             self._waking.add(run)
-            self._shop.put(partial(self._wake, run))
+            self._put(partial(self._wake, run))
 
     async def _wake(self, run_id: str) -> None:
         try:
@@ -309,39 +358,52 @@ class Post:
     async def patrol(self) -> None:
         """Go on with runs that are due, that others left, or that have mail."""
         self._soon = loop_caller()
-        self._deaf = self.store.listen(self._heard)
         try:
             while True:
                 self._woken = anyio.Event()
-                self._look()
-                until = now() + POLL
-                due = self.store.next_due(self._names())
-                if due is not None:
-                    until = min(until, max(due, now() + 0.001))
-                await wait_until(until, self._woken, self._soon)
+                await wait_until(self._look(), self._woken, self._soon)
         finally:
             if self._deaf is not None:
                 self._deaf()
 
+    def let_go(self) -> None:
+        """The bus ends: runs that wait here are left to whoever comes next."""
+        for run in list(self._live.values()):
+            if run.resting:
+                run.post(partial(run.cut_off, "the bus was closed"))
+
     def _names(self) -> list[str]:
         return [flow_name(flow) for flow in self._bus.flows]
 
-    def _look(self) -> None:
+    def _look(self) -> float:
+        """Look at the store; when to do so next."""
+        until = now() + POLL
         try:
+            if not self._listens:
+                self._deaf = self.store.listen(self._heard)
+                self._listens = True
             gone = presence_in(self.store).gone()
             for run in self.store.claimable(now(), self._names(), dead=gone):
                 if run not in self._live:
                     self.wake(run)
+            # Runs that rest here are ours and so not claimable, though another
+            # process may have handed them a letter.
+            for live in [each for each in self._live.values() if each.resting]:
+                if self.store.letters(live.id):
+                    self.wake(live.id)
+            self._finish_letters()
             self._recover_handlers()
             self._forget()
+            due = self.store.next_due(self._names())
         except StoreError as error:
             signals.log().error("the bus could not look at its store: %s", error)
+            return until
+        return until if due is None else min(until, max(due, now() + 0.001))
 
     def _recover_handlers(self) -> None:
         """After a restart: letters of handlers that did not get to them."""
         if self._recovered:
             return
-        self._recovered = True
         handlers = {
             f"handler:{each.title}": each
             for several in self._bus.handlers.values()
@@ -351,8 +413,10 @@ class Post:
             handler = handlers.get(letter.subscriber)
             if handler is not None and letter.number not in self._handling:
                 self._handling.add(letter.number)
+                self._rescued.add(letter.number)
                 payload = decode(letter.payload)
-                self._shop.put(partial(self._handle, handler, payload, letter))
+                self._put(partial(self._handle, handler, payload, letter))
+        self._recovered = True
 
     def _forget(self) -> None:
         at = now()

@@ -16,13 +16,20 @@ from flowkit.runtime.feedback import decided, pauses_of
 from flowkit.runtime.launch import keeper_for, known, store_of
 from flowkit.runtime.loops import in_running_loop
 from flowkit.runtime.people import HumanFeedbackPending
+from flowkit.runtime.reviewed import end
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit.runtime.calls import Reviewed
     from flowkit.runtime.people import PendingFeedbackContext
 
-__all__ = ["from_pending", "pending_context", "resume", "resume_async", "reviews"]
+__all__ = [
+    "from_pending",
+    "pending_context",
+    "resume",
+    "resume_async",
+    "reviews",
+]
 
 IN_LOOP = (
     "resume() cannot be called from within an async context. Use "
@@ -196,13 +203,7 @@ def _answer(flow: Any, feedback: str) -> Run:
     context = pending.context
     firing = run.marking.live[number]
     reviewed = _reviewed(run, context, str(feedback), routes=firing.node.router)
-    firing.driver = run.box.beside()
-    run.finish(firing, reviewed)
-    if run.pauses:
-        left = next(reversed(run.pauses.values()))
-        persisting.save_pending(run, left.context)
-    else:
-        persisting.clear_pending(flow, context.flow_id)
+    end(run, firing, reviewed, context)
     return run
 
 

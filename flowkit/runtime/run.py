@@ -38,7 +38,7 @@ from flowkit.core.records import (
     StepFinished,
     TimerFired,
 )
-from flowkit.errors import RouteError, RunawayError
+from flowkit.errors import RouteError, RunawayError, RunExistsError
 from flowkit.runtime import signals
 from flowkit.runtime.calls import Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -554,14 +554,24 @@ class Run:
             if callable(each):
                 each()
             else:
+                wanted: Record | None = each
                 if self.marking.asked and type(each) is EventReceived:
-                    each = self._wanted(each)
-                self.apply(each)
+                    wanted = self._wanted(each)
+                if wanted is not None:
+                    self.apply(wanted)
 
-    def _wanted(self, event: EventReceived) -> Record:
-        """An event as the answer of the step that has waited for it longest."""
+    def _wanted(self, event: EventReceived) -> Record | None:
+        """An event as the answer of the step that has waited for it longest.
+
+        None if it was an answer to a review, which has ended its step.
+        """
         for asked in self._open_questions():
             if _fits(asked, event.name, event.key):
+                if asked.verb == "feedback":
+                    from flowkit.runtime.reviewed import answered  # only who pauses
+
+                    answered(self, asked, event)
+                    return None
                 answer = [asked.verb, event.name, event.payload]
                 record = StepAnswered(event.at, asked.firing, asked.position, answer)
                 if self.journal is not None:
@@ -634,6 +644,11 @@ class Run:
         for watcher in self.watchers:
             watcher(self)
         self.watchers.clear()
+        self._tell_end()
+
+    def _tell_end(self) -> None:
+        if isinstance(self.lost, RunExistsError):
+            return  # it met another at its begin, and never was a run
         if self.lost is not None:
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.lost)
@@ -783,7 +798,10 @@ class Run:
         self.expire(at)
 
     def expire(self, at: float) -> None:
-        """Answer and fire whatever was due by then."""
+        """Answer and fire whatever was due by then; what lies in the inbox first."""
+        if self.journal is not None and self.marking.asked:
+            self.journal.collect(self)
+            self.take_pending()
         for number, timer in list(self.marking.timers.items()):
             if timer.due <= at:
                 self.apply(TimerFired(at, number))

@@ -13,10 +13,11 @@ memory up: it ends there (``finally`` blocks run) and starts again once answered
 from __future__ import annotations
 
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
-from flowkit.errors import DriftError, RunError
+from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.run import Evicted, Run
@@ -134,7 +135,7 @@ OPEN = _Open()
 class Asking:
     """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("faults", "firing", "place", "position", "question", "run")
+    __slots__ = ("faults", "firing", "place", "position", "question", "run", "used")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -145,11 +146,23 @@ class Asking:
         self.place = firing.id, position
         self.question = question
         self.faults: list[BaseException] = []
+        self.used = False
+
+    def __del__(self) -> None:
+        if not self.used:
+            step = self.firing.node.step
+            name, verb = self.run.net.definition.name, self.question.verb
+            text = (
+                f"{name}.{step.name} did not wait: write `await self.{verb}(..)` in an "
+                f"async step. ({step.place})"
+            )
+            warnings.warn(text, FlowkitWarning, stacklevel=2)
 
     def __await__(self) -> Generator[Any, Any, Any]:
         return self._go().__await__()
 
     async def _go(self) -> Any:
+        self.used = True
         answer = known_answer(self.run, self.firing, self.position, self.question)
         if answer is OPEN:
             return await self.wait()
@@ -166,7 +179,7 @@ class Asking:
 
     def _record(self) -> None:
         run, position = self.run, self.position
-        if position in run.marking.asked.get(self.firing.id, {}):
+        if self._open:
             return  # asked before it started again, and still open
         question = self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
@@ -178,6 +191,7 @@ class Asking:
 
     async def ask(self) -> None:
         """Record the question."""
+        self.used = True
         self._record()
         await self._settled()
 
@@ -185,6 +199,16 @@ class Asking:
         """Record the answer."""
         self.run.answer(self.firing.id, self.position, value)
         await self._settled()
+
+    @property
+    def _open(self) -> bool:
+        return self.position in self.run.marking.asked.get(self.firing.id, {})
+
+    def _collect(self) -> None:
+        """Look into the inbox: what came in time counts, not that it is late now."""
+        if self.run.journal is not None:
+            self.run.journal.collect(self.run)
+            self.run.take_pending()
 
     @property
     def _due(self) -> float | None:
@@ -213,10 +237,13 @@ class Asking:
                     run.rest()
                 if await wait_until(until, came, soon):
                     continue
-                if due is not None and now() >= due:
-                    await self.answer(self.question.detail.get("late"))
-                elif self.firing.id not in run.marking.live:
+                if self.firing.id not in run.marking.live:
                     await anyio.sleep_forever()  # cancelled: it comes here
+                elif due is not None and now() >= due:
+                    self._collect()
+                    if self._open:
+                        await self.answer(self.question.detail.get("late"))
+                    await self._settled()
                 else:
                     raise Evicted
         finally:
@@ -225,6 +252,7 @@ class Asking:
 
     def block(self) -> Any:
         """The same in the thread of a synchronous step."""
+        self.used = True
         answer = known_answer(self.run, self.firing, self.position, self.question)
         if answer is OPEN:
             return self.wait_blocking()
@@ -232,6 +260,7 @@ class Asking:
 
     def ask_blocking(self) -> None:
         """Record the question, from the step's thread."""
+        self.used = True
         self._at_home(self._record)
 
     def answer_blocking(self, value: Any) -> None:
@@ -267,11 +296,20 @@ class Asking:
         if self.faults:
             raise self.faults[0]
 
+    def _late_blocking(self) -> None:
+        self._at_home(self._collect)
+        if self._open:
+            self.answer_blocking(self.question.detail.get("late"))
+
     def wait_blocking(self) -> Any:
         """Ask, block until the answer is there, and give what it means."""
         run, place = self.run, self.place
         came = threading.Event()
         run.parked[place] = lambda _: came.set()
+        # In a plain loop nobody else looks at what comes from other threads.
+        alone = run.home == threading.get_ident() and run.hurry is None
+        if alone:
+            run.hurry = came.set
         try:
             self.ask_blocking()
             due = self._due
@@ -279,6 +317,8 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if alone:
+                    came.clear()
                 if run.pending and run.home == threading.get_ident():
                     run.take_pending()
                     continue
@@ -287,11 +327,13 @@ class Asking:
                 if block_until(until, came):
                     continue
                 if due is not None and now() >= due:
-                    self.answer_blocking(self.question.detail.get("late"))
+                    self._late_blocking()
                 else:
                     raise Evicted
         finally:
             run.parked.pop(place, None)
+            if alone:
+                run.hurry = None
         return self.value()
 
 

@@ -41,6 +41,7 @@ class Workshop:
         self._ended: Any = None
         self._waiters: list[Callable[[], None]] = []
         self.beside: Callable[[], Awaitable[None]] | None = None
+        self.let_go: Callable[[], None] | None = None
         self._stay: Any = None
         self._tended: list[Callable[[], Awaitable[None]]] = []
         self._scopes: set[anyio.CancelScope] = set()
@@ -175,6 +176,8 @@ class Workshop:
 
     async def _wind_up(self) -> None:
         await self.wait_async()
+        if self.let_go is not None:
+            self.let_go()
         self._end_tending()
 
     def _forget(self) -> None:
@@ -203,6 +206,8 @@ class Workshop:
             self._open_for_work()
             self._pump()
             await self._ended.wait()
+            if self.let_go is not None:
+                self.let_go()
             self._end_tending()
         self._group = None
 

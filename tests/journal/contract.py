@@ -171,6 +171,95 @@ class Runs:
         assert store.run("r1").seq == 1
         assert store.waits(run="r1") == []
 
+    @pytest.mark.parametrize("status", ["running", "waiting"])
+    def test_a_begin_alone_is_refused_while_its_state_has_a_run(self, store, status):
+        """The refusal carries the row as stored; nothing is written."""
+        hold = begin(store, "a", status=status, state_id="s")
+        move = Begin(row("b", state_id="s"), (entry(1),), (Wait("x"),), alone=True)
+        (refused,) = store.commit([move])
+        assert isinstance(refused, RunExistsError)
+        assert refused.row == row("a", status=status, state_id="s", n=hold.n)
+        assert str(refused) == (
+            f"Run 'a' of shop:Order is {status} on the state 's', which the new run "
+            f"was to have alone. Nothing was written; go on with that run, or begin "
+            f"again once it is over."
+        )
+        assert store.run("b") is None
+        assert store.waits() == []
+
+    def test_a_begin_alone_heeds_live_runs_of_its_flow_and_state_only(self, store):
+        """Ended runs, other flows and other states are not in its way."""
+        begin(store, "ended", status="failed", state_id="s")
+        begin(store, "other", flow=OTHER, state_id="s")
+        begin(store, "elsewhere", state_id="t")
+        one(store, Begin(row("a", state_id="s"), alone=True))
+        one(store, Begin(row("b", state_id="s")))
+        (refused,) = store.commit([Begin(row("c", state_id="s"), alone=True)])
+        assert isinstance(refused, RunExistsError)
+
+    def test_a_begin_alone_of_a_known_id_is_refused_for_the_id(self, store):
+        """What has that id is what its caller is told of, also when it is over."""
+        begin(store, "a", status="completed", state_id="s")
+        begin(store, "b", state_id="s")
+        (refused,) = store.commit([Begin(row("a", state_id="s"), alone=True)])
+        assert refused.row.id == "a"
+
+    def test_a_begin_alone_sees_the_moves_before_it(self, store):
+        """In one call: a run that ends makes room, one that begins or goes on not."""
+        first = begin(store, "a", state_id="s")
+        over = begin(store, "z", status="failed", state_id="u")
+        moves = [
+            Begin(row("b", state_id="s"), alone=True),
+            Advance(first, status="completed"),
+            Begin(row("c", state_id="s"), alone=True),
+            Begin(row("d", state_id="s"), alone=True),
+            Advance(over, status="running"),
+            Begin(row("e", state_id="u"), alone=True),
+            Advance(over, state_id="v"),
+            Begin(row("f", state_id="u"), alone=True),
+            Begin(row("g", state_id="v"), alone=True),
+        ]
+        outcomes = dict(zip("b-cd-e-fg", store.commit(moves), strict=True))
+        refused = {
+            name: outcome.row.id
+            for name, outcome in outcomes.items()
+            if isinstance(outcome, RunExistsError)
+        }
+        assert refused == {"b": "a", "d": "c", "e": "z", "g": "z"}
+
+    def test_an_event_begins_no_run_where_another_is_to_be_alone(self, store):
+        """2: the whole event is refused, and its id stays new."""
+        begin(store, "a", state_id="s")
+        alone = Begin(row("b", state_id="s"), alone=True)
+        (refused,) = store.commit([event("new", id="e1", begin=alone)])
+        assert isinstance(refused, RunExistsError)
+        assert refused.row.id == "a"
+        assert not store.seen("e1")
+        begins = [Begin(row(id, state_id="t"), alone=True) for id in "cd"]
+        deliveries = tuple(Delivery(FLOW, "1", each) for each in begins)
+        (refused,) = store.commit([Accept("new", None, "e2", 1.0, deliveries)])
+        assert isinstance(refused, RunExistsError)
+        assert store.run("c") is None
+        twice = tuple(Delivery(FLOW, "1", Begin(row("c"))) for _ in range(2))
+        (refused,) = store.commit([Accept("new", None, "e3", 1.0, twice)])
+        assert isinstance(refused, RunExistsError)
+
+    def test_of_threads_that_begin_alone_one_does(self, store):
+        """Different ids, one state: one run, which the others are told of."""
+        outcomes: list = []
+
+        def work(id: str) -> None:
+            outcomes.extend(store.commit([Begin(row(id, state_id="s"), alone=True)]))
+
+        threads = [threading.Thread(target=work, args=(f"r{i}",)) for i in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        (run,) = store.runs(Query())
+        refused = [each for each in outcomes if isinstance(each, RunExistsError)]
+        assert [each.row.id for each in refused] == [run.id] * 7
+
     def test_runs_have_numbers_of_their_own(self, store):
         """A number names one run, also after another one was deleted."""
         first = begin(store, "a", status="completed")
@@ -1175,6 +1264,45 @@ class Lists:
         assert found(run="a") == "aa"
         assert found(run="a", name="sent") == "a"
         assert found(limit=1) == "a"
+
+    def test_equal_waits_of_a_move_count_once(self, store):
+        """Also those with a token, in a Begin and in an Advance."""
+        question = Wait("ok?", kind="person", token="t1")
+        twice = [Wait("paid"), question, Wait("paid"), question]
+        hold = waiting(store, "a", *twice)
+        assert [each.wait for each in store.waits()] == twice[:2]
+        twice.append(Wait("sent"))
+        one(store, Advance(hold, waits=twice))
+        assert [each.wait for each in store.waits()] == [*twice[:2], Wait("sent")]
+
+    def test_a_second_use_of_a_token_is_refused(self, store):
+        """By another run, or for another wait of one move; nothing is written."""
+        question = Wait("ok?", kind="person", token="t1")
+        hold = waiting(store, "a", question)
+        other = waiting(store, "b")
+        both = [question._replace(token="t2"), Wait("sure?", token="t2")]
+        refused = store.commit(
+            [
+                Begin(row("c"), (), (question,)),
+                Advance(other, (entry(1),), waits=(question,)),
+                event("new", id="e1", begin=Begin(row("d"), (), (question,))),
+                Begin(row("e"), (), both),
+            ]
+        )
+        assert [str(each) for each in refused] == [
+            f"The token of the wait '{name}' belongs to another wait. Nothing was "
+            f"written; make a new token for each."
+            for name in ("ok?", "ok?", "ok?", "sure?")
+        ]
+        assert [each.id for each in store.runs(Query())] == ["b", "a"]
+        assert store.entries("b") == []
+        assert not store.seen("e1")
+        changed = question._replace(data="{}")
+        one(store, Advance(hold, waits=(changed,)))
+        assert [each.wait for each in store.waits(token="t1")] == [changed]
+        one(store, Advance(hold, status="completed"))
+        one(store, Advance(other, waits=(question,)))
+        assert [each.run for each in store.waits(token="t1")] == ["b"]
 
     def test_a_wait_that_stays_is_as_old_as_it_was(self, store):
         """Only a new one begins at the move's time."""

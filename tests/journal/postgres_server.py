@@ -49,18 +49,23 @@ def binaries() -> Path | None:
     return None
 
 
+def missing() -> str | None:
+    """What this machine lacks to have a server, if anything."""
+    if find_spec("psycopg") is None:
+        return "psycopg is not installed: pip install --group test"
+    if binaries() is None:
+        return "no PostgreSQL server here: apt-get install postgresql"
+    return None
+
+
 def require() -> None:
     """Skip the module that calls it, or in CI fail, if there is no server."""
-    missing = None
-    if find_spec("psycopg") is None:
-        missing = "psycopg is not installed: pip install --group test"
-    elif binaries() is None:
-        missing = "no PostgreSQL server here: apt-get install postgresql"
-    if missing is None:
+    lacking = missing()
+    if lacking is None:
         return
     if os.environ.get("CI") == "true":
-        raise RuntimeError(f"CI runs every test, but {missing}")
-    pytest.skip(f"PostgreSQL store: {missing}", allow_module_level=True)
+        raise RuntimeError(f"CI runs every test, but {lacking}")
+    pytest.skip(f"PostgreSQL store: {lacking}", allow_module_level=True)
 
 
 class Server:

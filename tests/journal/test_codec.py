@@ -28,7 +28,6 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, HttpUrl, PrivateAttr, RootModel, SecretStr
 
 from flowkit.errors import DefinitionError, StateConflictError
-from flowkit.journal import codec
 from flowkit.journal.codec import (
     RestoredError,
     UnreadableError,
@@ -38,8 +37,10 @@ from flowkit.journal.codec import (
     encode,
     from_plain,
     keyed,
+    names,
     roundtrip,
     to_plain,
+    values,
     write,
 )
 from flowkit.runtime.models import link, with_id
@@ -49,10 +50,10 @@ from flowkit.runtime.state import StateBox, StateDict
 @pytest.fixture(autouse=True)
 def _not_widened():
     """A store that an earlier test opened has told the codec of ids; put it aside."""
-    kept = codec._widen[:]
-    codec._widen.clear()
+    kept = names._widen[:]
+    names._widen.clear()
     yield
-    codec._widen[:] = kept
+    names._widen[:] = kept
 
 
 T = TypeVar("T")
@@ -426,12 +427,12 @@ def test_a_model_that_was_given_an_id_comes_back_as_that_class():
     kind = with_id(Inner)
     with pytest.raises(UnstorableError, match=r"is not what .*:Inner names"):
         encode(kind(n=1), "value")
-    codec.widen_by(with_id)
+    names.widen_by(with_id)
     try:
         value = kind(n=1)
         assert exact(back(value), value)
     finally:
-        codec._widen.clear()
+        names._widen.clear()
 
 
 def test_frozen_time_is_written_as_time():
@@ -559,7 +560,7 @@ def test_a_circle_is_refused():
 def test_too_deep_a_nesting_is_refused_and_the_deepest_allowed_is_read():
     """Also from deep within a program's own calls."""
     value: Any = 1
-    for _ in range(codec.DEEPEST - 2):
+    for _ in range(values.DEEPEST - 2):
         value = Item("a", inner=value)
 
     def deep(n):
@@ -696,7 +697,7 @@ def test_a_renamed_class_is_read_by_its_alias():
     try:
         assert decode(text) == Slotted(1)
     finally:
-        codec._aliases.clear()
+        names._aliases.clear()
 
 
 def test_fields_that_a_class_gained_take_their_defaults():

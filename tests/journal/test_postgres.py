@@ -384,20 +384,6 @@ def test_append_of_text_that_does_not_fit_says_so(store):
     store.append(hold, entry(1))
 
 
-def test_a_token_names_one_wait(store):
-    """A second wait of that token is refused, the same run may keep it."""
-    question = Wait("ok?", kind="person", token="t")
-    hold = begin(store, "a", waits=[question])
-    (refused,) = store.commit([Begin(row("b"), (), (question,))])
-    assert str(refused) == (
-        "The token of the wait 'ok?' belongs to another wait. Nothing was written; "
-        "make a new token for each."
-    )
-    changed = question._replace(data="{}")
-    one(store, Advance(hold, waits=(changed,)))
-    assert [each.wait for each in store.waits(token="t")] == [changed]
-
-
 # Many store objects, as many processes have them
 
 
@@ -634,6 +620,39 @@ def test_begins_of_one_id_from_two_stores_agree(place, store, other):
     refusals = [each for each in begun if isinstance(each, RunExistsError)]
     assert len(refusals) == 20
     assert len(store.runs(Query())) == 20
+
+
+def _begin_alone(url: str, name: str, rounds: int) -> None:
+    """Begins runs of one state, ends those that it has begun."""
+    store = PostgresStore(url)
+    for i in range(rounds):
+        begin = Begin(row(f"{name}-{i}", state_id="s"), (entry(1),), alone=True)
+        (begun,) = store.commit([begin])
+        if isinstance(begun, RunExistsError):
+            continue
+        store.commit([Advance(begun.hold, (entry(2),), float(i), "completed")])
+    store.close()
+
+
+def test_processes_never_have_two_runs_alone(place, store):
+    """Each run that was begun alone was over before the next one was begun."""
+    spawn = multiprocessing.get_context("spawn")
+    processes = [
+        spawn.Process(target=_begin_alone, args=(place.url, f"p{i}", 60))
+        for i in range(3)
+    ]
+    for process in processes:
+        process.start()
+    seen = []
+    while any(process.is_alive() for process in processes):
+        seen.append(len(store.runs(Query(status=["running"]))))
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    runs = store.runs(Query(limit=-1))
+    assert max(seen, default=0) <= 1
+    assert len(runs) >= 60
+    assert all(run.status == "completed" and run.seq == 2 for run in runs)
 
 
 # NOTIFY

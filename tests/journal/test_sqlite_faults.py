@@ -34,7 +34,7 @@ from flowkit.journal.urls import default_url, open_store
 
 CHILD = """
 import sys
-from flowkit.journal.rows import Begin, Entry, Hold, RunRow
+from flowkit.journal.rows import Advance, Begin, Entry, Hold, Query, RunExistsError, RunRow
 from flowkit.journal.sqlite.store import SqliteStore
 print("ready", flush=True)
 sys.stdin.readline()
@@ -163,6 +163,33 @@ store.close()
         assert process.returncode == 0
     store = SqliteStore(path)
     assert [len(store.entries(name)) for name in ("a", "b")] == [300, 300]
+    store.close()
+
+
+def test_processes_never_have_two_runs_alone(path, child):
+    """Of several that begin runs of one state, one does at a time."""
+    code = """
+store = SqliteStore(sys.argv[1], synchronous="normal")
+for i in range(100):
+    run = RunRow(f"{sys.argv[2]}-{i}", "f:F", "s")
+    (begun,) = store.commit([Begin(run, (Entry(1, 1.0, "a", 1, "a", ""),), alone=True)])
+    if isinstance(begun, RunExistsError):
+        continue
+    live = store.runs(Query(status=["running"]))
+    assert [each.id for each in live] == [run.id], live
+    store.commit([Advance(begun.hold, status="completed")])
+store.close()
+"""
+    processes = [child(code, str(path), name) for name in ("a", "b", "c")]
+    for process in processes:
+        go(process)
+    for process in processes:
+        process.communicate()
+        assert process.returncode == 0
+    store = SqliteStore(path)
+    runs = store.runs(Query(limit=-1))
+    assert len(runs) >= 100
+    assert {run.status for run in runs} == {"completed"}
     store.close()
 
 

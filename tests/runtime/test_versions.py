@@ -21,7 +21,7 @@ from flowkit import (
     start,
     timer,
 )
-from flowkit.journal import codec
+from flowkit.journal.codec import names
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.writer import writer_of
 from flowkit.runtime.clock import ManualClock, use_clock
@@ -619,7 +619,7 @@ def renamed_class():
     yield rename
     Former_.__qualname__ = "Former"
     globals()["Former"] = Former_
-    codec._aliases.clear()
+    names._aliases.clear()
 
 
 def test_a_renamed_class_is_told(store, renamed_class):

@@ -80,6 +80,9 @@ class _Needs:
         setting = {m.hold.n for m in self.advances if not isinstance(m.waits, Keep)}
         self.changing = sorted(ending | setting)
         self.deliveries = sum(len(accept.deliveries) for accept in self.accepts)
+        self.alone = {
+            (begin.run.flow, begin.run.state_id) for begin in self.begins if begin.alone
+        }
         self.doubted = sorted(
             {
                 (move.hold.n, entry.seq)
@@ -183,7 +186,8 @@ def _reads(
     Locks first: what is read after them stays so until the commit.
     """
     arriving = needs.arriving | left
-    buckets = sorted({bucket(spot) for spot in arriving | awaited})
+    states = {Spot(flow, "", state_id) for flow, state_id in needs.alone}
+    buckets = sorted({bucket(spot) for spot in arriving | awaited | states})
     runs = {"runs": needs.runs}
     ids = [begin.run.id for begin in needs.begins]
     events = [accept.id for accept in needs.accepts if accept.id is not None]
@@ -196,6 +200,15 @@ def _reads(
         (needs.changing, "waits_of", {"runs": needs.changing}),
         (needs.ending, "letters_of", {"runs": needs.ending}),
         (ids, "by_ids", {"ids": ids}),
+        (
+            needs.alone,
+            "live_on",
+            {
+                "flows": [flow for flow, _ in needs.alone],
+                "states": [state_id for _, state_id in needs.alone],
+                "runs": needs.runs,
+            },
+        ),
         (events, "events_seen", {"ids": events}),
         (tokens, "tokens_taken", {"tokens": tokens}),
         (arriving, "waiting_at", arrays(sorted(arriving, key=_order)) | most),
@@ -244,6 +257,7 @@ def _fill(
         spot = Spot(letter.subscriber, letter.name, letter.key)
         ledger.kept[spot].append(letter)
     ledger.rows = {row[0]: run_of(row) for row in found.get("by_ids", ())}
+    ledger.live = [run_of(row) for row in found.get("live_on", ())]
     ledger.seen = {id for (id,) in found.get("events_seen", ())}
     ledger.tokens = dict(found.get("tokens_taken", ()))
     for run, *entry in found.get("written", ()):

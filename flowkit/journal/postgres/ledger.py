@@ -12,7 +12,6 @@ from bisect import insort
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit.errors import StoreError
 from flowkit.journal.postgres.places import Spot
 from flowkit.journal.rows import (
     KEEP,
@@ -33,12 +32,15 @@ from flowkit.journal.rows import (
     fenced,
     gap,
     is_over,
+    occupied,
     taken,
+    token_taken,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from flowkit.errors import StoreError
     from flowkit.journal.rows import Delivery, Move, Outcome
 
 __all__ = ["Doubt", "Ledger", "Pending", "Post", "Run", "tags_text"]
@@ -105,7 +107,8 @@ class Ledger:
     """The rows a group of moves is about, and what becomes of them.
 
     Attributes, filled by whoever reads the database: ``runs`` by number; ``rows`` of
-    ids that exist; ``waiting`` runs at each place, oldest first; ``kept`` letters at
+    ids that exist; ``live`` runs of states that a begin is to have alone, newest
+    first; ``waiting`` runs at each place, oldest first; ``kept`` letters at
     each place; ``inboxes`` by number of run; ``seen`` events; ``tokens`` and the run
     of each; ``written`` records that a repeated move may name; numbers for what is
     new.
@@ -115,6 +118,7 @@ class Ledger:
         self.doubt = doubt
         self.runs: dict[int, Run] = {}
         self.rows: dict[str, RunRow] = {}
+        self.live: list[RunRow] = []
         self.waiting: dict[Spot, list[tuple[int, str]]] = {}
         self.kept: dict[Spot, list[Letter]] = {}
         self.inboxes: dict[int, dict[int, Letter]] = {}
@@ -145,13 +149,36 @@ class Ledger:
         id = move.run.id
         if id in self.rows:
             return self._begun_before(move) or taken(self.rows[id])
-        fault = self._misnumbered(id, move.entries, 0) or self._taken_token(
-            move.waits, None
-        )
+        fault = self._unbeginnable(move)
         if fault:
             return fault
         n, letters = self._create(move)
         return Begun(Hold(n, move.run.fence), letters)
+
+    def _unbeginnable(
+        self, move: Begin, others: Sequence[RunRow] = ()
+    ) -> StoreError | None:
+        """Why a run of a new id cannot begin, also beside others about to begin."""
+        if move.alone:
+            place = move.run.flow, move.run.state_id
+            for row in (*map(self._now, self.live), *self.new_runs, *others):
+                if (row.flow, row.state_id) == place and not is_over(row.status):
+                    return occupied(row)
+        return self._misnumbered(move.run.id, move.entries, 0) or self._taken_token(
+            move.waits, None
+        )
+
+    def _now(self, row: RunRow) -> RunRow:
+        """A run as the moves before this one leave it."""
+        run = self.runs.get(row.n)
+        if run is None:
+            return row
+        changes = {
+            name: run.changes[name]
+            for name in ("status", "state_id")
+            if name in run.changes
+        }
+        return row._replace(seq=run.seq, **changes)
 
     def _begun_before(self, move: Begin) -> Begun | None:
         row = self.rows[move.run.id]
@@ -284,10 +311,14 @@ class Ledger:
         """An event comes in, unless it did before or a run it begins exists."""
         if move.id is not None and move.id in self.seen:
             return Accepted(duplicate=True)
+        begun: list[RunRow] = []
         for delivery in move.deliveries:
-            fault = self._refused(move, delivery)
-            if fault:
-                return fault
+            begin = self._begins(move, delivery)
+            if begin is not None:
+                fault = self._refused(begin, begun)
+                if fault:
+                    return fault
+                begun.append(begin.run)
         if move.id is not None:
             self.seen.add(move.id)
             self.events[move.id] = move.at
@@ -295,17 +326,20 @@ class Ledger:
             fates=tuple(self._deliver(move, each) for each in move.deliveries)
         )
 
-    def _refused(self, move: Accept, delivery: Delivery) -> StoreError | None:
-        """Why the run that a delivery would begin cannot begin."""
-        begin = delivery.begin
+    def _begins(self, move: Accept, delivery: Delivery) -> Begin | None:
+        """What a delivery begins, if it comes to that: no run waits for it."""
         spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
-        if begin is None or delivery.handler or self.waiting[spot]:
+        if delivery.handler or self.waiting[spot]:
             return None
+        return delivery.begin
+
+    def _refused(self, begin: Begin, others: Sequence[RunRow]) -> StoreError | None:
+        """Why a run cannot begin beside others that the same event begins."""
         if begin.run.id in self.rows:
             return taken(self.rows[begin.run.id])
-        return self._misnumbered(begin.run.id, begin.entries, 0) or self._taken_token(
-            begin.waits, None
-        )
+        if any(begin.run.id == other.id for other in others):
+            return taken(begin.run)
+        return self._unbeginnable(begin, others)
 
     def _deliver(self, move: Accept, delivery: Delivery) -> Fate:
         spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
@@ -359,14 +393,11 @@ class Ledger:
     def _taken_token(self, waits: Sequence[Wait], n: int | None) -> StoreError | None:
         """A token names one wait. ``n`` may use its own again."""
         own: set[str] = set()
-        for wait in waits:
+        for wait in dict.fromkeys(waits):
             if not wait.token:
                 continue
             if wait.token in own or self.tokens.get(wait.token, n) != n:
-                return StoreError(
-                    f"The token of the wait {wait.name!r} belongs to another wait. "
-                    f"Nothing was written; make a new token for each."
-                )
+                return token_taken(wait.name)
             own.add(wait.token)
         for token in own:
             self.tokens[token] = -1 if n is None else n

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from psycopg import errors
 
-from flowkit.errors import StoreError
+from flowkit.errors import StoreError, UnfitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OLDEST",
-    "UnfitError",
-    "UnknownOutcomeError",
     "connect",
     "explained",
     "is_lost",
@@ -31,14 +29,6 @@ __all__ = [
 
 OLDEST = 130000
 """The oldest server known to work, as PostgreSQL writes its version."""
-
-
-class UnfitError(StoreError):
-    """A move that PostgreSQL cannot hold, such as text with a NUL."""
-
-
-class UnknownOutcomeError(StoreError):
-    """The connection was lost during a commit: it may have been written, or not."""
 
 
 def connect(address: Address) -> Connection:

@@ -32,7 +32,7 @@ def _source() -> dict[str, str]:
         lines = [line for line in body.splitlines() if not line.startswith("--")]
         found[name] = "\n".join(lines).strip()
     head = found.pop("run_columns")
-    for name in ("by_id", "by_ids", "by_state"):
+    for name in ("by_id", "by_ids", "by_state", "live_on"):
         found[name] = f"{head}\n{found[name]}"
     found["runs"] = head
     return found

@@ -405,6 +405,19 @@ where run.id = %(id)s
 -- After run_columns: runs by id.
 where run.id = any(%(ids)s::text[])
 
+-- name: live_on
+-- After run_columns: runs of these flows and states that are not over, and the runs
+-- that moves of this group change, since they may come to be so.
+where
+    (
+        run.status in ('running', 'waiting')
+        and (run.flow, run.state_id) in (
+            select * from unnest(%(flows)s::text[], %(states)s::text[])
+        )
+    )
+    or run.n = any(%(runs)s::bigint[])
+order by run.n desc
+
 -- name: by_state
 -- After run_columns: the newest run with a state id.
 where

@@ -7,19 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from flowkit.errors import StoreError
+from flowkit.errors import StoreError, UnfitError, UnknownOutcomeError
 from flowkit.journal.postgres import address as addresses
 from flowkit.journal.postgres import beside
 from flowkit.journal.postgres.asked import asked, asked_waits
 from flowkit.journal.postgres.ears import Ears
 from flowkit.journal.postgres.group import group, letter_of, run_of
 from flowkit.journal.postgres.ledger import Doubt
-from flowkit.journal.postgres.link import (
-    UnfitError,
-    UnknownOutcomeError,
-    connect,
-    explained,
-)
+from flowkit.journal.postgres.link import connect, explained
 from flowkit.journal.postgres.migrate import migrate
 from flowkit.journal.postgres.places import number
 from flowkit.journal.postgres.queries import statements
@@ -72,6 +67,7 @@ class PostgresStore:
     """
 
     durable = True
+    remote = True
 
     def __init__(self, url: str, *, readers: int = 4) -> None:
         self._address: Address = addresses.parse(url)

@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING, TypeVar
 import psycopg
 from psycopg import errors
 
-from flowkit.errors import StoreError
+from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.postgres.link import (
-    UnknownOutcomeError,
     connect,
     explained,
     is_lost,

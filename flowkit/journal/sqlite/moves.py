@@ -27,7 +27,9 @@ from flowkit.journal.rows import (
     fenced,
     gap,
     is_over,
+    occupied,
     taken,
+    token_taken,
 )
 from flowkit.journal.sqlite.queries import SQL
 
@@ -83,7 +85,11 @@ def _begin(connection: apsw.Connection, move: Begin) -> Begun | StoreError:
     known = execute(SQL["run"], (row.id,)).fetchall()
     if known:
         return taken(run_row(known[0]))
-    fault = _gap(row.id, 0, move.entries)
+    if move.alone:
+        live = execute(SQL["live"], (row.state_id, row.flow)).fetchall()
+        if live:
+            return occupied(run_row(live[0]))
+    fault = _gap(row.id, 0, move.entries) or _token(connection, move.waits, 0)
     if fault:
         return fault
     over = is_over(row.status)
@@ -118,6 +124,8 @@ def _advance(connection: apsw.Connection, move: Advance) -> Advanced | StoreErro
     if now != hold.fence or (move.entries and not follows):
         return refusal(connection, hold, first)
     fault = _gap(id, first - 1, move.entries)
+    if not fault and move.waits is not KEEP:
+        fault = _token(connection, move.waits, hold.n)
     return fault or _move_on(connection, move, (hold.n, id, flow))
 
 
@@ -191,6 +199,20 @@ def _wait(
             letters += [Letter._make((*row, id)) for row in rows]
     letters.sort()
     return tuple(letters)
+
+
+def _token(
+    connection: apsw.Connection, waits: Sequence[Wait], n: int
+) -> StoreError | None:
+    """Why one of these waits of a run cannot have its token."""
+    used: set[str] = set()
+    for wait in dict.fromkeys(waits):
+        if wait.token:
+            rows: list[Any] = connection.execute(SQL["token"], (wait.token,)).fetchall()
+            if wait.token in used or any(run != n for (run,) in rows):
+                return token_taken(wait.name)
+            used.add(wait.token)
+    return None
 
 
 def _pass_on(connection: apsw.Connection, n: int) -> tuple[Letter, ...]:

@@ -75,6 +75,12 @@ SELECT * FROM run_row WHERE id = ?1;
 SELECT * FROM run_row
 WHERE state_id = ?1 AND (?2 IS NULL OR flow = ?2) ORDER BY n DESC LIMIT 1;
 
+-- name: live
+-- The newest run of a state and a flow that is not over.
+SELECT * FROM run_row
+WHERE state_id = ?1 AND flow = ?2 AND status IN ('running', 'waiting')
+ORDER BY n DESC LIMIT 1;
+
 -- name: entries
 -- A run's records after a number; a negative limit is none.
 SELECT seq, at, kind, firing, step, data FROM record
@@ -96,6 +102,10 @@ SELECT name, key, place, kind, token, data, number FROM wait WHERE run = ?1;
 -- One wait; its flow is repeated for the index.
 INSERT INTO wait (run, flow, name, key, place, kind, token, data, since)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
+
+-- name: token
+-- The run that has a token.
+SELECT run FROM wait WHERE token = ?1 AND token <> '';
 
 -- name: drop_wait
 -- A run waits for this no more.

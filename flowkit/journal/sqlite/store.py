@@ -79,6 +79,7 @@ class SqliteStore:
         option = "" if synchronous == "full" else f"?synchronous={synchronous}"
         self.url = f"sqlite:///{self.path}{option}"
         self.durable = True
+        self.remote = False
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._writer: apsw.Connection | None = None

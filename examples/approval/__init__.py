@@ -1,0 +1,1 @@
+"""Expenses that people approve: in turn, by four eyes, across processes."""
