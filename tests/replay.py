@@ -32,7 +32,7 @@ _RUNNERS = {"driver", "attempt", "changed"}
 _numbers = count(1)
 
 
-def tree(value: Any) -> Any:
+def tree(value: Any) -> Any:  # noqa: PLR0911 - a table of kinds
     """A marking, or a part of it, as plain data that can be compared."""
     if isinstance(value, _PARTS):
         names = [name for name in value.__slots__ if name not in _RUNNERS]

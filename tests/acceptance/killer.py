@@ -16,15 +16,17 @@ import signal
 import sys
 import time
 import traceback
+import warnings
 from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
 
-from flowkit.errors import RunError
+from flowkit.errors import RunError, StoreError
 from flowkit.journal.codec import decode
 from flowkit.journal.entries import read
 from flowkit.journal.rows import FencedError, Query
@@ -34,7 +36,10 @@ from flowkit.runtime.durable import effective
 from tests.acceptance import flows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+HALTED = 3
+"""How a child ends whose store failed."""
 
 MODES = ("blocking", "asyncio", "trio")
 
@@ -51,6 +56,7 @@ class Plan:
         kills: after so many, the batch that is under way is the last one.
         runs: in one database.
         children: beside each other on one database.
+        patient: a child that cannot use its store ends, and another one tries.
         least, most: milliseconds a child lives; ``most`` rises with each life.
     """
 
@@ -65,6 +71,7 @@ class Plan:
     least: float = 5.0
     most: float = 80.0
     seconds: float = 600.0
+    patient: bool = False
 
 
 @dataclass
@@ -74,6 +81,7 @@ class Report:
     kills: int = 0
     lives: int = 0
     runs: int = 0
+    halts: int = 0
     firings: int = 0
     starts: int = 0
     restarted: int = 0
@@ -92,11 +100,19 @@ def forked(work: Callable[[], Any], errors: Path) -> int:
     try:
         work()
         code = 0
-    except BaseException:
+    except BaseException as error:
+        code = HALTED if _halted(error) else 1
         with errors.open("a") as file:
             traceback.print_exc(file=file)
     finally:
         os._exit(code)
+
+
+def _halted(error: BaseException) -> bool:
+    """Whether it is about the store, and about nothing else."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(map(_halted, error.exceptions))
+    return isinstance(error, StoreError)
 
 
 def live(plan: Plan, url: str, log: Path, life: int) -> None:
@@ -190,7 +206,7 @@ def check(plan: Plan, url: str, log: Path, killed: int, report: Report) -> None:
         faults.append(f"steps of {stray} have run, and the runs are not stored")
     for row in rows:
         report.runs += 1
-        check_run(plan, store, row, of_run[row.id], killed, report)
+        check_run(store, row, of_run[row.id], killed, report)
     for row in rows:
         number = int((row.id if row.id in expected else row.state_id).partition("-")[2])
         got = decode(row.state)["s"]
@@ -200,40 +216,44 @@ def check(plan: Plan, url: str, log: Path, killed: int, report: Report) -> None:
 
 
 def check_run(
-    plan: Plan,
-    store: Any,
-    row: Any,
+    store: Any, row: Any, told: list[flows.Line], killed: int, report: Report
+) -> None:
+    """The invariants of one run (decisions.md, 20)."""
+    faults: list[str] = []
+    if row.status != "completed":
+        faults.append(f"ended as {row.status}: {row.error}")
+    raw = store.entries(row.id)
+    if [each.seq for each in raw] != list(range(1, len(raw) + 1)):
+        faults.append(f"records are numbered {[each.seq for each in raw]}")
+    entries = effective(raw)
+    places = Counter(
+        (each.kind, each.firing, read(each).record.position)
+        for each in entries
+        if each.kind in {"ask", "answer"}
+    )
+    if any(count > 1 for count in places.values()):
+        faults.append(f"questions were asked or answered twice: {places}")
+    if store.waits(run=row.id) or store.letters(row.id):
+        faults.append("it still waits, or has letters")
+    faults += _firings(row.id, entries, told, killed, report)
+    report.faults += [f"{row.id}: {text}" for text in faults]
+
+
+def _firings(
+    run: str,
+    entries: list[Any],
     told: list[flows.Line],
     killed: int,
     report: Report,
-) -> None:
-    """The invariants of one run (decisions.md, 20)."""
-
-    def fault(text: str) -> None:
-        report.faults.append(f"{row.id}: {text}")
-
-    if row.status != "completed":
-        fault(f"ended as {row.status}: {row.error}")
-    raw = store.entries(row.id)
-    if [each.seq for each in raw] != list(range(1, len(raw) + 1)):
-        fault(f"records are numbered {[each.seq for each in raw]}")
-    entries = effective(raw)
+) -> Iterator[str]:
+    """What is wrong with starts and records of the firings of a run."""
     ends = [each for each in entries if each.kind in {"done", "fail", "stop"}]
     recorded = Counter(each.firing for each in ends)
     report.firings += len(recorded)
     doubled = {firing for firing, count in recorded.items() if count > 1}
     if doubled:
-        fault(f"firings {doubled} are recorded twice")
+        yield f"firings {doubled} are recorded twice"
     asked = Counter(each.firing for each in entries if each.kind == "ask")
-    places = Counter(
-        (each.firing, read(each).record.position)
-        for each in entries
-        if each.kind in {"ask", "answer"}
-    )
-    if any(count > 2 for count in places.values()):
-        fault(f"questions were asked or answered twice: {places}")
-    if store.waits(run=row.id) or store.letters(row.id):
-        fault("it still waits, or has letters")
     at = {each.firing: each.at for each in ends}
     steps = {each.firing: each.step for each in ends}
     starts: dict[int, list[flows.Line]] = defaultdict(list)
@@ -241,24 +261,24 @@ def check_run(
         if line.what == "start":
             starts[line.firing].append(line)
         if steps.get(line.firing, line.step) != line.step:
-            fault(f"firing {line.firing} was {line.step}, and {steps[line.firing]}")
-        if line.key != f"{row.id}:{line.firing}":
-            fault(f"{line} has another key than {row.id}:{line.firing}")
+            yield f"firing {line.firing} was {line.step}, and {steps[line.firing]}"
+        if line.key != f"{run}:{line.firing}":
+            yield f"{line} has another key than {run}:{line.firing}"
     if set(recorded) != set(starts):
-        fault(f"started {sorted(starts)}, recorded {sorted(recorded)}")
+        yield f"started {sorted(starts)}, recorded {sorted(recorded)}"
     for firing, begun in starts.items():
         report.starts += len(begun)
         report.restarted += len(begun) > 1
         lives = len({line.life for line in begun})
         if len(begun) > 1 + min(killed, lives - 1) + asked[firing]:
-            fault(f"{begun[0].step} ({firing}) started {len(begun)} times: {begun}")
-        tries = [line.attempt for line in begun]
+            yield f"{begun[0].step} ({firing}) started {len(begun)} times: {begun}"
         # A firing that was ready and had not begun when it was hit has had a try.
+        tries = [line.attempt for line in begun]
         if tries != sorted(tries) or tries[-1] > 1 + killed:
-            fault(f"{begun[0].step} ({firing}) was told attempts {tries}")
+            yield f"{begun[0].step} ({firing}) was told attempts {tries}"
         late = [line for line in begun if line.at > at.get(firing, line.at)]
         if late:
-            fault(f"started after it was recorded at {at[firing]}: {late}")
+            yield f"started after it was recorded at {at[firing]}: {late}"
 
 
 def comparable(state: dict[str, Any]) -> dict[str, Any]:
@@ -315,7 +335,7 @@ class Killer:
         url = self.plan.url.format(n=number)
         log = self.folder / f"log-{number}"
         log.touch()
-        before, life = self.report.kills, 0
+        before, life = self.report.kills + self.report.halts, 0
         children: list[tuple[int, float]] = []
         while True:
             while len(children) < self.plan.children:
@@ -335,6 +355,11 @@ class Killer:
                 ended = ended[:2]
                 if code == 0:
                     break
+                if code == HALTED and self.plan.patient:
+                    self.report.halts += 1
+                    children.remove(ended)
+                    time.sleep(0.05)
+                    continue
                 told = self.errors.read_text() if self.errors.exists() else ""
                 self.report.faults.append(f"life {life} ended with {code}: {told}")
                 break
@@ -344,7 +369,8 @@ class Killer:
                 self._kill(pid)
         self.report.lives += life
         if not self.report.faults:
-            self._check(url, log, self.report.kills - before)
+            ended_early = self.report.kills + self.report.halts - before
+            self._check(url, log, ended_early)
 
     def _end(self, life: int) -> float:
         # A disk that is slow to sync could keep lives too short to get anywhere.
@@ -376,8 +402,12 @@ class Killer:
             check(self.plan, url, log, killed, found)
             told.write_text(json.dumps(asdict(found)))
 
-        pid = forked(work, self.errors)
-        _, status = os.waitpid(pid, 0)
+        while True:
+            _, status = os.waitpid(forked(work, self.errors), 0)
+            halted = os.waitstatus_to_exitcode(status) == HALTED
+            if not (halted and self.plan.patient and time.monotonic() < self.until):
+                break
+            time.sleep(0.1)
         if status:
             self.report.faults.append(f"the check failed: {self.errors.read_text()}")
             return
@@ -387,21 +417,19 @@ class Killer:
             setattr(self.report, name, getattr(self.report, name) + found[name])
 
 
-if __name__ == "__main__":
-    import warnings
+LOADED = (
+    "asyncio trio anyio._backends._asyncio anyio._backends._trio apsw "
+    "flowkit.journal.sqlite.store flowkit.runtime.opening flowkit.runtime.runner "
+    "flowkit.runtime.verbs"
+)
+"""Before the first fork, so that a life is short."""
 
+if __name__ == "__main__":
     warnings.simplefilter("error")
     warnings.simplefilter("ignore", DeprecationWarning)
-    import asyncio  # noqa: F401 - loaded before the first fork
-
-    import apsw  # noqa: F401 - the same
-    import trio  # noqa: F401 - the same
-    from anyio._backends import _asyncio, _trio  # noqa: F401 - the same
-
-    import flowkit.journal.sqlite.store
-    import flowkit.runtime.opening
-    import flowkit.runtime.runner
-    import flowkit.runtime.verbs  # noqa: F401 - the same
-
+    for name in LOADED.split():
+        import_module(name)
+    if "postgres" in sys.argv[1]:
+        import_module("flowkit.journal.postgres.store")
     done = Killer(Plan(**json.loads(sys.argv[1]))).go()
     print(json.dumps(asdict(done)))

@@ -13,7 +13,7 @@ from tests.acceptance.killer import MODES
 from tests.acceptance.processes import PROVE, killed
 
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(0 if PROVE else 240)]
-KILLS = 850 if PROVE else 45
+KILLS = 850 if PROVE else 24
 SECONDS = 3600.0 if PROVE else 90.0
 
 

@@ -14,9 +14,11 @@ from tests.acceptance.processes import child
 from tests.acceptance.racer import RUNS
 
 
-@pytest.mark.parametrize("backend", ["blocking", "asyncio", "trio"])
-@pytest.mark.parametrize("option", ["", "?synchronous=normal"])
 @pytest.mark.parametrize("form", ["id", "state"])
+@pytest.mark.parametrize(
+    ("option", "backend"),
+    [("", "blocking"), ("", "asyncio"), ("?synchronous=normal", "trio")],
+)
 def test_two_processes_kick_off_one_run(tmp_path, form, option, backend):
     """By id: one run; by the state's id: never two at the same time."""
     path = tmp_path / "journal.db"
