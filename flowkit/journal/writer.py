@@ -13,6 +13,7 @@ import threading
 from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
 
 from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.rows import Accepted
@@ -65,7 +66,7 @@ class Writer:
     """
 
     def __init__(self, store: Store) -> None:
-        self.store: Store = store
+        self._store = ref(store)  # a store that nobody uses any more may go
         self.took: float = 1.0
         self._cheap: bool = (
             not store.durable or getattr(store, "synchronous", "full") == "normal"
@@ -75,6 +76,11 @@ class Writer:
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
         self._writing = False
+
+    def _open(self) -> Store:
+        store = self._store()
+        assert store is not None  # noqa: S101 - whoever writes holds it
+        return store
 
     @property
     def idle(self) -> bool:
@@ -132,9 +138,9 @@ class Writer:
             StoreError: it was refused, or could not be written.
         """
         try:
-            self.store.append(hold, entry)
+            self._open().append(hold, entry)
         except UnknownOutcomeError:
-            self.store.append(hold, entry)
+            self._open().append(hold, entry)
 
     def wait(self, ticket: Ticket) -> Any:
         """Block until a move is durable; its outcome.
@@ -178,9 +184,9 @@ class Writer:
     def _commit(self, moves: list[Move]) -> list[Outcome]:
         """Commit; once more if the connection was lost in the middle of it."""
         try:
-            return self.store.commit(moves)
+            return self._open().commit(moves)
         except UnknownOutcomeError:
-            outcomes = self.store.commit(moves)
+            outcomes = self._open().commit(moves)
         return [
             outcome._replace(repeated=True)
             if isinstance(outcome, Accepted) and outcome.duplicate
@@ -223,14 +229,14 @@ class Writer:
                 continue
 
 
-_writers: dict[int, tuple[Store, Writer]] = {}
+_writers: WeakKeyDictionary[Store, Writer] = WeakKeyDictionary()
 _lock = threading.Lock()
 
 
 def writer_of(store: Store) -> Writer:
     """The one writer of a store object in this process."""
     with _lock:
-        found = _writers.get(id(store))
-        if found is None or found[0] is not store:
-            found = _writers[id(store)] = store, Writer(store)
-        return found[1]
+        found = _writers.get(store)
+        if found is None:
+            found = _writers[store] = Writer(store)
+        return found

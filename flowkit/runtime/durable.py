@@ -12,6 +12,7 @@ never runs again, what was not starts from its top on the last committed state.
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -60,7 +61,7 @@ from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.state import raw_fields
-from flowkit.runtime.values import MISSING
+from flowkit.runtime.values import MISSING, same, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -123,6 +124,8 @@ class Journal:
         carriers: transactions that steps have open, by firing.
         letters: numbers of the inbox letters that pending records consume.
         taken: numbers of all letters that were taken up since the run was acquired.
+        aside: numbers of those that nothing in the run takes now.
+        left: the state as the run was let go, to see what was changed meanwhile.
         born: when its lifetime began, if not with its first record.
         version: of the flow, under which the latest record was made.
     """
@@ -139,6 +142,7 @@ class Journal:
         "_status",
         "_waits",
         "alone",
+        "aside",
         "blocking",
         "born",
         "captured",
@@ -146,6 +150,7 @@ class Journal:
         "carriers",
         "counted",
         "hold",
+        "left",
         "lenient",
         "letters",
         "presence",
@@ -177,6 +182,8 @@ class Journal:
         self._carrying: Ticket | None = None
         self._behind: dict[Ticket, list[Ticket]] = {}
         self.taken: set[int] = set()
+        self.aside: set[int] = set()
+        self.left: dict[str, Any] | None = None
         self.version: str = row.version
         self.born: float = 0.0
         self._jotted: list[Entry] = []
@@ -452,6 +459,10 @@ class Journal:
             waits = tuple(self._awaited(run))
             if waits != self._waits:
                 self._waits = changes["waits"] = waits
+                if self.aside:  # it may be what the new wait is for
+                    self.taken -= self.aside
+                    self.aside.clear()
+                    run.pending.append(partial(self.collect, run))
         if self.letters and type(record) in _CONSUMING:
             place = -record.firing if type(record) is StepFinished else id(record)
             number = self.letters.pop(place, None)
@@ -590,6 +601,22 @@ class Journal:
         delivery = Delivery(caller.flow, encode(answer, "the result"))
         return (Accept(name, None, name, now(), (delivery,)),)
 
+    def sets_aside(self, run: Run, record: Record) -> bool:
+        """Leave a letter in the inbox that nothing in the run takes any more.
+
+        A later wait finds it; when the run ends, it is kept or handed on.
+        """
+        number = self.letters.get(id(record))
+        if number is None or type(record) is not EventReceived:
+            return False
+        from flowkit.runtime.inbox import takes  # only who takes events
+
+        if takes(run, record.name, record.key):
+            return False
+        del self.letters[id(record)]
+        self.aside.add(number)
+        return True
+
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
         number = self.letters.pop(id(event), None)
@@ -623,6 +650,8 @@ class Journal:
         """Nobody moves the run here any more: another process may have it."""
         self._uncount()
         self.drop()
+        if run.at_rest is None and run.marking.status == "waiting":
+            self.left = snapshot(run.box.committed())
         hold, self.hold = self.hold, None
         if hold is None or run.lost is not None or self.released:
             return
@@ -664,7 +693,10 @@ class Journal:
         self.row, self.hold = claimed
         self.attach(run)
         self._status = self.row.status
-        if self.row.seq != self.seq:
+        left, self.left = self.left, None
+        if self.row.seq == self.seq:
+            self._changed_outside(run, left)
+        else:
             try:
                 refold(run, self)
             except BaseException:
@@ -672,6 +704,13 @@ class Journal:
                 raise
             go_on(run, self)
         self._post(run, self.store.letters(self.row.id))
+
+    def _changed_outside(self, run: Run, left: dict[str, Any] | None) -> None:
+        """Note what the flow's owner did to the state while the run waited."""
+        fields = run.box.committed()
+        if left is None or same(left, fields):
+            return
+        self.note("state", dict(fields))
 
     def note(self, kind: str, data: Any = None, **changes: Any) -> None:
         """Write a fact that decides nothing."""

@@ -557,8 +557,12 @@ class Run:
                 wanted: Record | None = each
                 if self.marking.asked and type(each) is EventReceived:
                     wanted = self._wanted(each)
-                if wanted is not None:
-                    self.apply(wanted)
+                if wanted is None or self._set_aside(wanted):
+                    continue
+                self.apply(wanted)
+
+    def _set_aside(self, record: Record) -> bool:
+        return self.journal is not None and self.journal.sets_aside(self, record)
 
     def _wanted(self, event: EventReceived) -> Record | None:
         """An event as the answer of the step that has waited for it longest.
