@@ -53,7 +53,7 @@ def write(plain: Any) -> str:
     return "".join(_chunks(plain, 0)) if _chunks else _slow.encode(plain)
 
 
-ATOMS = {NoneType, bool, int, float, str}
+ATOMS: set[Any] = {NoneType, bool, int, float, str}
 
 SPLIT = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 

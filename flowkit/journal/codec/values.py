@@ -62,7 +62,18 @@ def keyed(plains: Mapping[str, Any]) -> Any:
     return {"!dict": [[tree_of(key, 0), each] for key, each in plains.items()]}
 
 
-FIXED = {NoneType, bool, int, float, complex, str, bytes, Decimal, UUID, timedelta}
+FIXED: set[Any] = {
+    NoneType,
+    bool,
+    int,
+    float,
+    complex,
+    str,
+    bytes,
+    Decimal,
+    UUID,
+    timedelta,
+}
 
 
 def tree_of(value: Any, depth: int) -> Any:

@@ -47,7 +47,7 @@ class Again(Exception):  # noqa: N818 - an order to whoever drives, no error
     """Roll back and begin anew, knowing of these places, too."""
 
     def __init__(self, spots: Collection[Spot]) -> None:
-        self.spots = frozenset(spots)
+        self.spots: frozenset[Spot] = frozenset(spots)
         super().__init__("Again")
 
 

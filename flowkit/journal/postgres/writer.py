@@ -75,7 +75,7 @@ class Writer:
     def __init__(self, address: Address) -> None:
         self.address = address
         self.lock = threading.RLock()
-        self.pid = 0
+        self.pid: int = 0
         self._sql = statements(address.schema)
         self._id = uuid.uuid4().hex
         self._serial = 0

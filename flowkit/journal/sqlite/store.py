@@ -74,10 +74,10 @@ class SqliteStore:
     """
 
     def __init__(self, path: str | Path, *, synchronous: str = "full") -> None:
-        self.path = Path(path).absolute()
+        self.path: Path = Path(path).absolute()
         self.synchronous = synchronous
         option = "" if synchronous == "full" else f"?synchronous={synchronous}"
-        self.url = f"sqlite:///{self.path}{option}"
+        self.url: str = f"sqlite:///{self.path}{option}"
         self.durable = True
         self.remote = False
         self._writing = threading.Lock()
