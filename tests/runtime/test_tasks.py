@@ -23,11 +23,13 @@ from flowkit import (
     HumanFeedbackPending,
     InputError,
     RunError,
+    any_of,
     human_feedback,
     listen,
     start,
     tasks,
 )
+from flowkit.errors import DriftError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime import desk
@@ -715,3 +717,166 @@ def test_across_a_killed_process(tmp_path, monkeypatch):
     Asks.wish = {"answer": Price, "role": "agent"}
     result = Asks(store=url).kickoff(id="one")
     assert (type(result).__name__, result.amount) == ("Price", 1)
+
+
+OTHER = """
+import sys, os
+from pydantic import BaseModel
+from flowkit import Flow, start
+
+class Size(BaseModel):
+    metres: int
+
+class Measures(Flow, evict_after=0):
+    @start()
+    async def ask(self):
+        return await self.ask_async("Size?", answer=Size)
+
+Measures(store=sys.argv[1]).kickoff(id="one")
+"""
+
+
+def test_type_that_is_not_here_is_not_guessed(tmp_path, monkeypatch):
+    """An answer that nobody can check is refused, and the task stays open."""
+    monkeypatch.chdir(tmp_path)
+    url = f"sqlite:///{tmp_path}/runs.db"
+    command = [sys.executable, "-c", OTHER, url]
+    subprocess.run(command, cwd=ROOT, check=True)
+    (task,) = tasks.list(store=url)
+    assert task.schema["required"] == ["metres"]
+    with pytest.raises(RunError, match="cannot be found in this process"):
+        tasks.answer(task.token, {"metres": 1}, store=url)
+    assert tasks.list(store=url) == [task]
+
+
+def test_answer_that_cannot_be_stored_saves_nothing(stored):
+    """The error names it; the task stays open."""
+    flow = begun(asking(), stored)
+    with pytest.raises(RunError, match="the answer to"):
+        tasks.answer(only(flow).token, threading.Lock())
+    tasks.answer(only(flow).token, "text")
+    assert flow.run.result == "text"
+
+
+def test_of_many_answers_at_a_time_one_counts(place):
+    """The others are told that the task is over."""
+    flow = begun(asking(), place)
+    token = only(flow).token
+    taken, refused = [], []
+    ready = threading.Barrier(4)
+
+    def answer(name: str) -> None:
+        ready.wait(5)
+        try:
+            tasks.answer(token, name)
+        except RunError:
+            refused.append(name)
+        else:
+            taken.append(name)
+
+    threads = [threading.Thread(target=answer, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(taken) == 1
+    assert len(refused) == 3
+    assert flow.run.result == taken[0]
+
+
+def test_claim_is_kept_over_a_restart(stored):
+    """It is the store's, not the process's."""
+    flow = begun(asking(), stored)
+    tasks.claim(only(flow).token, "ann")
+    run = resumed(flow, stored)
+    drive(run)
+    assert only(run.flow).assigned_to == "ann"
+
+
+def test_race_that_is_lost_closes_the_task(place):
+    """A step that is cancelled by itself asks no more; its run goes on."""
+
+    class Race(Flow, evict_after=0):
+        @start()
+        async def ask(self) -> Any:
+            return await self.ask_async("Well?")
+
+        @start()
+        async def other(self) -> str:
+            return await self.ask_async("Or?")
+
+        @listen(any_of(1, "ask", "other", rest="cancel"))
+        async def go_on(self) -> Any:
+            return await self.ask_async("Then?")
+
+    flow = begun(Race, place)
+    first, second = tasks.list(run=flow.run)
+    tasks.answer(second.token, "this")
+    assert [task.message for task in tasks.list(run=flow.run)] == ["Then?"]
+    with pytest.raises(RunError, match="over"):
+        tasks.answer(first.token, "late")
+
+
+def test_changed_question_is_drift(stored):
+    """An answer to one question is never given to another."""
+
+    class Changes(Flow, evict_after=0):
+        text = "Ship?"
+
+        @start()
+        async def ask(self) -> Any:
+            return await self.ask_async(type(self).text, answer=bool)
+
+    flow = begun(Changes, stored)
+    token = only(flow).token
+    Changes.text = "Refund?"
+    with pytest.raises(DriftError, match=r"asked ask\('Ship\?'\)"):
+        tasks.answer(token, value=True)
+
+
+class Steps(Flow, evict_after=0):
+    """A synchronous step whose question goes up."""
+
+    @start()
+    def ask(self) -> Any:
+        """As in an async one, without await."""
+        roles = [("agent", "4h"), ("manager", "1d")]
+        return self.ask_async("Pay?", answer=bool, role=roles, default=False)
+
+
+def test_synchronous_step_escalates(stored, clock):
+    """It gives the value itself."""
+    flow = begun(Steps, stored)
+    for role, time in (("agent", 4 * 3600), ("manager", 86_400)):
+        assert only(flow).role == role
+        clock.advance(time)
+        run = resumed(flow, stored)
+        drive(run)
+        flow = run.flow
+    assert run.result is False
+
+
+def test_review_is_answered_while_another_branch_runs(place):
+    """The run need not rest for it."""
+
+    class Beside(Flow, evict_after="1d"):
+        @start()
+        @human_feedback("Fine?", provider=Pauses())
+        def write(self) -> str:
+            return "text"
+
+        @start()
+        async def wait(self) -> Any:
+            return await self.ask_async("Go?")
+
+    flow = Beside(store=place) if place else Beside()
+    thread = threading.Thread(target=flow.kickoff)
+    thread.start()
+    while flow.run is None or len(tasks.list(run=flow.run)) < 2:
+        threading.Event().wait(0.001)
+    found = {task.message: task.token for task in tasks.list(run=flow.run)}
+    tasks.answer(found["Fine?"], "yes")
+    tasks.answer(found["Go?"], "go")
+    thread.join(20)
+    assert flow.last_human_feedback.feedback == "yes"
+    assert flow.run.status == "completed"
