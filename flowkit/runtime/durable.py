@@ -662,10 +662,13 @@ class Journal:
             except StoreError as error:
                 signals.log().info("%r was not given up: %s", run, error)
 
-    def collect(self, run: Run) -> None:
-        """Take up what lies in the run's inbox, in order."""
+    def collect(self, run: Run, until: float | None = None) -> None:
+        """Take up what lies in the run's inbox, in order; what came later stays."""
         if self.hold is not None:
-            self._post(run, self.store.letters(self.row.id))
+            found = self.store.letters(self.row.id)
+            if until is not None:
+                found = [each for each in found if each.at <= until]
+            self._post(run, found)
 
     def forget(self) -> None:
         """The run was not begun after all."""

@@ -804,9 +804,10 @@ class Run:
         self.expire(at)
 
     def expire(self, at: float) -> None:
-        """Answer and fire whatever was due by then; what lies in the inbox first."""
-        if self.journal is not None and self.marking.asked:
-            self.journal.collect(self)
+        """Answer and fire whatever was due by then; what came before it, first."""
+        due = self.due
+        if self.journal is not None and self.marking.asked and due is not None:
+            self.journal.collect(self, until=due)
             self.take_pending()
         for number, timer in list(self.marking.timers.items()):
             if timer.due <= at:
