@@ -30,11 +30,13 @@ from flowkit import (
     tasks,
 )
 from flowkit.errors import DriftError
+from flowkit.journal import writer
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime import desk
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import load
+from flowkit.runtime.presence import presence_in
 from tests.docs.pages import ROOT
 
 
@@ -158,6 +160,7 @@ def clock():
 def place(request, tmp_path, monkeypatch):
     """Where runs are kept."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writer, "IDLE", 0.05)  # its threads end with the test
     monkeypatch.delenv("FLOWKIT_STORE", raising=False)
     if request.param == "no store":
         yield None
@@ -166,6 +169,7 @@ def place(request, tmp_path, monkeypatch):
     if request.param == "sqlite":
         store = SqliteStore(tmp_path / "runs.db")
     yield store
+    presence_in(store).retire()
     store.close()
 
 
@@ -173,8 +177,10 @@ def place(request, tmp_path, monkeypatch):
 def stored(tmp_path, monkeypatch):
     """A store in a file."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(writer, "IDLE", 0.05)  # its threads end with the test
     store = SqliteStore(tmp_path / "runs.db")
     yield store
+    presence_in(store).retire()
     store.close()
 
 
