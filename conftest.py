@@ -9,24 +9,43 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+import types
 from typing import Any
 
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
 
+class _Page(types.ModuleType):
+    """What the blocks of a page define, found as in a script."""
+
+    def __init__(self, namespace: dict[str, Any]) -> None:
+        super().__init__("__main__")
+        self.namespace = namespace
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.namespace[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+
 def _enter(namespace: dict[str, Any]) -> None:
     folder = tempfile.mkdtemp(prefix="flowkit-docs-")
     namespace["_page"] = (os.getcwd(), folder)  # noqa: PTH109 - goes back to chdir
-    # Classes and pickles ask for it; a reader's script has this name too.
+    # Classes, pickles and stores ask for it; a reader's script has this name too.
     namespace["__name__"] = "__main__"
+    namespace["_main"] = sys.modules["__main__"]
+    sys.modules["__main__"] = _Page(namespace)
     os.chdir(folder)
 
 
 def _leave(namespace: dict[str, Any]) -> None:
     back, folder = namespace["_page"]
     os.chdir(back)
+    sys.modules["__main__"] = namespace["_main"]
     shutil.rmtree(folder)
 
 

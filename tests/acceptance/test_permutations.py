@@ -65,7 +65,6 @@ def test_every_order_of_wait_event_duplicate_time_and_kill(tmp_path, kind):
                 assert found["taken"] == 1, (how, names, found)
 
 
-
 def test_an_event_after_the_time_is_kept_for_another_run(tmp_path):
     """It is handed to the run while its wait is open; the time wins, it is passed on."""
     url = f"sqlite:///{tmp_path}/journal.db"

@@ -50,7 +50,7 @@ def test_a_zombie_is_refused(tmp_path, kind, option, backend):
     assert output == ""
     fence = store.run("the-run").fence
     assert errors.splitlines()[-1] == (
-        "flowkit.journal.rows.FencedError: Run 'the-run' was taken over by another "
+        "flowkit.errors.FencedError: Run 'the-run' was taken over by another "
         f"owner: its fence is {fence}, this one's 1. Nothing was written; claim the run "
         "to go on with it."
     )
