@@ -24,7 +24,8 @@ from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from
 from flowkit.runtime import durable
-from flowkit.runtime.durable import EXTRA, effective
+from flowkit.runtime.folding import effective
+from flowkit.runtime.restore import EXTRA
 
 ON = os.environ.get("FLOWKIT_ALWAYS_REPLAY") == "1"
 _PARTS = (Marking, Firing, Round, Timer, Token)

@@ -15,7 +15,7 @@ from flowkit.core.records import (
     StepFinished,
 )
 from flowkit.journal.entries import Note
-from flowkit.runtime.durable import rewound
+from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.restore import EXTRA

@@ -9,21 +9,16 @@ from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
 from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
-from flowkit.runtime.durable import (
-    EXTRA,
-    Journal,
-    asks,
-    claim,
-    effective,
-    flow_name,
-    refold,
-)
+from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.executions import executions
+from flowkit.runtime.folding import asks, effective, refold
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.opening import class_for, empty_run, made, widen
+from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError
 from flowkit.journal.codec import decode_loosely
-from flowkit.runtime.durable import effective
+from flowkit.runtime.folding import effective
 from flowkit.runtime.lookup import paged, query_of, row_of, store_of
 from flowkit.runtime.story import Story, flat
 

@@ -15,19 +15,13 @@ from flowkit.journal.codec import (
     widen_by,
 )
 from flowkit.journal.rows import RunRow, is_over
+from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
-from flowkit.runtime.durable import (
-    EXTRA,
-    Journal,
-    claim,
-    effective,
-    flow_name,
-    go_on,
-    refold,
-)
+from flowkit.runtime.durable import Journal, flow_name
+from flowkit.runtime.folding import effective, go_on, refold
 from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
-from flowkit.runtime.restore import restored
+from flowkit.runtime.restore import EXTRA, restored
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Accepted, Dead, Letter
-    from flowkit.journal.writer import Ticket
+    from flowkit.journal.writer import Ticket, Writer
     from flowkit.runtime.handlers import Handler
     from flowkit.runtime.receipt import Receipt
     from flowkit.runtime.run import Run
@@ -67,7 +67,7 @@ class Post:
         self, bus: Any, store: Store, shop: Workshop, *, keep: int, keep_ids: float
     ) -> None:
         self.store = store
-        self.writer = writer_of(store)
+        self.writer: Writer = writer_of(store)
         self._bus = bus
         self._shop = shop
         self._keep = keep

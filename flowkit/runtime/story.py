@@ -17,7 +17,7 @@ from flowkit.core.records import RunStarted
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
-from flowkit.runtime.durable import effective, first_graph, graph_of, regraphed
+from flowkit.runtime.folding import effective, first_graph, graph_of, regraphed
 from flowkit.runtime.restore import EXTRA
 
 if TYPE_CHECKING:

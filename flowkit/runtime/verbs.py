@@ -146,13 +146,13 @@ class Asking:
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
     ) -> None:
-        self.run = run
-        self.firing = firing
-        self.position = position
-        self.place = firing.id, position
-        self.question = question
+        self.run: Run = run
+        self.firing: Firing = firing
+        self.position: int = position
+        self.place: tuple[int, int] = (firing.id, position)
+        self.question: Question = question
         self.faults: list[BaseException] = []
-        self.used = False
+        self.used: bool = False
 
     def __del__(self) -> None:
         if not self.used:

@@ -32,7 +32,7 @@ from flowkit.journal.entries import read
 from flowkit.journal.rows import FencedError, Query
 from flowkit.journal.urls import open_store
 from flowkit.runtime import presence
-from flowkit.runtime.durable import effective
+from flowkit.runtime.folding import effective
 from tests.acceptance import flows
 
 if TYPE_CHECKING:

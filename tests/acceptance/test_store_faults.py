@@ -15,7 +15,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.codec import decode
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.durable import effective
+from flowkit.runtime.folding import effective
 from tests.acceptance import flows
 from tests.acceptance.killer import MODES, comparable, unkilled
 from tests.acceptance.processes import PROVE

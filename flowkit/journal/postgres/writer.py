@@ -6,7 +6,7 @@ import threading
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 from psycopg import errors
@@ -74,7 +74,7 @@ class Writer:
 
     def __init__(self, address: Address) -> None:
         self.address = address
-        self.lock = threading.RLock()
+        self.lock: Any = threading.RLock()
         self.pid: int = 0
         self._sql = statements(address.schema)
         self._id = uuid.uuid4().hex

@@ -1,0 +1,252 @@
+"""A run made again from its records: marking, state, answers, outcome.
+
+The same ``decide`` as in the live run. A rewind takes records back without deleting
+any; a note of the graph says from where on another definition holds.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.machine import decide
+from flowkit.core.marking import Marking
+from flowkit.core.net import net_of
+from flowkit.core.records import (
+    RunAborted,
+    RunCancelled,
+    RunStarted,
+    RunStopped,
+    StepAnswered,
+    StepAsked,
+    StepFailed,
+    StepFinished,
+)
+from flowkit.errors import StoreError
+from flowkit.journal.delta import apply
+from flowkit.journal.entries import Note, read
+from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime.restore import EXTRA, restored
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from flowkit.core.definition import Definition
+    from flowkit.core.net import Net
+    from flowkit.journal.base import Store
+    from flowkit.journal.rows import Entry, RunRow
+    from flowkit.runtime.durable import Journal
+    from flowkit.runtime.run import Run
+
+__all__ = [
+    "asks",
+    "effective",
+    "first_graph",
+    "go_on",
+    "graph_of",
+    "refold",
+    "regraphed",
+    "rewound",
+]
+
+
+def refold(  # noqa: C901, PLR0912 - one kind of record after another
+    run: Run, journal: Journal, entries: Sequence[Entry] | None = None
+) -> None:
+    """Make a run anew from its records: marking, state, answers, outcome.
+
+    What the class needs noted, if it has changed, is jotted down in the journal.
+
+    Args:
+        entries: the records; those in the store if None.
+
+    Raises:
+        StoreError: records that cannot be read, or a graph that is not there.
+        RunError: the class lacks something the run stands at.
+    """
+    if entries is None:
+        entries = journal.store.entries(journal.row.id)
+    if not entries:
+        msg = f"Run {journal.row.id!r} has no records in {journal.store.url}."
+        raise StoreError(msg)
+    fields: dict[str, Any] = {}
+    run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
+    run.marking = marking = Marking(len(net.nodes))
+    run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
+    run.failures, run.stuck, run.last, run.over = [], [], None, False
+    run.told, run.reason = False, ""
+    run.ready.clear()
+    journal.version, journal.born = journal.row.version, journal.row.created
+    attempts: dict[int, int] = {}
+    for _, record, delta, more in map(read, effective(entries)):
+        if isinstance(record, Note):
+            if record.kind == "again":
+                for number in record.data or ():
+                    attempts[number] = attempts.get(number, 1) + 1
+            elif record.kind == "graph":
+                net, marking = regraphed(journal.store, marking, net, record.data)
+                run.net, run.marking = net, marking
+                journal.version = record.data.get("version", journal.version)
+            elif record.kind == "state":
+                fields = dict(record.data)
+            continue
+        if type(record) is RunStarted:
+            fields.update(more.get("s", {}))
+            run.inputs = more.get("i")
+            if "x" in more:
+                fields[EXTRA] = more["x"]
+        if delta:
+            apply(fields, delta)
+        _remember(run, record)
+        run.records.append(record)
+        run.act_folded(decide(net, marking, record))
+    journal.seq = entries[-1].seq
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            journal.born = max(journal.born, entry.at)
+    for number, count in attempts.items():
+        if number in marking.live:
+            marking.live[number].attempt = count
+    if not run.over:
+        fields = _adapted(run, journal, fields)
+
+    restored(run.box, fields)
+    run.root.state = run.box.live
+    journal._status = journal.row.status
+    journal._due = journal.row.due
+    journal._waits = tuple(
+        each.wait for each in journal.store.waits(run=journal.row.id)
+    )
+    journal._state_id = journal.row.state_id
+
+
+def effective(entries: Sequence[Entry]) -> list[Entry]:
+    """The records that count: without those that a rewind took back.
+
+    A rewind says after which record the run goes on, and which firings forget what
+    they had asked.
+    """
+    kept: list[Entry] = []
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            to, anew = rewound(entry)
+            kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+            continue
+        kept.append(entry)
+    return kept
+
+
+def rewound(entry: Entry) -> tuple[int, list[int]]:
+    """After which record a rewind goes on, and which firings ask anew."""
+    note: Any = read(entry).record
+    if isinstance(note.data, int):
+        return note.data, []
+    return note.data["to"], note.data["anew"]
+
+
+def asks(entry: Entry, firings: Sequence[int]) -> bool:
+    """Whether an entry is a question of one of these firings, or its answer."""
+    return entry.kind in {"ask", "answer"} and entry.firing in firings
+
+
+def first_graph(row: RunRow, entries: Iterable[Entry]) -> str:
+    """Hash of the definition that the first record was made under.
+
+    Args:
+        row: of the run.
+        entries: all of them: a note that was taken back tells it, too.
+    """
+    for entry in entries:
+        if entry.kind == "note:graph":
+            note: Any = read(entry).record
+            digest: str = note.data["from"]
+            return digest
+    return row.graph
+
+
+def graph_of(store: Store, digest: str) -> Definition:
+    """A stored definition.
+
+    Raises:
+        StoreError: it is not there, or cannot be read.
+    """
+    text = store.graph(digest)
+    if text is None:
+        msg = (
+            f"The definition {digest!r} of a run is not in {store.url}. Restore the "
+            f"store from a backup that has it."
+        )
+        raise StoreError(msg)
+    return definition_from(text)
+
+
+def regraphed(
+    store: Store, marking: Marking, net: Net, data: Mapping[str, Any]
+) -> tuple[Net, Marking]:
+    """A marking carried over to the graph that a note tells of."""
+    from flowkit.core.transfer import relabelled, transferred
+
+    new = net_of(graph_of(store, data["to"]))
+    names = data.get("names")
+    if names:
+        net = relabelled(marking, net, names)
+    return new, transferred(marking, net, new)
+
+
+def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, Any]:
+    """The state's fields, ready to go on under the class as it is now.
+
+    Raises:
+        RunError: what is missing, all of it.
+    """
+    from flowkit.runtime.launch import known
+
+    kind = known[type(run.flow)]
+    definition = run.net.definition
+    current = run.compiled.net.definition
+    if journal.version == kind.version and graph_hash(definition) == graph_hash(
+        current
+    ):
+        return fields
+    from flowkit.runtime.versions import adapted
+
+    return adapted(run, journal, current, fields)
+
+
+def go_on(run: Run, journal: Journal) -> None:
+    """After a refold: what was neither done nor waiting starts once more.
+
+    Notes which firings that are, so that they know their attempt.
+    """
+    marking = run.marking
+    queued = marking.queued or {}
+    behind = {each.id for line in queued.values() for each in line}
+    again = [
+        number
+        for number in marking.live
+        if number not in marking.asked and number not in behind
+    ]
+    if again:
+        journal.jot("again", again)
+        for number in again:
+            marking.live[number].attempt += 1
+    journal.flush(run)
+    run.restart()
+
+
+def _remember(run: Run, record: Any) -> None:
+    if type(record) is StepFinished:
+        run.last = record.output
+        for place in [place for place in run.answers if place[0] == record.firing]:
+            del run.answers[place]
+    elif type(record) is StepAsked:
+        run.questions[record.firing, record.position] = record
+    elif type(record) is StepAnswered:
+        run.answers[record.firing, record.position] = record.answer
+    elif type(record) is RunStopped:
+        run.last = record.result
+    elif type(record) is StepFailed:
+        firing = run.marking.live.get(record.firing)
+        if firing is not None and not firing.node.failed:
+            run.failures.append(record.error)
+    elif isinstance(record, RunAborted | RunCancelled):
+        run.reason = record.reason
