@@ -63,6 +63,10 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912 - the hot loop
             if not ready:
                 if run.marking.timers or run.marking.asked:
                     return None  # a loop waits for the time, if it is near
+                with run.lock:  # else an event could come to nobody
+                    if run.pending and not run.over:
+                        continue
+                    run.active = False
                 break
             if len(ready) > 1 or calls[ready[0].node.index].is_async:
                 return None

@@ -71,8 +71,10 @@ def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) ->
     if run.journal is not None and not run.active:
         run.journal.acquire(run)
     taken, shares = accepted(run, name, payload)
-    run.event(name, taken, key, None, shares)
-    if run.active:
+    with run.lock:  # whoever moves it sees the event before it stops
+        run.event(name, taken, key, None, shares)
+        moved = run.active
+    if moved:
         if run.hurry is not None:
             run.hurry()
         return True

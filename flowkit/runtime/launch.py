@@ -138,7 +138,7 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
             f"{cls.__name__}().kickoff(..)"
         )
         raise RunError(msg)
-    if before is not None and before.status == "waiting":
+    if before is not None and before.status == "waiting" and before.journal is None:
         before.cancel("a new kickoff on the same object")
     if restore is not None or (inputs and initial.has_id(inputs)):
         inputs = _loaded(flow, scope, kind, inputs, restore)

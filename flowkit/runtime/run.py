@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
-_rest_lock = threading.Lock()
+_lock = threading.Lock()
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
@@ -98,6 +98,9 @@ class Run:
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
     """
+
+    lock = _lock
+    """Held while somebody begins or ceases to move a run: never for long."""
 
     def __init__(
         self,
@@ -744,7 +747,7 @@ class Run:
         """Nothing moves here until something outside happens, or it moves again."""
         if self.at_rest is None:
             return
-        with _rest_lock:
+        with _lock:
             if resting == self.resting:
                 return
             self.resting = resting

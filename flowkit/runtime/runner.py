@@ -62,7 +62,12 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     run.settle = worker.settle
     run.context.run(name_loop)
     try:
-        await worker.go()
+        while True:
+            await worker.go()
+            with run.lock:  # else an event could come to nobody
+                if run.over or not run.pending:
+                    run.active = False
+                    break
     except (KeyboardInterrupt, SystemExit) as error:
         run.interrupted(error)
     except anyio.get_cancelled_exc_class():

@@ -305,3 +305,28 @@ def _query():
 def test_stores_are_shared_by_url() -> None:
     """The same place is the same store."""
     assert store_for("memory:one") is store_for("memory:one")
+
+
+def test_a_kickoff_leaves_the_stored_run_that_waits() -> None:
+    """The same object: the same id goes on with it, another one begins anew."""
+    store = place("memory:")
+
+    class Orders(Flow):
+        @start()
+        def take(self):
+            return "taken"
+
+        @listen(event("paid"))
+        def pay(self, amount):
+            self.stop(amount)
+
+    flow = Orders(store=store)
+    first = flow.kickoff(id="one")
+    assert flow.kickoff(id="one").id == first.id == "one"
+    assert flow.kickoff(id="two").id == "two"
+    assert store.run("one").status == "waiting"
+    assert flow.send("paid", 5)
+    assert [store.run(each).status for each in ("one", "two")] == [
+        "waiting",
+        "completed",
+    ]
