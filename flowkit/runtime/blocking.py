@@ -42,7 +42,7 @@ def drive_blocking(run: Run, backend: str) -> None:
 _OVER: Any = object()
 
 
-def _inline(run: Run) -> Any:  # noqa: C901, PLR0912 - the hot loop
+def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
     """Run lone synchronous steps here.
 
     Gives ``_OVER``, or what a loop has to take over: a firing with the coroutine it
