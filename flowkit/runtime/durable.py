@@ -11,6 +11,7 @@ never runs again, what was not starts from its top on the last committed state.
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import suppress
 from functools import partial
 from time import perf_counter
@@ -182,6 +183,7 @@ class Journal:
     def attach(self, run: Run) -> None:
         """Make a run write here."""
         run.journal = self
+        run.held = deque(run.held)
         run._id = self.row.id
         run.key = self.row.key
         run.box.encode = _encoded

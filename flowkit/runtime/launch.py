@@ -153,7 +153,8 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
     run.lifetime = kind.lifetime
-    run.watchers = [bus.watch for bus in kind.buses]
+    if kind.buses:
+        run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run
     return run
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from flowkit.core.commands import (
     Answer,
@@ -61,6 +61,7 @@ __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
 MOST_NESTED = 50
 _lock = threading.Lock()
+T = TypeVar("T")
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
@@ -74,6 +75,32 @@ class Abort(Stop):
 
 class Evicted(Stop):
     """Raised in a step that has waited long: it starts again with its answers."""
+
+
+class _Lazy(Generic[T]):
+    """An attribute that is made when it is first asked for."""
+
+    def __init__(self, make: Callable[[], T]) -> None:
+        self.make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, run: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, run: object, owner: type) -> T: ...
+
+    def __get__(self, run: object | None, owner: type) -> Self | T:
+        if run is None:
+            return self
+        made = run.__dict__[self.name] = self.make()
+        return made
+
+    if TYPE_CHECKING:  # an instance's own attribute hides it
+
+        def __set__(self, run: object, value: T) -> None: ...
 
 
 class Run:
@@ -102,6 +129,39 @@ class Run:
     lock = _lock
     """Held while somebody begins or ceases to move a run: never for long."""
 
+    # What most runs never change is not set in each of them.
+    key: str | None = None
+    first: Callable[[], Marking] | None = None
+    over: bool = False
+    active: bool = False
+    home: int | None = None
+    told: bool = False
+    last: Any = None
+    reason: str = ""
+    interrupt: BaseException | None = None
+    cut: tuple[Firing, ...] = ()
+    hurry: Callable[[], None] | None = None
+    keeper: Keeper | None = None
+    saved: int = 0
+    journal: Any = None
+    held: Any = ()  # a journal gives a run one of its own
+    settle: Callable[[], Awaitable[None]] | None = None
+    patience: float = 60.0
+    lifetime: float | None = None
+    resting: bool = False
+    at_rest: Callable[[bool], None] | None = None
+    lost: BaseException | None = None
+    _id: str | None = None
+
+    stuck: _Lazy[list[str]] = _Lazy(list)
+    scopes: _Lazy[dict[int, Any]] = _Lazy(dict)
+    watchers: _Lazy[list[Callable[[Run], None]]] = _Lazy(list)
+    pauses: _Lazy[dict[int, HumanFeedbackPending]] = _Lazy(dict)
+    asked: _Lazy[dict[int, int]] = _Lazy(dict)
+    answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
+    parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
+    questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
+
     def __init__(
         self,
         flow: Any,
@@ -117,41 +177,11 @@ class Run:
         self.net: Net = compiled.net
         self.calls = calls
         self.inputs = inputs
-        self.key: str | None = None
-        self.first: Callable[[], Marking] | None = None
         self.marking: Marking = Marking(len(self.net.nodes))
         self.records: list[Record] = []
         self.failures: list[BaseException] = []
-        self.stuck: list[str] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        self.over: bool = False
-        self.active = False
-        self.home: int | None = None
-        self.told: bool = False
-        self.last: Any = None
-        self.reason: str = ""
-        self.interrupt: BaseException | None = None
-        self.cut: tuple[Firing, ...] = ()
-        self.scopes: dict[int, Any] = {}
-        self.hurry: Callable[[], None] | None = None
-        self.watchers: list[Callable[[Run], None]] = []
-        self.keeper: Keeper | None = None
-        self.pauses: dict[int, HumanFeedbackPending] = {}
-        self.saved: int = 0
-        self.journal: Any = None
-        self.held: deque[Any] = deque()
-        self.settle: Callable[[], Awaitable[None]] | None = None
-        self.asked: dict[int, int] = {}
-        self.answers: dict[tuple[int, int], Any] = {}
-        self.parked: dict[tuple[int, int], Callable[[Any], None]] = {}
-        self.questions: dict[tuple[int, int], StepAsked] = {}
-        self.patience: float = 60.0
-        self.lifetime: float | None = None
-        self.resting: bool = False
-        self.at_rest: Callable[[bool], None] | None = None
-        self.lost: BaseException | None = None
-        self._id: str | None = None
         depth = _depth.get()
         if depth >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
