@@ -507,7 +507,7 @@ def test_what_cannot_be_stored_is_named_with_its_place():
         ),
         (
             defaultdict(threading.Lock),
-            "a defaultdict of allocate_lock, which cannot be made again. Use one of",
+            f"a defaultdict of {threading.Lock.__name__}, which cannot be made again. Use one of",
         ),
         (Marked("a"), "which has attributes beside its str. Make it a dataclass"),
         (Open(x=object()), "state.v['x'] is an object"),
