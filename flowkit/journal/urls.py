@@ -28,6 +28,7 @@ FOLDER: Final = ".flowkit"
 SYNCHRONOUS: Final = frozenset({"full", "normal"})
 
 _shared: WeakValueDictionary[str, Store] = WeakValueDictionary()
+_asked: WeakValueDictionary[tuple[str, str], Store] = WeakValueDictionary()
 _lock = threading.Lock()
 
 
@@ -55,6 +56,10 @@ def open_store(url: str | None = None) -> Store:
         MissingExtraError: what it needs is not installed.
     """
     asked = default_url() if url is None else url
+    here = asked, os.getcwd()  # noqa: PTH109 - a relative path is meant from here
+    known = _asked.get(here)
+    if known is not None:
+        return known
     scheme = asked.partition(":")[0]
     kind = _KINDS.get(scheme)
     if kind is None or ":" not in asked:
@@ -65,6 +70,7 @@ def open_store(url: str | None = None) -> Store:
         if store is None:
             store = make()
             _shared[place] = store
+        _asked[here] = store
         return store
 
 

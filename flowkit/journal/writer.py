@@ -61,6 +61,7 @@ class Writer:
     """Writes moves into one store, many at a time.
 
     Attributes:
+        cheap: a commit does not wait for a disk.
         took: seconds that commits of late took, on the average.
         graphs: definitions that this process has handed in, by their hash.
     """
@@ -68,7 +69,7 @@ class Writer:
     def __init__(self, store: Store) -> None:
         self._store = ref(store)  # a store that nobody uses any more may go
         self.took: float = 1.0
-        self._cheap: bool = (
+        self.cheap: bool = (
             not store.durable or getattr(store, "synchronous", "full") == "normal"
         )
         self.graphs: set[str] = set()
@@ -94,7 +95,7 @@ class Writer:
         Handing it over lets an event loop do other things meanwhile, and costs two
         changes of thread: more than the commit itself on a fast disk.
         """
-        return self._cheap or self.took < QUICK
+        return self.cheap or self.took < QUICK
 
     def measured(self, seconds: float) -> None:
         """Note how long a commit took."""
