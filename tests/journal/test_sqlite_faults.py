@@ -556,3 +556,14 @@ def test_waits_are_found_by_an_index(store):
     )
     assert isinstance(outcome, Begun)
     assert [each.run for each in store.waits(token="t")] == ["r2"]
+
+
+def test_what_one_run_waits_for_is_found_by_its_index(store):
+    """Not by a walk through all waits."""
+    from flowkit.journal.sqlite.store import _OF_RUN
+
+    where = f"WHERE run = :run AND {_OF_RUN}"
+    sql = "EXPLAIN QUERY PLAN " + SQL["waits"].replace("{conditions}", where)
+    begun(store)
+    rows = store._writer.execute(sql, {"run": "r1", "limit": 9}).fetchall()
+    assert not [row[3] for row in rows if row[3].startswith("SCAN")]

@@ -36,6 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SqliteStore"]
 
+_OF_RUN: Final = (
+    "number IN (SELECT number FROM wait "
+    "WHERE run = (SELECT n FROM run WHERE id = :run))"
+)
+"""Else the planner goes through every wait in order."""
 _APPEND: Final = SQL["append"]
 
 _QUERY: Final = {
@@ -251,6 +256,8 @@ class SqliteStore:
         conditions = [f"{field} = :{field}" for field in asked]
         if token:
             conditions.append("token <> ''")  # so that its index can serve
+        if run is not None:
+            conditions.append(_OF_RUN)
         asked["limit"] = limit
         return [
             Waiting(row[0], row[1], Wait(*row[2:8]), row[8])
