@@ -61,9 +61,14 @@ def send(conn: Connection, asks: Iterable[tuple[str, Any]]) -> list[Rows]:
 
 
 def is_lost(conn: Connection, error: BaseException) -> bool:
-    """Whether the connection is gone, not just this statement."""
+    """Whether the connection is gone, not just this statement.
+
+    One that cannot leave a pipeline was lost in the middle of it.
+    """
     gone = (errors.AdminShutdown, errors.CrashShutdown, errors.CannotConnectNow)
-    return conn.closed or conn.broken or isinstance(error, gone)
+    if conn.closed or conn.broken or isinstance(error, gone):
+        return True
+    return "pipeline mode" in str(error)
 
 
 def unfit(error: BaseException) -> bool:
