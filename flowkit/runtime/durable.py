@@ -416,7 +416,7 @@ class Journal:
             graph=graph_hash(definition),
             created=entry.at,
             updated=entry.at,
-            due=self._due_of(run),
+            due=run.due,
             owner=self.presence.ensure(),
         )
         self._due = row.due
@@ -468,7 +468,7 @@ class Journal:
                 changes["owner"] = None
                 self.released = True
         if marking.timers or marking.asked or self._due is not None or run.lifetime:
-            due = self._due_of(run)
+            due = run.due
             if due != self._due:
                 self._due = changes["due"] = due
         if run.net.events or marking.asked or self._waits:
@@ -518,9 +518,6 @@ class Journal:
             name: to_plain(value, f"state.{name}")
             for name, value in run.box.committed().items()
         }
-
-    def _due_of(self, run: Run) -> float | None:
-        return run.due
 
     def _awaited(self, run: Run) -> Iterable[Awaited]:
         """What the run takes from outside: for its listeners and its steps."""
@@ -762,7 +759,7 @@ class Journal:
     def standing(self, run: Run) -> dict[str, Any]:
         """What the run's row says of where it stands, all of it anew."""
         self._status = run.marking.status
-        self._due = self._due_of(run)
+        self._due = run.due
         self._waits = tuple(self._awaited(run))
         self._state_id = str(dict.get(raw_fields(run.box.live), "id", ""))
         return {

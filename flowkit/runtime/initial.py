@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar, get_origin
+from typing import Any, get_origin
 
 from flowkit.errors import InputError, StateError
 from flowkit.runtime.ids import random_id
@@ -36,17 +36,6 @@ def is_model(kind: Any) -> bool:
         isinstance(kind, type)
         and hasattr(kind, "__pydantic_validator__")
         and (hasattr(kind, "model_fields"))
-    )
-
-
-def is_free(parameter: Any) -> bool:
-    """Whether a type parameter means free-form state."""
-    return (
-        parameter is None
-        or parameter is Any
-        or parameter is dict
-        or get_origin(parameter) is dict
-        or isinstance(parameter, TypeVar)
     )
 
 

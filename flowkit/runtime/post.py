@@ -315,7 +315,7 @@ class Post:
             run = self._warm.pop(run_id, None)
         if run is not None and run.journal is not None and run.journal.released:
             run.journal.acquire(run)
-            run.restart_due(now())
+            run.expire(now())
         else:
             row = self.store.run(run_id)
             if row is None:

@@ -335,7 +335,7 @@ class Run:
             self._late(firing, output, None)
             return
         labels: tuple[str, ...] = ()
-        payload = None
+        payload, given = None, output
         if type(output) is Reviewed:
             output, labels, payload = output
         journal = self.journal
@@ -363,7 +363,7 @@ class Run:
             except Exception as error:  # noqa: BLE001 - conflict or lost type
                 if journal is not None and journal.lenient and hasattr(error, "where"):
                     journal.abandon(self, error)
-                    self.finish(firing, output)
+                    self.finish(firing, given)  # with its review, if it has one
                     return
                 self.fail(firing, _told(error, self, node))
                 return
@@ -831,10 +831,6 @@ class Run:
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
                 self.ready.append(self._again(firing))
-
-    def restart_due(self, at: float) -> None:
-        """After it was let go and taken up again: what has come meanwhile."""
-        self.expire(at)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then; what came before it, first."""

@@ -852,3 +852,31 @@ def test_pause_without_a_persistence_makes_the_default(sqlite, tmp_path, monkeyp
     assert other.resume("ok").feedback == "ok"
     with pytest.raises(ValueError):
         Asks.from_pending(flow.flow_id)
+
+
+def test_a_review_is_kept_when_the_state_cannot_be_stored(tmp_path):
+    """The position is given up, the outcome is not: its listener runs."""
+    from flowkit import SQLiteFlowPersistence, human_feedback
+
+    class Says:
+        def request_feedback(self, context, flow):
+            return "approved"
+
+    class Draft(Flow):
+        @start()
+        @human_feedback("Good?", emit=["approved", "rejected"], provider=Says())
+        def write(self):
+            self.state["lock"] = threading.Lock()
+            return "text"
+
+        @listen("approved")
+        def publish(self, review):
+            return review.feedback
+
+        @listen("rejected")
+        def drop(self):
+            return "dropped"
+
+    flow = Draft(persistence=SQLiteFlowPersistence(tmp_path / "x.db"))
+    assert flow.kickoff() == "approved"
+    assert flow.run.journal is None
