@@ -177,8 +177,7 @@ class Script:
         if run.context.get(_script) is not self or _is_calling(run):
             return
         try:
-            if self.left and self.left[0].act(run):
-                self.left.popleft()
+            if self._came(run):
                 return
         except Exception as error:  # noqa: BLE001 - raised where it is played
             run.halt(error)
@@ -186,15 +185,19 @@ class Script:
         if run.marking.asked or run.marking.timers:
             run.halt(None)  # else it would wait in memory for a time that never comes
 
+    def _came(self, run: Run) -> bool:
+        if not self.left:
+            return False
+        item = self.left.popleft()  # first: it may drive the run, which asks for more
+        if item.act(run):
+            return True
+        self.left.appendleft(item)
+        return False
+
     def play_on(self, run: Run) -> None:
         """Go on while the run waits and something is left to come."""
-        while self.left and run.status == "waiting" and not run.over:
-            before = len(self.left), len(run.records)
-            item = self.left.popleft()
-            if not item.act(run):
-                self.left.appendleft(item)
-            if before == (len(self.left), len(run.records)):
-                return
+        while run.status == "waiting" and not run.over and self._came(run):
+            pass
 
     def check(self, run: Run) -> None:
         """Complain of what never came.
