@@ -148,8 +148,7 @@ def _begun(flow: Any, inputs: Any, begins: Arrives | None, store: KillingStore) 
 
 def _play_on(script: Script, run: Run) -> None:
     script.play_on(run)
-    if run.lost is None:
-        script.check(run)
+    script.check(run)
 
 
 def _killed(
@@ -163,6 +162,9 @@ def _killed(
     with playing(outside, None) as script, _starts() as starts:
         run = _begun(flow, inputs, begins, store)
         script.play_on(run)
+        if script.fault is not None and not isinstance(script.fault, KilledError):
+            raise script.fault
+        script.fault = None
         name = type(run.flow).__name__
         if store.killed is None:
             msg = f"{name} was to be killed {where}, and took the path {_path(run)}."

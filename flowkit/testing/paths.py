@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking
-from flowkit.core.records import StepFailed, StepFinished
+from flowkit.core.records import RunStopped, StepFailed, StepFinished
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ def _ended(run: Any, store: Any) -> list[tuple[str, str]]:
         names.update((firing.id, firing.node.name) for firing in marking.live.values())
         if type(record) is StepFinished:
             ended.append((names[record.firing], _chose(record.labels)))
+        elif type(record) is RunStopped and record.firing is not None:
+            ended.append((names[record.firing], ""))
         elif type(record) is StepFailed:
             ended.append((f"{names[record.firing]}.failed", _raised(record.error)))
     return ended

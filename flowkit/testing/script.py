@@ -14,14 +14,19 @@ from flowkit.journal.codec import encode
 from flowkit.journal.rows import Accept, Delivery
 from flowkit.journal.writer import writer_of
 from flowkit.runtime.clock import ManualClock, current_clock, now
+from flowkit.runtime.correlation import carried_key
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import accepted, drive_on, takes
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.launch import known, new_run, payload_for, required, store_of
+from flowkit.runtime.opening import begun_or_resumed, store_for
+from flowkit.runtime.people import HumanFeedbackPending
+from flowkit.runtime.providers import flow_config
 from flowkit.testing.clocks import BEGIN, manual_clock, told_of_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from flowkit.runtime.people import PendingFeedbackContext
     from flowkit.runtime.run import Run
 
 __all__ = ["Answers", "Arrives", "Script", "TimePasses", "made_of", "play", "playing"]
@@ -44,13 +49,13 @@ class Arrives(NamedTuple):
         key = "" if self.key is None else f" with the key {self.key!r}"
         return f"the event {self.name!r}{key}"
 
-    def act(self, run: Run) -> bool:
-        """Hand it in; whether the run takes it."""
+    def act(self, run: Run) -> bool | None:
+        """Hand it in; None if the run does not take it, True if it moves."""
         key = None if self.key is None else str(self.key)
         if run.journal is not None and not run.active:
             run.journal.acquire(run)
         if not takes(run, self.name, key):
-            return False
+            return None
         payload, shares = accepted(run, self.name, self.payload)
         if run.journal is None:
             run.event(self.name, payload, key, None, shares)
@@ -84,8 +89,8 @@ class Answers(NamedTuple):
     def __str__(self) -> str:
         return f"the answer {self.value!r} to {self.step}"
 
-    def act(self, run: Run) -> bool:
-        """Answer; whether the step asks somebody."""
+    def act(self, run: Run) -> bool | None:
+        """Answer; None if the step asks nobody, True if the run moves."""
         for task in tasks.list(run=run.id, store=run.journal and run.journal.store):
             if task.step.rpartition(".")[2] != self.step:
                 continue
@@ -96,7 +101,7 @@ class Answers(NamedTuple):
             else:
                 getattr(tasks, self.verb)(task.token, self.value, **more)
             return True
-        return False
+        return None
 
 
 class TimePasses(NamedTuple):
@@ -113,17 +118,18 @@ class TimePasses(NamedTuple):
             return "the next time it waits for"
         return f"{self.length} of waiting"
 
-    def act(self, run: Run) -> bool:
-        """Move the clock; whether there is a time to move it to."""
-        clock = current_clock()
-        due = run.due
+    def act(self, run: Run) -> bool | None:
+        """Move the clock; None if there is no time to move it to, True if it is due."""
+        clock, due = current_clock(), run.due
         if not isinstance(clock, ManualClock) or (due is None and self.length is None):
-            return False
+            return None
         if self.length is None and due is not None:
             clock.advance(max(0.0, due - now()))
         else:
             clock.advance(seconds(self.length, "TimePasses"))
-        if not run.active and run.due is not None and run.due <= now():
+        if due is None or due > now():
+            return False
+        if not run.active:
             run.expire(now())
             _move(run)
         return True
@@ -164,10 +170,12 @@ class Script:
 
     Attributes:
         left: what has not come yet.
+        fault: why something could not come: a payload or an answer that does not fit.
     """
 
     def __init__(self, items: Iterable[Any]) -> None:
         self.left: deque[Any] = deque(items)
+        self.fault: Exception | None = None
 
     def next(self, run: Run) -> None:
         """A run can only wait: let the next thing come, or leave it there.
@@ -180,18 +188,22 @@ class Script:
             if self._came(run):
                 return
         except Exception as error:  # noqa: BLE001 - raised where it is played
+            self.fault = error
             run.halt(error)
             return
         if run.marking.asked or run.marking.timers:
             run.halt(None)  # else it would wait in memory for a time that never comes
 
     def _came(self, run: Run) -> bool:
-        if not self.left:
-            return False
-        item = self.left.popleft()  # first: it may drive the run, which asks for more
-        if item.act(run):
-            return True
-        self.left.appendleft(item)
+        """Let things come until something moves the run; whether it did."""
+        while self.left:
+            item = self.left.popleft()  # first: it may drive the run, which asks for more
+            taken = item.act(run)
+            if taken is None:
+                self.left.appendleft(item)
+                return False
+            if taken:
+                return True
         return False
 
     def play_on(self, run: Run) -> None:
@@ -200,11 +212,14 @@ class Script:
             pass
 
     def check(self, run: Run) -> None:
-        """Complain of what never came.
+        """Complain of what could not come, or never did.
 
         Raises:
             AssertionError: the run did not wait for it.
+            Exception: what refused it.
         """
+        if self.fault is not None:
+            raise self.fault
         if self.left:
             names = ", ".join(run.awaits) or "nothing from outside"
             state = f"waits for {names}" if run.status == "waiting" else run.status
@@ -213,6 +228,24 @@ class Script:
                 f"Its path so far: {', '.join(_path(run)) or 'no step has ended'}."
             )
             raise AssertionError(msg.replace(" is waits ", " waits "))
+
+
+class _Pauses:
+    """Asks nobody: a review waits for the script."""
+
+    def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
+        raise HumanFeedbackPending(context=context)
+
+
+@contextmanager
+def _reviews_pause() -> Iterator[None]:
+    before = flow_config.hitl_provider
+    if before is None:
+        flow_config.hitl_provider = _Pauses()
+    try:
+        yield
+    finally:
+        flow_config.hitl_provider = before
 
 
 _script: ContextVar[Script | None] = ContextVar("flowkit_script", default=None)
@@ -237,6 +270,7 @@ def playing(outside: Iterable[Any], at: float | None) -> Iterator[Script]:
         if at is not None or not isinstance(current_clock(), ManualClock):
             stack.enter_context(manual_clock(BEGIN if at is None else at))
         stack.enter_context(told_of_waits(script.next))
+        stack.enter_context(_reviews_pause())
         token = _script.set(script)
         try:
             yield script
@@ -278,8 +312,7 @@ def play(
     with playing(outside, at) as script:
         run = begun(made, inputs, begins)
         script.play_on(run)
-        if run.lost is None:
-            script.check(run)
+        script.check(run)
     return run
 
 
@@ -318,22 +351,14 @@ def _begin_by_event(flow: Any, begins: Arrives) -> None:
         msg = f"{cls.__name__} has no start on {begins}."
         raise RunError(msg)
     payloads = {node.name: payload_for(cls, node, begins.payload) for node in starts}
-    store, _ = _store_of(flow)
+    store, _ = store_of(flow)
     inputs = required(flow, begins.payload)
     if store is None:
         run = new_run(flow, inputs)
     else:
-        from flowkit.runtime.opening import begun_or_resumed, store_for
-
         run, _ = begun_or_resumed(flow, inputs, store_for(store))
         flow._flowkit.run = run
-    run.key = None if begins.key is None else str(begins.key)
+    key = carried_key(known[cls], begins.name, begins.payload)
+    run.key = key if begins.key is None else str(begins.key)
     run.begin(begins.name, payloads)
-    if not run.over:
-        _drive(run)
-
-
-def _store_of(flow: Any) -> tuple[Any, bool]:
-    from flowkit.runtime.launch import store_of
-
-    return store_of(flow)
+    _drive(run)

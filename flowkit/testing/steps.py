@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from copy import copy
+from copy import copy, deepcopy
 from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from flowkit.runtime.launch import Kind
 
-__all__ = ["Called", "Calls", "fail", "stub"]
+__all__ = ["Called", "Calls", "Gives", "fail", "stub"]
 
 
 class Called(NamedTuple):
@@ -35,6 +35,18 @@ class Called(NamedTuple):
     keywords: Mapping[str, Any]
     firing: int
     attempt: int
+
+
+class Gives(NamedTuple):
+    """A stub's result together with what the step changes in the state.
+
+    Attributes:
+        result: what it returns; an exception is raised.
+        state: the fields of the state it sets first.
+    """
+
+    result: Any = None
+    state: Mapping[str, Any] = {}
 
 
 class Calls:
@@ -84,9 +96,9 @@ def stub(
         flow: a flow class, with its subclasses that do not override the step, or one
             flow object.
         step: its name, or the method.
-        returns: the result of every call; None if nothing is said.
-        in_turn: the results of the calls, one after another. An exception among them
-            is raised.
+        returns: the result of every call; None if nothing is said. An exception is
+            raised, and :class:`Gives` changes the state, too.
+        in_turn: the results of the calls, one after another, each as ``returns``.
         calls: called instead with the flow and the step's arguments; what it gives is
             the result, awaited in an async step if it can be.
 
@@ -110,7 +122,7 @@ def stub(
         if calls is not None:
             return calls(flow, *given, **named)
         if results is None:
-            return None if returns is MISSING else returns
+            return None if returns is MISSING else _given(flow, returns)
         if not results:
             msg = (
                 f"{made.step} was called {number} times, and its stub has "
@@ -118,10 +130,7 @@ def stub(
                 f"called again."
             )
             raise AssertionError(msg)
-        result = results.popleft()
-        if _is_error(result):
-            raise _fresh(result)
-        return result
+        return _given(flow, results.popleft())
 
     with _replaced(flow, step, body) as made:
         yield made
@@ -170,6 +179,21 @@ def fail(
 
     with _replaced(flow, step, body) as made:
         yield made
+
+
+def _given(flow: Any, result: Any) -> Any:
+    """What a stub is to give; an exception is raised."""
+    if isinstance(result, Gives):
+        state = flow.state
+        for field, value in result.state.items():
+            if isinstance(state, dict):
+                state[field] = deepcopy(value)
+            else:
+                setattr(state, field, deepcopy(value))
+        result = result.result
+    if _is_error(result):
+        raise _fresh(result)
+    return result
 
 
 async def _then_raise(result: Any, error: BaseException) -> Any:
