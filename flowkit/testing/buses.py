@@ -40,7 +40,9 @@ class Sent(NamedTuple):
         more = [f"key={self.key!r}"] if self.key is not None else []
         more += [f"id={self.id!r}"] if self.id is not None else []
         said = ", ".join([repr(self.name), f"{self.payload!r:.200}", *more])
-        took = f"taken by {', '.join(self.takers)}" if self.takers else "taken by nobody"
+        took = (
+            f"taken by {', '.join(self.takers)}" if self.takers else "taken by nobody"
+        )
         return f"send({said}): {self.status}, {took}"
 
 

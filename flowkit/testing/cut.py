@@ -365,7 +365,9 @@ class _Writer:
         ended = [each for each in self.tale.ended if each.step == step]
         ended.sort(key=lambda each: each.firing)
         results = "\n".join(
-            _line("in_turn=", [self._gave(each) for each in ended], "[", "]", always=True)
+            _line(
+                "in_turn=", [self._gave(each) for each in ended], "[", "]", always=True
+            )
         )
         return _call("stub", [self.path, _text(step), results])
 

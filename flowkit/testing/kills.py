@@ -184,7 +184,9 @@ def _killed(
             run = _resumed(flow, store, run.id, script)
         _play_on(script, run)
     again = {each for each, times in starts.items() if times > first[each]}
-    twice = sorted(f"{step} (firing {number})" for step, number in again if number in ended)
+    twice = sorted(
+        f"{step} (firing {number})" for step, number in again if number in ended
+    )
     if twice and stored is not None:
         msg = f"{name} was killed {where}; resumed, it ran {', '.join(twice)} again."
         raise AssertionError(msg)
@@ -246,7 +248,9 @@ def _left_by(store: KillingStore, run: Run, ignore: Iterable[str]) -> dict[str, 
     state = decode_loosely(row.state)["s"] if row.state else run.box.committed()
     left = {"id", *ignore}
     found |= {
-        f"state.{name}": value for name, value in dict(state).items() if name not in left
+        f"state.{name}": value
+        for name, value in dict(state).items()
+        if name not in left
     }
     return found
 

@@ -62,8 +62,12 @@ class Arrives(NamedTuple):
         else:  # through the store, so that no crash loses it
             cls = flow_name(type(run.flow))
             share = Delivery(cls, encode(self.payload, str(self)), keep=True)
+            store = run.journal.store
+            if key is None:  # this run is meant, whatever it goes by
+                waits = [each.wait for each in store.waits(run=run.id)]
+                key = next((w.key for w in waits if w.name == self.name), None)
             accept = Accept(self.name, key, None, now(), (share,))
-            writer_of(run.journal.store).now(accept)
+            writer_of(store).now(accept)
             _look_into_inbox(run)
         _move(run)
         return True
@@ -197,7 +201,9 @@ class Script:
     def _came(self, run: Run) -> bool:
         """Let things come until something moves the run; whether it did."""
         while self.left:
-            item = self.left.popleft()  # first: it may drive the run, which asks for more
+            item = (
+                self.left.popleft()
+            )  # first: it may drive the run, which asks for more
             taken = item.act(run)
             if taken is None:
                 self.left.appendleft(item)

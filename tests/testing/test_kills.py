@@ -97,6 +97,7 @@ def test_work_kept_outside_the_state_is_found_lost() -> None:
 
 def test_a_finished_step_that_runs_again_is_found(monkeypatch) -> None:
     """Seeded: a restart that forgets what is done."""
+
     class Two(Flow):
         @start()
         def first(self):

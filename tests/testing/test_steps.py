@@ -169,7 +169,10 @@ def test_wrong_arguments_are_refused_with_a_hint() -> None:
     assert str(caught.value) == (
         "stub and fail take a flow class or object, not <class 'int'>."
     )
-    with pytest.raises(ValueError) as caught, stub(Adds, "first", returns=1, in_turn=[]):
+    with (
+        pytest.raises(ValueError) as caught,
+        stub(Adds, "first", returns=1, in_turn=[]),
+    ):
         pass
     assert str(caught.value) == (
         "stub('first', returns=.., in_turn=..): give one of them."
