@@ -10,12 +10,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowkit.core.definition import Join, Leaf, leaves
-from flowkit.core.net import Net, bits
+from flowkit.core.net import bits, net_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flowkit.core.definition import Condition, Definition, Step
+    from flowkit.core.net import Net
 
     _Read = Callable[[str], tuple[tuple[str, ...], bool]]
 
@@ -25,11 +26,24 @@ RESERVED = frozenset({"kickoff", "kickoff_async", "akickoff", "state"})
 
 
 class Fault(NamedTuple):
-    """Something wrong with a definition, as one sentence."""
+    """Something wrong with a definition.
+
+    Attributes:
+        level: an ``error`` must be mended, a ``warning`` is probably not meant, a
+            ``hint`` may be.
+        step: the step's name, ``""`` if it is about no step.
+        text: what is wrong, the cure, and the place in parentheses.
+        flow: the flow's name.
+        file: the source file, ``""`` if unknown.
+        line: of the file, 0 if unknown.
+    """
 
     level: Literal["error", "warning", "hint"]
     step: str
     text: str
+    flow: str = ""
+    file: str = ""
+    line: int = 0
 
 
 def validate(definition: Definition, read: _Read) -> list[Fault]:
@@ -47,10 +61,29 @@ def validate(definition: Definition, read: _Read) -> list[Fault]:
 
 
 def hints(definition: Definition) -> list[Fault]:
-    """What may be meant but looks odd, in the order of the steps."""
-    net = Net(definition)
-    faults = [*_one_label_joins(definition), *_unreachable(net), *_endless(net)]
-    return _ordered(definition, faults)
+    """What only checks and pictures tell, in the order of the steps.
+
+    Joins that can never be met are errors; the rest may be meant but looks odd.
+    """
+    net = net_of(definition)
+    unmet = list(_unmet(net))
+    told = {fault.step for fault in unmet}
+    several = [each for each in _one_label_joins(definition) if each.step not in told]
+    return _ordered(
+        definition, [*unmet, *several, *_unreachable(net), *_endless(net)]
+    )
+
+
+def _unmet(net: Net) -> Iterator[Fault]:
+    from flowkit.core.closing import unmet_joins  # for checks and pictures only
+
+    for unmet in unmet_joins(net):
+        step = unmet.trigger.node.step
+        text = (
+            f"{_at(net.definition, step)} waits for {step.trigger}, which can never be "
+            f"met: {unmet.why}. {unmet.cure} ({step.place})"
+        )
+        yield Fault("error", step.name, text)
 
 
 def _ordered(definition: Definition, faults: list[Fault]) -> list[Fault]:

@@ -8,6 +8,7 @@ name set to None takes the step away. All faults are reported together.
 from __future__ import annotations
 
 import warnings
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Definition, Join, Leaf, Step
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
     from flowkit.core.net import Net
     from flowkit.define.decorators import Review, Saved
 
-__all__ = ["Compiled", "compile_class", "faults_of"]
+__all__ = ["Compiled", "compile_class", "faults_of", "tolerant"]
+
+tolerant: ContextVar[bool] = ContextVar("flowkit_tolerant", default=False)
+"""Let classes with errors be made, to be checked; they must not be run."""
 
 
 class Compiled:
@@ -42,7 +46,7 @@ class Compiled:
         keys: callables that read an event's correlation key, by event name.
         reviews: what ``@human_feedback`` said, by step.
         saved: what ``@persist`` on a method said, by step.
-        warnings: what was warned of.
+        warnings: what was warned of; with the errors, if they were let through.
     """
 
     __slots__ = (
@@ -106,16 +110,16 @@ def compile_class(
         for fault in faults
         if fault.level == "error" or (strict and fault.level == "warning")
     ]
-    if errors:
-        raise DefinitionError(cls.__name__, errors)
     compiled.warnings = faults
+    if errors and not tolerant.get():
+        raise DefinitionError(cls.__name__, errors)
     for fault in faults:
         warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
 
 
 def faults_of(compiled: Compiled) -> list[Fault]:
-    """Warnings and hints of a class that compiled."""
+    """What was found at class creation, and what only a check looks for."""
     from flowkit.core.validate import hints  # for checks and pictures only
 
     return [*compiled.warnings, *hints(compiled.definition)]
