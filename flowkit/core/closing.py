@@ -207,7 +207,8 @@ class _Bounds:
     def _of_tree(self, trigger: Trigger, tree: Tree) -> float:
         if tree.slot >= 0:
             slot = trigger.slots[tree.slot]
-            return self.of_slot(slot) // slot.need
+            come = self.of_slot(slot)
+            return come if come == inf else come // slot.need
         parts = [self._of_tree(trigger, inner) for inner in tree.inner]
         needs_all = tree.need == len(parts) and not tree.active
         return min(parts) if needs_all else sum(parts)

@@ -272,14 +272,21 @@ def _one_label_joins(definition: Definition) -> Iterator[Fault]:
 
 
 def _unreachable(net: Net) -> Iterator[Fault]:
+    ahead = [net.followers(node) for node in net.nodes]
     reached = sum(node.bit for node in net.nodes if node.step.start)
-    for node, _ in net.events:
-        reached |= node.bit
+    for node in net.nodes:
+        for leaf in leaves(node.step.trigger):
+            if leaf.kind == "timer" and leaf.after:
+                for source in net.nodes:
+                    if source.name == leaf.after:
+                        ahead[source.index] |= node.bit
+            elif leaf.kind not in {"step", "failed"} and not net.sources(leaf):
+                reached |= node.bit  # from outside, or at its time
     fresh = reached
     while fresh:
         wider = 0
         for index in bits(fresh):
-            wider |= net.followers(net.nodes[index])
+            wider |= ahead[index]
         fresh = wider & ~reached
         reached |= fresh
     for node in net.nodes:
