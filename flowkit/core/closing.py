@@ -58,7 +58,7 @@ def unmet_joins(net: Net) -> list[Unmet]:
     for trigger in net.triggers:
         if _is_met(net, bounds, trigger, may, None):
             left.append(trigger)
-        elif _arriving(net, bounds, trigger, may, None):
+        elif any(_comes(net, slot, may, None) for slot in trigger.slots):
             found.append(_lacking(net, bounds, trigger, may))
     found += _exclusive(net, bounds, left)
     return sorted(found, key=lambda unmet: unmet.trigger.node.index)
