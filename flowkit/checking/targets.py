@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
+_HERE = str(Path(__file__).parents[1])
 _SKIPPED = frozenset({"node_modules", "site-packages", "build", "dist", "venv"})
 
 
@@ -172,12 +173,13 @@ def _refused(name: str, error: Exception) -> list[Fault]:
         file, line = error.filename or "", error.lineno or 0
     else:
         for frame in extract_tb(error.__traceback__):
-            if "importlib" not in frame.filename and frame.filename != __file__:
+            if "importlib" not in frame.filename and _HERE not in frame.filename:
                 file, line = frame.filename, frame.lineno or 0
     place = f" ({Path(file).name}:{line})" if file else ""
     text = (
-        f"{name} cannot be imported: {type(error).__name__}: {error}. Mend that first; "
-        f"the rest of it is not checked.{place}"
+        f"{name} cannot be imported: {type(error).__name__}: "
+        f"{str(error).removesuffix('.')}. Mend that first; the rest of it is not "
+        f"checked.{place}"
     )
     return [Fault("error", "", text, "", file, line)]
 

@@ -37,6 +37,7 @@ _STREAMS = (
     collections.abc.AsyncIterable,
     collections.abc.Awaitable,
 )
+_ANYTHING = frozenset({Any, object, type, collections.abc.Callable})
 _VARIABLE = ("*",)
 _UNKNOWN = object()
 
@@ -156,7 +157,7 @@ def _is_union(hint: Any) -> bool:
 def _class_of(hint: Any) -> type | None:
     """The class a type's values are of, None if that says nothing."""
     found = typing.get_origin(hint) or hint
-    if not isinstance(found, type) or found in {object, type, collections.abc.Callable}:
+    if not isinstance(found, type) or found in _ANYTHING:
         return None
     if typing.is_typeddict(found):
         return dict
@@ -197,6 +198,15 @@ def _is_sub(kind: type, of: Any) -> bool:
 
 
 def _shown(hint: Any) -> str:
-    if isinstance(hint, type) and not typing.get_args(hint):
-        return "None" if hint is type(None) else hint.__qualname__.rpartition(">.")[2]
+    """A type as its author would write it."""
+    if hint is None or hint is type(None):
+        return "None"
+    parts = typing.get_args(hint)
+    if _is_union(hint):
+        return " | ".join(map(_shown, parts))
+    origin = typing.get_origin(hint)
+    if isinstance(origin, type) and parts:
+        return f"{_shown(origin)}[{', '.join(map(_shown, parts))}]"
+    if isinstance(hint, type):
+        return hint.__qualname__.rpartition(">.")[2]
     return str(hint).replace("typing.", "")

@@ -122,7 +122,9 @@ def faults_of(compiled: Compiled) -> list[Fault]:
     """What was found at class creation, and what only a check looks for."""
     from flowkit.core.validate import hints  # for checks and pictures only
 
-    return [*compiled.warnings, *hints(compiled.definition)]
+    wrong = {fault.step for fault in compiled.warnings if fault.level == "error"}
+    more = [each for each in hints(compiled.definition) if each.step not in wrong]
+    return [*compiled.warnings, *more]
 
 
 def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
