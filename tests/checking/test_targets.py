@@ -81,7 +81,7 @@ def test_a_folder_is_checked_with_all_its_flows(project) -> None:
     assert faults[1].file == str(project / "shop_checked" / "orders.py")
     assert faults[1].line == 14
     assert faults[2].text == (
-        "Other.kickoff takes the name of a Flow verb. Rename the step. (orders.py:24)"
+        "Other.kickoff takes the name of a Flow verb. Rename the step. (orders.py:23)"
     )
 
 
