@@ -152,7 +152,9 @@ class _Reader:
         for node in nodes:
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store | ast.Del):
                 self.names[node.id] = _NOTHING
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            elif isinstance(
+                node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+            ):
                 self.names[node.name] = _NOTHING
         for node in nodes:
             if isinstance(node, ast.Import):

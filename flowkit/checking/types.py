@@ -182,7 +182,9 @@ def _fits(given: type, want: type) -> bool:
 
 
 def _is_list(kind: type) -> bool:
-    return kind in _LISTS or _is_sub(kind, collections.abc.Sequence | collections.abc.Set)
+    return kind in _LISTS or _is_sub(
+        kind, collections.abc.Sequence | collections.abc.Set
+    )
 
 
 def _has_fields(kind: type) -> bool:

@@ -3,8 +3,8 @@
 Sound by three over-approximations: a step *may* fire as soon as one way to it may; it
 fires *at most* as often as its sources allow; and a router that runs once, and declares
 one label at a time, chooses one of them, so that what holds for each choice holds for
-the run. What this file does not know (an event, a name from outside, a loop) may come
-at any time, as often as it likes.
+the run. What this file does not know (an event, a name from outside, a loop, a step with
+settings it has never heard of) may come at any time, as often as it likes.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from __future__ import annotations
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
+from flowkit.core.definition import Join
 from flowkit.core.net import MET, bits
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.core.definition import Leaf
+    from flowkit.core.definition import Condition, Leaf, Step
     from flowkit.core.net import Net, Node, Slot, Tree, Trigger
 
 __all__ = ["Unmet", "unmet_joins"]
@@ -99,9 +100,7 @@ def _chosen(trigger: Trigger, router: Node) -> Unmet:
 def _lacking(net: Net, bounds: _Bounds, trigger: Trigger, may: int) -> Unmet:
     """Why a join lacks an input: it can never come, or not so often."""
     missing = [
-        slot
-        for slot in trigger.slots
-        if not _comes_often(net, bounds, slot, may, None)
+        slot for slot in trigger.slots if not _comes_often(net, bounds, slot, may, None)
     ]
     scarce = [slot for slot in missing if _comes(net, slot, may, None)]
     if scarce:
@@ -131,6 +130,8 @@ def _may_fire(net: Net, bounds: _Bounds, choice: Choice | None) -> int:
 def _may(
     net: Net, bounds: _Bounds, node: Node, may: int, choice: Choice | None
 ) -> bool:
+    if not _is_plain(node.step):
+        return True
     if any(_leaf_comes(net, leaf, may, choice) for leaf in node.direct):
         return True
     return any(_is_met(net, bounds, each, may, choice) for each in node.triggers)
@@ -171,11 +172,37 @@ def _leaf_comes(net: Net, leaf: Leaf, may: int, choice: Choice | None) -> bool:
     if leaf.kind not in {"step", "name"}:
         return True
     sources = net.sources(leaf)
-    if not sources:
-        return True  # a name from outside
+    if not sources or _is_emitted(net, leaf):
+        return True  # a name from outside, or one that steps emit
     if choice is not None and leaf.name not in {choice.router.name, choice.label}:
         sources &= ~choice.router.bit
     return bool(sources & may)
+
+
+_JOINS = frozenset({"and", "or", "any_of", "merge", "all_active", "times"})
+
+
+def _is_plain(step: Step) -> bool:
+    """Whether a step fires once for each time its condition is met, and no other time.
+
+    One that repeats, or runs an instance for each item, does not.
+    """
+    if getattr(step, "each", None) is not None or getattr(step, "test", ""):
+        return False
+    return all(join.kind in _JOINS for join in _joins(step.trigger))
+
+
+def _joins(condition: Condition | None) -> Iterator[Join]:
+    if isinstance(condition, Join):
+        yield condition
+        for inner in condition.inputs:
+            yield from _joins(inner)
+
+
+def _is_emitted(net: Net, leaf: Leaf) -> bool:
+    """Whether a step may send a name in its middle, as often as it likes."""
+    emits = [getattr(node.step, "emits", None) for node in net.nodes]
+    return any(each is not None and (not each or leaf.name in each) for each in emits)
 
 
 def _named(net: Net, name: str) -> int:
@@ -199,6 +226,8 @@ class _Bounds:
 
     def _of(self, node: Node) -> float:
         step = node.step
+        if not _is_plain(step):
+            return inf
         if step.start:
             return 1 if step.trigger is None else inf
         alone = sum(self.of_leaf(leaf) for leaf in node.direct)
@@ -226,7 +255,7 @@ class _Bounds:
         if leaf.kind not in {"step", "name"}:
             return inf
         sources = self.net.sources(leaf)
-        if not sources:
+        if not sources or _is_emitted(self.net, leaf):
             return inf
         return sum(self.of(self.net.nodes[index]) for index in bits(sources))
 

@@ -69,9 +69,7 @@ def hints(definition: Definition) -> list[Fault]:
     unmet = list(_unmet(net))
     told = {fault.step for fault in unmet}
     several = [each for each in _one_label_joins(definition) if each.step not in told]
-    return _ordered(
-        definition, [*unmet, *several, *_unreachable(net), *_endless(net)]
-    )
+    return _ordered(definition, [*unmet, *several, *_unreachable(net), *_endless(net)])
 
 
 def _unmet(net: Net) -> Iterator[Fault]:

@@ -112,9 +112,7 @@ def test_code_that_cannot_be_imported_is_a_fault(tmp_path) -> None:
     (tmp_path / "broken_b.py").write_text("import flowkit\nclass(\n")
     (tmp_path / "broken_c.py").write_text("import flowkit, no_such_module\n")
     (tmp_path / "time.py").write_text("import flowkit\nraise KeyError('x')\n")
-    (tmp_path / "broken_d.py").write_text(
-        "from flowkit import start\nstart(on=3)\n"
-    )
+    (tmp_path / "broken_d.py").write_text("from flowkit import start\nstart(on=3)\n")
     faults = check(tmp_path)
     for name in ("broken_a", "broken_b", "broken_c", "broken_d"):
         sys.modules.pop(name, None)

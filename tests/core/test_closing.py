@@ -112,7 +112,9 @@ def test_what_comes_from_outside_may_come() -> None:
         (
             BEGIN._replace(name="begin"),
             Step("x", trigger=Leaf("t", "timer", after="begin", delay=1.0)),
-            Step("y", trigger=Join("and", (Leaf("begin", "step"), Leaf("x", "step")), 2)),
+            Step(
+                "y", trigger=Join("and", (Leaf("begin", "step"), Leaf("x", "step")), 2)
+            ),
             Step("z", trigger=Join("and", (Leaf("x", "step"), Leaf("t", "timer")), 2)),
         ),
     )
