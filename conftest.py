@@ -17,7 +17,6 @@ from typing import Any
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
-
 pytest_plugins = ["pytest_flowkit"]  # as its entry point does, installed or not
 
 

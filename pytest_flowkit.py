@@ -39,7 +39,7 @@ def jumping_clock() -> Iterator[ManualClock]:
 
 @pytest.fixture
 def memory_store() -> Iterator[Store]:
-    """A store in memory, new and empty; every flow without one of its own is kept there."""
+    """A store in memory, new and empty, where the runs of every flow class are kept."""
     from flowkit import testing
 
     with testing.memory_store() as store:

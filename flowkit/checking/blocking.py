@@ -1,8 +1,8 @@
 """Calls in async steps that stop the event loop, read from the source.
 
-A name is followed to the object that it stands for, so ``from time import sleep as nap``
-is found and a method that happens to be called ``sleep`` is not. Functions inside a
-step are not looked into: they may run in a thread.
+A name is followed to the object that it stands for, so that ``from time import sleep
+as nap`` is found and a method that happens to be called ``sleep`` is not. Functions
+inside a step are not looked into: they may run in a thread.
 """
 
 from __future__ import annotations

@@ -55,9 +55,10 @@ def _unheard(compiled: Compiled) -> Iterator[Fault]:
         lost = [label for label in labels if label not in heard]
         if lost:
             names = ", ".join(map(repr, lost))
+            them = "it" if len(lost) == 1 else "them"
             text = (
-                f"{compiled.definition.name}.{step.name} returns {names}, as its source "
-                f"shows, but no step listens to {'it' if len(lost) == 1 else 'them'}; "
-                f"the branch ends there. ({step.place})"
+                f"{compiled.definition.name}.{step.name} returns {names}, as its "
+                f"source shows, but no step listens to {them}; the branch ends there. "
+                f"({step.place})"
             )
             yield Fault("hint", step.name, text)

@@ -8,7 +8,7 @@ make of a dictionary or a text are given the benefit of the doubt.
 from __future__ import annotations
 
 import collections.abc
-import datetime
+import datetime as dt
 import enum
 import types
 import typing
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["clash", "type_faults"]
 
 _NUMBERS = frozenset({"bool", "int", "float", "complex", "Decimal", "Fraction"})
-_FROM_TEXT = (datetime.date, datetime.time, datetime.timedelta, enum.Enum, bytes)
+_FROM_TEXT = (dt.date, dt.time, dt.timedelta, enum.Enum, bytes)
 _FROM_TEXT_NAMES = frozenset(
     {"UUID", "Path", "PurePath", "PosixPath", "Decimal", "Fraction", "Url", "AnyUrl"}
 )
@@ -53,17 +53,15 @@ def type_faults(kind: Kind) -> Iterator[Fault]:
             given, giver = _given(kind, hints, leaf)
             want = wanted.get(parameter, _UNKNOWN)
             if given is not _UNKNOWN and want is not _UNKNOWN and clash(given, want):
-                yield _fault(kind, node, parameter, want, giver, given)
+                takes = f"takes {parameter}: {_shown(want)}"
+                yield _fault(kind, node, takes, f"{giver} gives {_shown(given)}")
 
 
-def _fault(
-    kind: Kind, node: Node, parameter: str, want: Any, giver: str, given: Any
-) -> Fault:
+def _fault(kind: Kind, node: Node, takes: str, gives: str) -> Fault:
     step = node.step
     text = (
-        f"{kind.compiled.definition.name}.{step.name} takes {parameter}: "
-        f"{_shown(want)}, but {giver} gives {_shown(given)}. Change one of the two, or "
-        f"put a step between them. ({step.place})"
+        f"{kind.compiled.definition.name}.{step.name} {takes}, but {gives}. Change one "
+        f"of the two, or put a step between them. ({step.place})"
     )
     return Fault("warning", step.name, text)
 

@@ -1,10 +1,11 @@
 """Joins that can never be met, whatever happens in a run.
 
 Sound by three over-approximations: a step *may* fire as soon as one way to it may; it
-fires *at most* as often as its sources allow; and a router that runs once, and declares
-one label at a time, chooses one of them, so that what holds for each choice holds for
-the run. What this file does not know (an event, a name from outside, a loop, a step with
-settings it has never heard of) may come at any time, as often as it likes.
+fires *at most* as often as its sources allow; and a router that runs once, and
+declares one label at a time, chooses one of them, so that what holds for each choice
+holds for the run. What this file does not know (an event, a name from outside, a loop,
+a step with settings it has never heard of) may come at any time, as often as it likes.
+A router is taken at its word: labels are its own to give, and those it declares.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def _is_plain(step: Step) -> bool:
 
     One that repeats, or runs an instance for each item, does not.
     """
-    if getattr(step, "each", None) is not None or getattr(step, "test", ""):
+    if getattr(step, "each", None) or getattr(step, "test", None):
         return False
     return all(join.kind in _JOINS for join in _joins(step.trigger))
 

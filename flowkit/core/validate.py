@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flowkit.core.definition import Condition, Definition, Step
-    from flowkit.core.net import Net
+    from flowkit.core.net import Net, Node
 
     _Read = Callable[[str], tuple[tuple[str, ...], bool]]
 
@@ -272,14 +272,13 @@ def _one_label_joins(definition: Definition) -> Iterator[Fault]:
 def _unreachable(net: Net) -> Iterator[Fault]:
     ahead = [net.followers(node) for node in net.nodes]
     reached = sum(node.bit for node in net.nodes if node.step.start)
-    for node in net.nodes:
-        for leaf in leaves(node.step.trigger):
-            if leaf.kind == "timer" and leaf.after:
-                for source in net.nodes:
-                    if source.name == leaf.after:
-                        ahead[source.index] |= node.bit
-            elif leaf.kind not in {"step", "failed"} and not net.sources(leaf):
-                reached |= node.bit  # from outside, or at its time
+    by_name = {node.name: node.index for node in net.nodes}
+    for node, leaf in _leaves_of(net):
+        if leaf.kind == "timer" and leaf.after:
+            if leaf.after in by_name:
+                ahead[by_name[leaf.after]] |= node.bit
+        elif leaf.kind not in {"step", "failed"} and not net.sources(leaf):
+            reached |= node.bit  # from outside, or at its time
     fresh = reached
     while fresh:
         wider = 0
@@ -294,6 +293,12 @@ def _unreachable(net: Net) -> Iterator[Fault]:
                 f"leads to it. ({node.step.place})"
             )
             yield Fault("hint", node.name, text)
+
+
+def _leaves_of(net: Net) -> Iterator[tuple[Node, Leaf]]:
+    for node in net.nodes:
+        for leaf in leaves(node.step.trigger):
+            yield node, leaf
 
 
 def _endless(net: Net) -> Iterator[Fault]:

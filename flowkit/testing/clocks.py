@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.clock import ManualClock, now, use_clock
 from flowkit.runtime.run import Run
@@ -60,15 +60,12 @@ def told_of_waits(told: Callable[[Run], None]) -> Iterator[None]:
 
     Runs wait for times in memory meanwhile, however far away these are.
     """
-    stays = Run.stays
-    Run.stays = _stays  # type: ignore[method-assign]  # put back below
-    Run.on_wait.append(told)
+    cls: Any = Run
+    stays = cls.stays
+    cls.stays = lambda _run, _due: True
+    cls.on_wait.append(told)
     try:
         yield
     finally:
-        Run.on_wait.remove(told)
-        Run.stays = stays  # type: ignore[method-assign]  # as it was
-
-
-def _stays(run: Run, due: float) -> bool:
-    return True
+        cls.on_wait.remove(told)
+        cls.stays = stays

@@ -65,9 +65,9 @@ class Ended(NamedTuple):
 def testcase(
     run_id: str,
     *,
-    store: Any = None,
-    stubs: Iterable[str] | Literal["all"] = (),
-    name: str | None = None,
+    store: Any = None,  # noqa: PT028 - no test, for all its name
+    stubs: Iterable[str] | Literal["all"] = (),  # noqa: PT028 - the same
+    name: str | None = None,  # noqa: PT028 - the same
 ) -> str:
     """The source of a test that plays a stored run again and compares the two.
 
@@ -163,21 +163,19 @@ class _Tale:
     def _note(self, seq: int, record: Any, found: Any, due: float | None) -> None:
         if type(record) is RunStarted:
             self.begin, self.inputs = record, found.more.get("i")
+        elif type(record) is StepAnswered:
+            self._born[record.firing] = seq
+            self._answered(record)
+        elif type(record) in {TimerFired, RunExpired}:
+            self._time(due)
+        elif type(record) is RunCancelled or (
+            type(record) is RunAborted and record.firing is None
+        ):
+            self.cancelled = True
         elif type(record) is EventReceived:
             self._came(record.name, record.payload, record.key)
         elif type(record) is StepAsked:
             self._asked[record.firing, record.position] = record
-        elif type(record) is StepAnswered:
-            self._born[record.firing] = seq
-            self._answered(record)
-        elif type(record) is TimerFired:
-            self._time(due)
-        elif type(record) is RunExpired:
-            self._time(None)
-        elif type(record) is RunCancelled:
-            self.cancelled = True
-        elif type(record) is RunAborted:
-            self.cancelled = record.firing is None
         elif type(record) is StepFinished:
             said = record.payload
             if isinstance(said, HumanFeedbackResult):
@@ -233,7 +231,7 @@ class _Tale:
         changed = {
             name: value
             for name, value in now.items()
-            if name not in was or was[name] is not value and was[name] != value
+            if name not in was or (was[name] is not value and was[name] != value)
         }
         number = record.firing
         step, born = self._names[number], self._born[number]

@@ -98,7 +98,7 @@ def survives_kills(
     begins: Arrives | None = None,
     ignore: Iterable[str] = (),
 ) -> int:
-    """Kill a run before and after each of its records, and compare each with a whole one.
+    """Kill a run before and after each of its records; compare it with a whole one.
 
     Status, result and state must be the same, and no step that had ended may run
     again. The flow must be one that gives the same twice: stub what is not.
@@ -151,7 +151,7 @@ def _play_on(script: Script, run: Run) -> None:
     script.check(run)
 
 
-def _killed(
+def _killed(  # noqa: PLR0917 - what both verbs share
     flow: Any,
     inputs: Any,
     store: KillingStore,

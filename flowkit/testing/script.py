@@ -239,7 +239,11 @@ class Script:
 class _Pauses:
     """Asks nobody: a review waits for the script."""
 
-    def request_feedback(self, context: PendingFeedbackContext, flow: Any) -> str:
+    def request_feedback(
+        self,
+        context: PendingFeedbackContext,
+        flow: Any,  # noqa: ARG002 - the protocol's
+    ) -> str:
         raise HumanFeedbackPending(context=context)
 
 

@@ -19,8 +19,6 @@ from flowkit import Flow, start
 from flowkit.checking import faults_of_flow
 from flowkit.checking.blocking import blocking_calls
 
-LINE = "{name}() blocks"
-
 
 def names(function):
     return [each.name for each in blocking_calls(function)]
@@ -40,9 +38,9 @@ def test_a_blocking_call_is_told_with_its_line_and_a_cure() -> None:
     assert fault == (
         "hint",
         "nap",
-        "Naps.nap is async and calls time.sleep(), which stops the event loop and every "
+        ("Naps.nap is async and calls time.sleep(), which stops the event loop and every "
         "run on it. Use `await anyio.sleep(..)`, or `await self.sleep(..)`, or make the "
-        f"step synchronous: it runs in a thread then. (test_blocking.py:{line})",
+        f"step synchronous: it runs in a thread then. (test_blocking.py:{line})"),
         "Naps",
         __file__,
         line,
@@ -93,8 +91,6 @@ async def none(self, open, get):
     get("y")
     self.client.get("z")
     self.path.read_text()
-    time = self.clock
-    time.sleep(1)
 
     def later():
         nap(1)
@@ -104,9 +100,15 @@ async def none(self, open, get):
     await self.ask_async("really?")
 
 
+async def local(self):
+    time = self.clock
+    time.sleep(1)
+
+
 def test_what_only_looks_like_it_is_not_told() -> None:
     """Parameters, locals, methods, functions for a thread, awaited calls."""
     assert names(none) == []
+    assert names(local) == []
 
 
 def test_clients_are_known_where_they_are_loaded(monkeypatch) -> None:

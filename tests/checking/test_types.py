@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import typing
 import uuid
@@ -95,7 +95,7 @@ Name = NewType("Name", str)
         (Point, Order),
         (Optional[int], Union[str, Order]),
         (Fields, int),
-        (datetime.datetime, int),
+        (dt.datetime, int),
     ],
 )
 def test_types_that_share_no_value_clash(given: Any, want: Any) -> None:
@@ -139,7 +139,7 @@ def test_types_that_share_no_value_clash(given: Any, want: Any) -> None:
         (type[Order], int),
         (Literal["a"], str),
         (str, Literal["a"]),
-        (str, datetime.date),
+        (str, dt.date),
         (str, uuid.UUID),
         (str, Path),
         (str, Colour),
@@ -182,10 +182,10 @@ def test_a_parameter_that_its_producer_never_fits_is_told() -> None:
             return None
 
     assert told(Buys) == [
-        "Buys.charge takes amount: int, but receive gives Order. Change one of the two, "
-        f"or put a step between them. ({at(Buys.charge)})",
-        "Buys.ship takes order: Order | None, but charge gives list[Invoice]. Change one "
-        f"of the two, or put a step between them. ({at(Buys.ship)})",
+        ("Buys.charge takes amount: int, but receive gives Order. Change one of the two, "
+        f"or put a step between them. ({at(Buys.charge)})"),
+        ("Buys.ship takes order: Order | None, but charge gives list[Invoice]. Change one "
+        f"of the two, or put a step between them. ({at(Buys.ship)})"),
     ]
 
 

@@ -8,15 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from flowkit.core import closing
 from flowkit.core.closing import unmet_joins
 from flowkit.core.definition import Definition, Join, Leaf, Step
 from flowkit.core.net import Net
 from flowkit.core.validate import hints, validate
 from flowkit.define.conditions import all_active, and_, any_of, event, merge, or_, times
+from tests.conftest import PROVE
 from tests.core.nets import Case, tangled
 from tests.core.player import BEGIN, flow, play, router
-from tests.conftest import PROVE
 from tests.core.test_seeded_faults import fails
 
 EXAMPLES = settings(max_examples=100_000 if PROVE else 200)
@@ -136,9 +137,9 @@ def test_the_fault_says_what_why_and_where() -> None:
     assert [(each.level, each.text) for each in hints(found)] == [
         (
             "error",
-            "Flow.both waits for and_(ok, bad), which can never be met: check runs "
+            ("Flow.both waits for and_(ok, bad), which can never be met: check runs "
             "once and chooses one of 'ok' and 'bad'. Write or_(..) if either is "
-            "enough, or have the router return both labels. (flow.py:2)",
+            "enough, or have the router return both labels. (flow.py:2)"),
         )
     ]
 
