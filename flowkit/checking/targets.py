@@ -46,6 +46,14 @@ def check(target: Any) -> list[Fault]:
     Raises:
         InputError: there is no such module, class or file.
     """
+    before = set(sys.modules)
+    try:
+        return _check(target)
+    finally:
+        _drop_faulty(before)
+
+
+def _check(target: Any) -> list[Fault]:
     if target in known if isinstance(target, type) else hasattr(target, "_flowkit"):
         return faults_of_flow(target if isinstance(target, type) else type(target))
     if isinstance(target, ModuleType):
@@ -65,6 +73,20 @@ def check(target: Any) -> list[Fault]:
         return [*faults, *_of_module(module)]
     found = _class_in(module, name)
     return faults if found is None and faults else faults_of_flow(_there(found, target))
+
+
+def _drop_faulty(before: set[str]) -> None:
+    """Forget modules that only a check could import."""
+    faulty = {
+        cls.__module__
+        for cls, kind in known.items()
+        if cls.__module__ not in before
+        and any(fault.level == "error" for fault in kind.compiled.warnings)
+    }
+    for cls in [cls for cls in known if cls.__module__ in faulty]:
+        del known[cls]
+    for name in faulty:
+        sys.modules.pop(name, None)
 
 
 def _is_path(text: str) -> bool:

@@ -38,9 +38,11 @@ def test_a_blocking_call_is_told_with_its_line_and_a_cure() -> None:
     assert fault == (
         "hint",
         "nap",
-        ("Naps.nap is async and calls time.sleep(), which stops the event loop and every "
-        "run on it. Use `await anyio.sleep(..)`, or `await self.sleep(..)`, or make the "
-        f"step synchronous: it runs in a thread then. (test_blocking.py:{line})"),
+        (
+            "Naps.nap is async and calls time.sleep(), which stops the event loop and every "
+            "run on it. Use `await anyio.sleep(..)`, or `await self.sleep(..)`, or make the "
+            f"step synchronous: it runs in a thread then. (test_blocking.py:{line})"
+        ),
         "Naps",
         __file__,
         line,

@@ -182,10 +182,14 @@ def test_a_parameter_that_its_producer_never_fits_is_told() -> None:
             return None
 
     assert told(Buys) == [
-        ("Buys.charge takes amount: int, but receive gives Order. Change one of the two, "
-        f"or put a step between them. ({at(Buys.charge)})"),
-        ("Buys.ship takes order: Order | None, but charge gives list[Invoice]. Change one "
-        f"of the two, or put a step between them. ({at(Buys.ship)})"),
+        (
+            "Buys.charge takes amount: int, but receive gives Order. Change one of the two, "
+            f"or put a step between them. ({at(Buys.charge)})"
+        ),
+        (
+            "Buys.ship takes order: Order | None, but charge gives list[Invoice]. Change one "
+            f"of the two, or put a step between them. ({at(Buys.ship)})"
+        ),
     ]
 
 

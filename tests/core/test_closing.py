@@ -137,9 +137,11 @@ def test_the_fault_says_what_why_and_where() -> None:
     assert [(each.level, each.text) for each in hints(found)] == [
         (
             "error",
-            ("Flow.both waits for and_(ok, bad), which can never be met: check runs "
-            "once and chooses one of 'ok' and 'bad'. Write or_(..) if either is "
-            "enough, or have the router return both labels. (flow.py:2)"),
+            (
+                "Flow.both waits for and_(ok, bad), which can never be met: check runs "
+                "once and chooses one of 'ok' and 'bad'. Write or_(..) if either is "
+                "enough, or have the router return both labels. (flow.py:2)"
+            ),
         )
     ]
 
