@@ -62,7 +62,7 @@ class RecordingBus(EventBus):
 
     def __init__(self, *, strict: bool = False, **options: Any) -> None:
         super().__init__(**options)
-        self.strict = strict
+        self.strict: bool = strict
         self.sent: list[Sent] = []
 
     def _tell_of(self, receipt: Receipt, payload: Any) -> None:

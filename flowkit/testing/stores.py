@@ -70,10 +70,10 @@ class KillingStore(MemoryStore):
         self, wanted: Callable[[Entry], bool] | None, *, before: bool = False
     ) -> None:
         super().__init__("memory:killing")
-        self.wanted = wanted
-        self.before = before
+        self.wanted: Callable[[Entry], bool] | None = wanted
+        self.before: bool = before
         self.killed: Entry | None = None
-        self.gone = False
+        self.gone: bool = False
 
     def revive(self) -> None:
         """Another process opens the store; nobody is killed any more."""
