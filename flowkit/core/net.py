@@ -15,18 +15,20 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.scopes import grouped, scopes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from flowkit.core.definition import Condition, Definition, Step
+    from flowkit.core.definition import Condition, Definition, Each, Region, Step
 
-__all__ = ["Edge", "Net", "Node", "Slot", "Tree", "Trigger", "net_of"]
+__all__ = ["Edge", "Gather", "Net", "Node", "Slot", "Tree", "Trigger", "net_of"]
 
 OPEN, MET, DEAD = 0, 1, -1
 
 
 _OUTSIDE = frozenset({"event", "timer"})
+_APART = frozenset({"failed", "cancelled", "gather"})
 
 
 class Slot:
@@ -124,6 +126,7 @@ class Trigger:
         simple: a plain count of inputs, one token each.
         blocks: its conditions with ``rest="block"``.
         races: its conditions with ``rest="cancel"``.
+        window: the window it is, or None for a join.
     """
 
     __slots__ = (
@@ -143,11 +146,13 @@ class Trigger:
         "simple",
         "slots",
         "tree",
+        "window",
     )
 
     def __init__(
         self, net: Net, index: int, node: Node, tree: Tree, slots: list[Slot]
     ) -> None:
+        self.window: Join | None = None
         self.net: Net = net
         self.index: int = index
         self.node: Node = node
@@ -241,6 +246,27 @@ class Trigger:
         return beside
 
 
+class Gather:
+    """Closes a group: a gather as written, which several steps may listen to.
+
+    Attributes:
+        fan: the step whose groups it closes; None if it stands in no group.
+        nodes: steps that listen to it.
+        edges: where its token goes.
+    """
+
+    __slots__ = ("edges", "fan", "index", "leaf", "nodes")
+
+    def __init__(self, index: int, leaf: Leaf, edges: tuple[Edge, ...]) -> None:
+        self.index: int = index
+        self.leaf: Leaf = leaf
+        self.edges: tuple[Edge, ...] = edges
+        self.nodes: tuple[Node, ...] = tuple(
+            dict.fromkeys(edge.node for edge in edges)
+        )
+        self.fan: Node | None = None
+
+
 class Edge:
     """From a source to a step: directly, or into a slot of its join."""
 
@@ -264,32 +290,64 @@ class Node:
         last: nobody hears that it ended well.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
+        cancelled: who hears that it was cancelled.
         direct: leaves that fire it each by itself.
         triggers: joins in front of it.
+        each: how it fans out, or None.
+        depth: in how many groups it stands.
+        feeds: edges to steps that fan out over what it gives.
+        gathers: gathers that close its groups.
+        gated: waits at a gate before it starts.
+        special: takes more to begin than a plain step.
+        cancels: steps that are cancelled when it fires, as a bitset.
     """
 
     __slots__ = (
         "bit",
+        "cancelled",
+        "cancels",
+        "depth",
         "direct",
         "done",
+        "during",
+        "each",
         "events",
         "failed",
+        "feeds",
+        "gated",
+        "gathers",
         "index",
         "labels",
         "last",
         "limit",
+        "mutex",
         "name",
+        "net",
+        "region",
         "router",
         "serial",
         "slow",
         "solo",
+        "special",
         "step",
         "timers",
         "triggers",
     )
 
-    def __init__(self, index: int, step: Step, limit: int) -> None:
+    def __init__(self, net: Net, index: int, step: Step, limit: int) -> None:
+        self.net: Net = net
         self.index: int = index
+        self.each: Each | None = step.each
+        self.mutex: str = step.mutex
+        self.region: Region | None = step.region
+        self.during: tuple[str, str] | None = step.during
+        self.depth: int = 0
+        self.cancels: int = 0
+        self.cancelled: tuple[Edge, ...] = ()
+        self.feeds: tuple[Edge, ...] = ()
+        self.gathers: tuple[Gather, ...] = ()
+        held = bool(step.mutex or (step.region and step.region.mutex))
+        self.gated: bool = held or step.during is not None
         self.bit: int = 1 << index
         self.step: Step = step
         self.name: str = step.name
@@ -302,7 +360,10 @@ class Node:
             leaf.name for leaf in leaves(step.trigger) if leaf.kind == "event"
         )
         self.serial: bool = bool(self.events) and not step.conditional
-        self.slow: bool = self.serial
+        self.slow: bool = self.serial or held
+        self.special: bool = bool(
+            self.serial or self.gated or self.each or step.cancels
+        )
         self.timers: tuple[Leaf, ...] = ()
         self.last: bool = False
         self.done: tuple[Edge, ...] = ()
@@ -326,12 +387,16 @@ class Net:
         "_starts",
         "by_event",
         "by_name",
+        "busy",
         "by_timer",
         "definition",
         "events",
+        "gathered",
+        "gathers",
         "known",
         "nodes",
         "open_routers",
+        "phases",
         "outside",
         "start_timers",
         "timers",
@@ -343,6 +408,7 @@ class Net:
         unlimited = 1 << 62
         self.nodes: tuple[Node, ...] = tuple(
             Node(
+                self,
                 index,
                 step,
                 step.max_firings
@@ -354,11 +420,19 @@ class Net:
         self.by_event: dict[str, tuple[Edge, ...]] = {}
         self.by_timer: dict[str, tuple[Edge, ...]] = {}
         self.triggers: list[Trigger] = []
+        self.gathers: list[Gather] = []
+        self.busy: bool = any(step.each for step in definition.steps)
+        self.gathered: dict[str, tuple[Gather, ...]] = {}
+        self.phases: dict[str, list[tuple[Node, str]]] = {}
         self.known: frozenset[str] = definition.names | {
-            label for step in definition.steps for label in step.labels or ()
+            label
+            for step in definition.steps
+            for label in (*(step.labels or ()), *(step.emits or ()))
         }
         self.open_routers: int = sum(
-            node.bit for node in self.nodes if node.router and node.labels is None
+            node.bit
+            for node in self.nodes
+            if (node.router and node.labels is None) or node.step.emits == ()
         )
         self.events: tuple[tuple[Node, Leaf], ...] = tuple(
             (node, leaf)
@@ -411,16 +485,24 @@ class Net:
             return 0
         if self._sources is None:
             self._sources = self._build_sources()
-        kind = "failed" if leaf.kind == "failed" else "name"
+        kind = leaf.kind if leaf.kind in _APART else "name"
         found = self._sources.get((kind, leaf.name), 0)
         return found | self.open_routers if leaf.kind == "name" else found
 
     def _build_sources(self) -> dict[tuple[str, str], int]:
         sources: dict[tuple[str, str], int] = {}
         for node in self.nodes:
-            sources["failed", node.name] = node.bit
-            for name in (node.name, *(node.labels or ())):
+            sources["failed", node.name] = sources["cancelled", node.name] = node.bit
+            for name in (node.name, *(node.labels or ()), *(node.step.emits or ())):
                 sources["name", name] = sources.get(("name", name), 0) | node.bit
+        if self.gathers:
+            scopes = scopes_of(self.definition)
+            for gather in self.gathers:
+                sources["gather", gather.leaf.name] = sum(
+                    node.bit
+                    for node in self.nodes
+                    if gather.fan and gather.fan.name in scopes[node.name]
+                )
         return sources
 
     def followers(self, node: Node) -> int:
@@ -482,6 +564,7 @@ class _Wiring:
         self.net = net
         self.edges: dict[tuple[str, str], list[Edge]] = {}
         self.known: set[tuple[str, str, Node, Trigger | None, int]] = set()
+        self.gathers: dict[str, Leaf] = {}
         self.trees = 0
 
     def build(self) -> None:
@@ -490,6 +573,10 @@ class _Wiring:
                 self._wire(node, node.step.trigger)
         for (kind, name), edges in self.edges.items():
             edges.sort(key=lambda edge: not edge.node.router)
+            if kind == "gather":
+                leaf = self.gathers[name]
+                gathers = self.net.gathers
+                gathers.append(Gather(len(gathers), leaf, tuple(edges)))
             if kind == "event":
                 self.net.by_event[name] = tuple(edges)
             elif kind == "timer":
@@ -499,11 +586,68 @@ class _Wiring:
         for node in self.net.nodes:
             node.done = self.net.by_name.get(node.name, ())
             node.failed = tuple(self.edges.get(("failed", node.name), ()))
+            node.cancelled = tuple(self.edges.get(("cancelled", node.name), ()))
             if len(node.done) == 1:
                 node.solo = node.done[0]
         self._timers()
+        if grouped(self.net.definition):
+            self._groups()
+        for node in self.net.nodes:
+            self._more(node)
         for node in self.net.nodes:
             node.last = not (node.done or node.slow)
+
+    def _groups(self) -> None:
+        """Depths, who feeds a group, and which gathers close it."""
+        net = self.net
+        scopes = scopes_of(net.definition)
+        nodes = {node.name: node for node in net.nodes}
+        for node in net.nodes:
+            node.depth = len(scopes[node.name])
+            if node.depth:
+                node.slow = node.special = True
+            node.feeds = tuple(
+                edge
+                for edge in node.done
+                if edge.trigger is None and edge.node.each is not None
+            )
+            if node.feeds:
+                node.slow = True
+        for gather in net.gathers:
+            name = gather.leaf.name
+            made = [
+                node
+                for node in net.nodes
+                if name == node.name
+                or name in (node.labels or ())
+                or name in (node.step.emits or ())
+            ] or [node for node in net.nodes if node.bit & net.open_routers]
+            inside = next((scopes[node.name] for node in made if node.depth), ())
+            if inside:
+                gather.fan = nodes[inside[-1]]
+                gather.fan.gathers = (*gather.fan.gathers, gather)
+                net.gathered[name] = (*net.gathered.get(name, ()), gather)
+
+    def _more(self, node: Node) -> None:
+        """What the end of this step, or a name it may leave, does beside."""
+        net = self.net
+        if node.step.emits is not None:
+            node.slow = True
+        if any(
+            edge.trigger is not None and edge.trigger.window is not None
+            for name in (node.name, *(node.labels or ()))
+            for edge in net.by_name.get(name, ())
+        ):
+            node.slow = True
+        if node.step.cancels:
+            node.cancels = targets(net, node.step.cancels)
+        if node.during is not None:
+            for name, phase in zip(node.during, ("open", "closed"), strict=True):
+                net.phases.setdefault(name, []).append((node, phase))
+                for each in net.nodes:
+                    leaves_it = name == each.name or name in (each.labels or ())
+                    if leaves_it or each.bit & net.open_routers:
+                        each.slow = True
 
     def _timers(self) -> None:
         set_by: dict[str, dict[str, Leaf]] = {}
@@ -525,16 +669,23 @@ class _Wiring:
 
     def _edge(self, leaf: Leaf, edge: Edge) -> None:
         kind = "name" if leaf.kind == "step" else leaf.kind
-        same = (kind, leaf.name, edge.node, edge.trigger, edge.slot)
+        name = leaf.name
+        if kind == "gather":  # gathers of one step may want different things
+            name = repr(leaf)
+            self.gathers[name] = leaf
+        same = (kind, name, edge.node, edge.trigger, edge.slot)
         if same not in self.known:
             self.known.add(same)
-            self.edges.setdefault((kind, leaf.name), []).append(edge)
+            self.edges.setdefault((kind, name), []).append(edge)
 
     def _join(self, node: Node, join: Join) -> None:
         slots: list[Slot] = []
         tree = self._tree(join, slots)
         _surround(tree, slots)
         trigger = Trigger(self.net, len(self.net.triggers), node, tree, slots)
+        if join.kind == "window":
+            trigger.window = join
+            trigger.simple = trigger.shortcut = False
         self.net.triggers.append(trigger)
         node.triggers = (*node.triggers, trigger)
         for slot in slots:
@@ -574,12 +725,15 @@ def _surround(tree: Tree, slots: list[Slot]) -> None:
 def _branches(condition: Condition) -> Iterator[Condition]:
     """The parts of a condition that fire the step each by itself."""
     if isinstance(condition, Join):
-        alone = len(condition.inputs) == 1 and condition.kind != "times"
+        alone = len(condition.inputs) == 1 and condition.kind not in _COUNTING
         if condition.kind == "merge" or alone:
             for inner in condition.inputs:
                 yield from _branches(inner)
             return
     yield condition
+
+
+_COUNTING = frozenset({"times", "window"})
 
 
 def _as_slot(condition: Condition) -> tuple[tuple[Leaf, ...], int] | None:
@@ -590,11 +744,22 @@ def _as_slot(condition: Condition) -> tuple[tuple[Leaf, ...], int] | None:
         inner = [each for each in condition.inputs if isinstance(each, Leaf)]
         if len(inner) == len(condition.inputs):
             return tuple(inner), 1
-    if condition.kind == "times":
+    if condition.kind in _COUNTING:
         place = _as_slot(condition.inputs[0])
         if place is not None and place[1] == 1:
-            return place[0], condition.need
+            timed = condition.span or condition.gap
+            return place[0], 1 if timed else condition.need
     return None
+
+
+def targets(net: Net, names: Iterable[str]) -> int:
+    """Steps by name, and of regions written ``region(name)``, as a bitset."""
+    found = 0
+    for node in net.nodes:
+        region = None if node.region is None else f"region({node.region.name})"
+        if node.name in names or region in names:
+            found |= node.bit
+    return found
 
 
 def bits(mask: int) -> Iterator[int]:

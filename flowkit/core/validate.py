@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowkit.core.definition import Join, Leaf, leaves
 from flowkit.core.net import Net, bits
+from flowkit.core.scopes import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,7 +42,15 @@ def validate(definition: Definition, read: _Read) -> list[Fault]:
             others; asked only when it matters.
     """
     faults: list[Fault] = []
-    for check in (_reserved, _itself, _joins, _begins, _names, _labels_unheard):
+    checks = [_reserved, _itself, _joins, _begins, _names, _labels_unheard]
+    if any(
+        step.each or step.during or step.cancels or step.test
+        for step in definition.steps
+    ) or grouped(definition):
+        from flowkit.core.checks import groups, options  # only who has them
+
+        checks += [groups, options]
+    for check in checks:
         faults += check(definition, read)
     return _ordered(definition, faults)
 
@@ -139,11 +148,15 @@ def _is_place(condition: Condition) -> bool:
 
 def _names(definition: Definition, read: _Read) -> Iterator[Fault]:
     known = definition.names | {
-        label for step in definition.steps for label in step.labels or ()
+        label
+        for step in definition.steps
+        for label in (*(step.labels or ()), *(step.emits or ()))
     }
+    if any(step.emits == () for step in definition.steps):
+        return
     for step in definition.steps:
         for leaf in dict.fromkeys(leaves(step.trigger)):
-            if leaf.kind != "name" or leaf.name in known:
+            if leaf.kind not in {"name", "gather"} or leaf.name in known:
                 continue
             shown = [
                 read(each.name)
