@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.groups import add, complete, group_for, spawn, within
+from flowkit.core.groups import add, complete, group_for, spawn
 from flowkit.core.leaving import emit, leave
+from flowkit.core.marking import within
 from flowkit.core.net import bits, targets
 from flowkit.core.records import StepActed, StepFinished, StepTurned, StepYielded
 from flowkit.core.withdraw import reach, withdraw, withdraw_firing
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["HANDLERS", "finds"]
 
 
-def finds(
-    net: Net, marking: Marking, firing: Firing, verb: str, target: str
-) -> bool:
+def finds(net: Net, marking: Marking, firing: Firing, verb: str, target: str) -> bool:
     """Whether there is anything that a verb of a step applies to."""
     nodes = targets(net, (target,))
     lane = reach(net, nodes, firing.lane)
@@ -69,9 +68,7 @@ def _yielded(net: Net, marking: Marking, record: StepYielded, out: Out) -> None:
     add(marking, marking.live[record.firing], record.item, out)
 
 
-def _acted(
-    net: Net, marking: Marking, record: StepActed, out: Out
-) -> Exception | None:
+def _acted(net: Net, marking: Marking, record: StepActed, out: Out) -> Exception | None:
     firing = marking.live[record.firing]
     nodes = targets(net, (record.target,))
     lane = reach(net, nodes, firing.lane)
@@ -94,7 +91,7 @@ def _acted(
     return None
 
 
-def _complete(  # noqa: PLR0917 - one call
+def _complete(
     net: Net,
     marking: Marking,
     node: Node,

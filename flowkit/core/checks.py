@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.definition import leaves
+from flowkit.core.faults import Fault, closest
 from flowkit.core.scopes import clashes
-from flowkit.core.validate import Fault, closest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ def groups(definition: Definition, _: object) -> Iterator[Fault]:
     for step in definition.steps:
         if step.each is not None and step.start:
             text = (
-                f"{definition.name}.{step.name} begins runs and fans out. Begin the run "
-                f"with a step of its own, and listen to that with each(..). "
+                f"{definition.name}.{step.name} begins runs and fans out. Begin the "
+                f"run with a step of its own, and listen to that with each(..). "
                 f"({step.place})"
             )
             yield Fault("error", step.name, text)
@@ -53,7 +53,9 @@ def _where(scope: tuple[str, ...]) -> str:
 
 def options(definition: Definition, _: object) -> Iterator[Fault]:
     """Names in ``during=`` and ``cancels=`` that are nothing, and odd loops."""
-    regions = {f"region({step.region.name})" for step in definition.steps if step.region}
+    regions = {
+        f"region({step.region.name})" for step in definition.steps if step.region
+    }
     known = definition.names | {
         name
         for step in definition.steps
@@ -73,8 +75,8 @@ def options(definition: Definition, _: object) -> Iterator[Fault]:
                 yield _unknown(definition, step, "cancels", name, definition.names)
             elif name == step.name:
                 text = (
-                    f"{definition.name}.{step.name} would cancel itself. Take it out of "
-                    f"cancels=. ({step.place})"
+                    f"{definition.name}.{step.name} would cancel itself. Take it out "
+                    f"of cancels=. ({step.place})"
                 )
                 yield Fault("error", step.name, text)
         for name in step.during or ():

@@ -175,12 +175,11 @@ class Each(NamedTuple):
     max_failures: float | None = None
 
     def __str__(self) -> str:
-        said = "".join(
+        return "".join(
             f", {name}={value!r}"
             for name, value in zip(self._fields, self, strict=True)
             if value != self._field_defaults[name]
         )
-        return said
 
 
 class Region(NamedTuple):

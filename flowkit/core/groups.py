@@ -12,8 +12,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import Fault, Judge
-from flowkit.core.marking import Firing, Token
-from flowkit.core.rounds import begin, spread
+from flowkit.core.lines import begin
+from flowkit.core.marking import Firing, Token, within
+from flowkit.core.rounds import spread
+from flowkit.core.withdraw import withdraw_lanes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +39,6 @@ __all__ = [
     "open_group",
     "spawn",
     "unjudged",
-    "within",
 ]
 
 
@@ -201,11 +202,6 @@ def lanes_of(marking: Marking) -> Lanes:
     return marking.lanes
 
 
-def within(lane: Lane, outer: Lane) -> bool:
-    """Whether a lane is another one, or below it."""
-    return not outer or lane[: len(outer)] == outer
-
-
 def open_group(
     marking: Marking, node: Node, token: Token, past: frozenset[int], out: list[Command]
 ) -> None:
@@ -227,9 +223,7 @@ def open_group(
     _pump(marking, group, out)
 
 
-def _opened(
-    marking: Marking, node: Node, token: Token, past: frozenset[int]
-) -> Group:
+def _opened(marking: Marking, node: Node, token: Token, past: frozenset[int]) -> Group:
     lanes = lanes_of(marking)
     group = Group(lanes.next, node, token, past)
     lanes.next += 1
@@ -295,9 +289,7 @@ def _partial(group: Group) -> bool:
     """Whether the next item is a batch that may still grow."""
     assert group.node.each is not None  # noqa: S101 - else it has no group
     size = group.node.each.batch
-    return (
-        bool(size) and not group.exhausted and len(group.items[0][1]) < size
-    )
+    return bool(size) and not group.exhausted and len(group.items[0][1]) < size
 
 
 def add(marking: Marking, source: Firing, item: Any, out: list[Command]) -> None:
@@ -368,9 +360,7 @@ def group_for(marking: Marking, target: Node, lane: Lane) -> Group | None:
     return None
 
 
-def collect(
-    marking: Marking, gather: Gather, token: Token, out: list[Command]
-) -> None:
+def collect(marking: Marking, gather: Gather, token: Token, out: list[Command]) -> None:
     """A result for a gather; it fires if that is enough."""
     assert marking.lanes is not None  # noqa: S101 - the token stands in a lane
     number, index = token.lane[-1]
@@ -431,8 +421,6 @@ def _gathered(
 def _withdraw_rest(
     marking: Marking, group: Group, kept: dict[int, Any], out: list[Command]
 ) -> None:
-    from flowkit.core.withdraw import withdraw_lanes
-
     group.items.clear()
     gone = [index for index in group.lanes if index not in kept]
     withdraw_lanes(marking, group, gone, out)
@@ -452,8 +440,6 @@ def fail_instance(
     marking: Marking, lane: Lane, error: BaseException, out: list[Command]
 ) -> None:
     """Nobody handles a failure in a lane: its group's policy says what follows."""
-    from flowkit.core.withdraw import withdraw_lanes
-
     assert marking.lanes is not None  # noqa: S101 - there is a lane
     number, index = lane[-1]
     group = marking.lanes.groups.get(number)
@@ -500,8 +486,6 @@ def _close(marking: Marking, group: Group) -> None:
 
 def _fail(marking: Marking, group: Group, out: list[Command]) -> None:
     """Too many instances have failed: the rest is withdrawn, who gathers is told."""
-    from flowkit.core.withdraw import withdraw_lanes
-
     group.sealed = group.exhausted = True
     group.items.clear()
     withdraw_lanes(marking, group, list(group.lanes), out)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import Arm, Report
+from flowkit.core.lines import next_in_line
 from flowkit.core.marking import NOTHING, Timer, Token
-from flowkit.core.rounds import next_in_line, spread
+from flowkit.core.rounds import spread
 from flowkit.errors import RouteError
 
 if TYPE_CHECKING:
@@ -70,36 +71,63 @@ def leave(
         fault = emit(net, marking, firing, name, payload, out)
         if fault is not None:
             return fault
-    if net.phases:
-        milestone(net, marking, node.name)
-    if node.done:
-        token = token_of(marking, node.name, record.output, firing, -1)
-        if node.feeds and _ends_stream(marking, firing):
-            edges = tuple(edge for edge in node.done if edge not in node.feeds)
-            spread(marking, edges, token, out)
-        else:
-            spread(marking, node.done, token, out)
-    if node.depth and node.name in net.gathered:
-        token = token_of(marking, node.name, record.output, firing, -1)
-        _collect(net, marking, token, out)
+    _end(net, marking, firing, record, out)
     for label in record.labels:
         payload = label if record.payload is None else record.payload
-        if net.phases:
-            milestone(net, marking, label)
-        edges = net.by_name.get(label, ())
-        if edges or label in net.gathered:
-            token = token_of(marking, label, payload, firing, node.index)
-            fault = _misplaced(net, firing, label, edges)
-            if fault is not None:
-                return fault
+        fault = _choose(net, marking, firing, label, payload, out)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _end(
+    net: Net,
+    marking: Marking,
+    firing: Firing,
+    record: StepFinished,
+    out: list[Command],
+) -> None:
+    """The token of a step's own name."""
+    node = firing.node
+    if net.phases:
+        milestone(net, marking, node.name)
+    gathered = node.depth and node.name in net.gathered
+    if not (node.done or gathered):
+        return
+    token = token_of(marking, node.name, record.output, firing, -1)
+    edges = node.done
+    if node.feeds and _ends_stream(marking, firing):
+        edges = tuple(edge for edge in edges if edge not in node.feeds)
+    spread(marking, edges, token, out)
+    if gathered:
+        _collect(net, marking, token, out)
+
+
+def _choose(
+    net: Net,
+    marking: Marking,
+    firing: Firing,
+    label: str,
+    payload: Any,
+    out: list[Command],
+) -> Exception | None:
+    """The token of a label; one that nobody takes is reported."""
+    node = firing.node
+    if net.phases:
+        milestone(net, marking, label)
+    edges = net.by_name.get(label, ())
+    if edges or label in net.gathered:
+        token = token_of(marking, label, payload, firing, node.index)
+        fault = _misplaced(net, firing, label, edges)
+        if fault is None:
             spread(marking, edges, token, out)
             if label in net.gathered:
                 _collect(net, marking, token, out)
-            continue
-        text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
-        if net.definition.strict:
-            return RouteError(f"{text}. ({node.step.place})")
-        out.append(Report("unheard", node.name, text))
+        return fault
+    text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
+    if net.definition.strict:
+        return RouteError(f"{text}. ({node.step.place})")
+    out.append(Report("unheard", node.name, text))
     return None
 
 
@@ -175,9 +203,7 @@ def _depth(depth: int) -> str:
     return f"{depth} group{'' if depth == 1 else 's'}" if depth else "no group"
 
 
-def _collect(
-    net: Net, marking: Marking, token: Token, out: list[Command]
-) -> None:
+def _collect(net: Net, marking: Marking, token: Token, out: list[Command]) -> None:
     if token.lane:
         from flowkit.core.groups import collect  # only flows with groups
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import (
     Answer,
-    Arm,
     Cancel,
     Command,
     End,
@@ -28,6 +27,7 @@ from flowkit.core.commands import (
 )
 from flowkit.core.ending import awaited, stuck_text
 from flowkit.core.leaving import arm, give_up, leave, milestone, token_of
+from flowkit.core.lines import fire, started
 from flowkit.core.marking import NOTHING, Firing, Marking, Token
 from flowkit.core.records import (
     EventReceived,
@@ -47,7 +47,7 @@ from flowkit.core.records import (
     StepYielded,
     TimerFired,
 )
-from flowkit.core.rounds import arrive, fire, same_turn, settle, spread, started
+from flowkit.core.rounds import arrive, same_turn, settle, spread
 from flowkit.errors import RunawayError
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
         fire(marking, node, token, out)
     for leaf in net.start_timers:
         arm(marking, leaf, record.at, None, out)
-    if marking.lanes is not None or not marking.live:
+    if marking.late or not marking.live:
         return _checked(net, marking, out)
     return out
 
@@ -233,21 +233,18 @@ def _count(marking: Marking, firing: Firing) -> int:
 
 
 def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
-    """Joins, groups, gates, in this order, until nothing moves (R3)."""
+    """Groups, then gates, until nothing moves (R3)."""
     moved = True
     while moved:
         moved = False
         if marking.late:
-            gone, marking.late = marking.late, ()
-            for firing in gone:
-                name = f"{firing.node.name}.cancelled"
-                token = token_of(marking, name, None, firing, -1)
-                if not (firing.lane and _is_gone(marking, firing)):
-                    spread(marking, firing.node.cancelled, token, out)
-                    moved = True
-        if marking.lanes is not None and marking.lanes.settle(marking, out):
+            late, marking.late = marking.late, ()
+            for what, *about in late:
+                _LATE[what](net, marking, out, *about)
             moved = True
-        if marking.gates is not None and not moved:
+        elif marking.lanes is not None and marking.lanes.settle(marking, out):
+            moved = True
+        elif marking.gates is not None:
             from flowkit.core.gates import recheck  # only flows with gates
 
             for firing in recheck(marking, out):
@@ -255,6 +252,38 @@ def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
                 moved = True
         if moved and marking.watched:
             settle(marking, out)
+
+
+def _open(
+    net: Net,
+    marking: Marking,
+    out: list[Command],
+    node: Node,
+    token: Token,
+    past: frozenset[int],
+) -> None:
+    from flowkit.core.groups import open_group  # only flows that fan out
+
+    open_group(marking, node, token, past, out)
+
+
+def _cut(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None:
+    """What a step cancels as it starts."""
+    from flowkit.core.withdraw import reach, withdraw  # only flows that cancel
+
+    nodes = firing.node.cancels
+    lane = reach(net, nodes, firing.lane)
+    withdraw(net, marking, nodes, out, lane=lane, asking=firing.id)
+
+
+def _tell(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None:
+    """Who listens to the cancelling of a step hears of it, if its lane goes on."""
+    if not (firing.lane and _is_gone(marking, firing)):
+        token = token_of(marking, f"{firing.node.name}.cancelled", None, firing, -1)
+        spread(marking, firing.node.cancelled, token, out)
+
+
+_LATE: dict[str, Callable[..., None]] = {"open": _open, "cut": _cut, "tell": _tell}
 
 
 def _is_gone(marking: Marking, firing: Firing) -> bool:

@@ -32,11 +32,17 @@ __all__ = [
     "Round",
     "Timer",
     "Token",
+    "within",
 ]
 
 Lane = tuple[tuple[int, int], ...]
 ROOT: Lane = ()
 NOTHING: frozenset[int] = frozenset()
+
+
+def within(lane: Lane, outer: Lane) -> bool:
+    """Whether a lane is another one, or below it."""
+    return not outer or lane[: len(outer)] == outer
 
 
 class Token:
@@ -176,7 +182,8 @@ class Marking:
         timers: times set and not come, by number.
         lanes: groups of instances; None before the first.
         gates: held mutexes, milestones and who waits there; None before the first.
-        late: cancelled firings that their listeners are still to be told of.
+        late: what settling has still to do: groups to open, work to cancel,
+            listeners to tell of a cancelled firing.
         at: time of the record that is being decided, where it matters.
     """
 
@@ -218,7 +225,7 @@ class Marking:
         self.timers: dict[int, Timer] = {}
         self.lanes: Lanes | None = None
         self.gates: Gates | None = None
-        self.late: tuple[Firing, ...] = ()
+        self.late: tuple[tuple[Any, ...], ...] = ()
         self.at: float = 0.0
 
     @property
@@ -235,6 +242,15 @@ class Marking:
         if self.queued:
             found.update(each.id for line in self.queued.values() for each in line)
         return found
+
+    def close(self, each: Round) -> None:
+        """Forget a round; its join is as new."""
+        self.watched.pop(each.id, None)
+        key = (each.trigger.index, each.lane)
+        rounds = self.rounds[key]
+        rounds.remove(each)
+        if not rounds:
+            del self.rounds[key]
 
     def parked(self) -> Iterator[Round]:
         """Rounds that hold tokens and have not fired, oldest first per join."""

@@ -1,12 +1,8 @@
 """A definition turned into transition tables.
 
-:func:`net_of` builds the tables once for a definition. What the hot path needs
-is one attribute away: the edges of a finished step stand on its node, those of a
-label or event in a dictionary. Routers come before plain listeners in every
-table, because routers of a trigger start first.
-
-Reachability is a bitset of steps for each input of a join, built when first
-asked for: which steps can still lead to this input without passing the join (R6).
+:func:`net_of` builds the tables once for a definition. Edges of a label or event
+stand in a dictionary. Routers come before plain listeners in every table, because
+routers of a trigger start first.
 """
 
 from __future__ import annotations
@@ -14,363 +10,42 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Join, Leaf, leaves
-from flowkit.core.scopes import grouped, scopes_of
+from flowkit.core.definition import leaves
+from flowkit.core.scopes import scopes_of
+from flowkit.core.tables import (
+    APART,
+    MET,
+    OPEN,
+    OUTSIDE,
+    Edge,
+    Gather,
+    Node,
+    Slot,
+    Tree,
+    Trigger,
+    bits,
+)
+from flowkit.core.wiring import Wiring, targets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
-    from flowkit.core.definition import Condition, Definition, Each, Region, Step
+    from flowkit.core.definition import Definition, Leaf
 
-__all__ = ["Edge", "Gather", "Net", "Node", "Slot", "Tree", "Trigger", "net_of"]
-
-OPEN, MET, DEAD = 0, 1, -1
-
-
-_OUTSIDE = frozenset({"event", "timer"})
-_APART = frozenset({"failed", "cancelled", "gather"})
-
-
-class Slot:
-    """An input place of a join: ``need`` tokens from any of ``leaves``.
-
-    Attributes:
-        inside: the inner conditions around it; what comes after one of them is met
-            is absorbed.
-        merges: each inner ``merge`` around it, with the slots of its other inputs:
-            one round takes one input of a merge.
-    """
-
-    __slots__ = ("index", "inside", "leaves", "merges", "need")
-
-    def __init__(self, index: int, leaves: tuple[Leaf, ...], need: int) -> None:
-        self.index: int = index
-        self.leaves: tuple[Leaf, ...] = leaves
-        self.need: int = need
-        self.inside: tuple[Tree, ...] = ()
-        self.merges: tuple[tuple[Tree, int], ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The input as the author wrote it."""
-        return " or ".join(str(leaf) for leaf in self.leaves)
-
-
-class Tree:
-    """A condition over slots, evaluated against what arrived and what is dead."""
-
-    __slots__ = (
-        "active",
-        "flat",
-        "index",
-        "inner",
-        "mask",
-        "merges",
-        "need",
-        "rest",
-        "slot",
-    )
-
-    def __init__(self, index: int, slot: int = -1) -> None:
-        self.index: int = index
-        self.slot: int = slot
-        self.inner: tuple[Tree, ...] = ()
-        self.need: int = 1
-        self.rest: str = "ignore"
-        self.active: bool = False
-        self.merges: bool = False
-        self.flat: bool = False
-        self.mask: int = 1 << slot if slot >= 0 else 0
-
-    def status(self, arrived: int, dead: int) -> int:
-        """MET, DEAD (can't be met any more) or OPEN."""
-        if self.slot >= 0:
-            return MET if arrived & self.mask else DEAD if dead & self.mask else OPEN
-        if self.flat:
-            return self._count(arrived, dead)
-        met = still = 0
-        for inner in self.inner:
-            status = inner.status(arrived, dead)
-            met += status == MET
-            still += status == OPEN
-        if self.active:
-            return OPEN if still else MET if met else DEAD
-        if met >= self.need:
-            return MET
-        return OPEN if met + still >= self.need else DEAD
-
-    def _count(self, arrived: int, dead: int) -> int:
-        """The same for a plain list of inputs, without a look at each."""
-        met = (arrived & self.mask).bit_count()
-        if met >= self.need:
-            return MET
-        lost = (dead & ~arrived & self.mask).bit_count()
-        return OPEN if len(self.inner) - lost >= self.need else DEAD
-
-    def walk(self) -> Iterator[Tree]:
-        """This condition and all inside it."""
-        yield self
-        for inner in self.inner:
-            yield from inner.walk()
-
-
-class Trigger:
-    """A join in front of a step.
-
-    Attributes:
-        full: all slots, as a bitset.
-        external: slots that an outside event fills, optional events aside.
-        flat: no condition inside the condition.
-        sensitive: whether it fires depends on dead inputs.
-        shortcut: one token is one firing as long as nothing else is live.
-        simple: a plain count of inputs, one token each.
-        blocks: its conditions with ``rest="block"``.
-        races: its conditions with ``rest="cancel"``.
-        window: the window it is, or None for a join.
-    """
-
-    __slots__ = (
-        "_exclusive",
-        "_reach",
-        "_turns",
-        "blocks",
-        "external",
-        "flat",
-        "full",
-        "index",
-        "net",
-        "node",
-        "races",
-        "sensitive",
-        "shortcut",
-        "simple",
-        "slots",
-        "tree",
-        "window",
-    )
-
-    def __init__(
-        self, net: Net, index: int, node: Node, tree: Tree, slots: list[Slot]
-    ) -> None:
-        self.window: Join | None = None
-        self.net: Net = net
-        self.index: int = index
-        self.node: Node = node
-        self.tree: Tree = tree
-        self.slots: tuple[Slot, ...] = tuple(slots)
-        self.full: int = (1 << len(slots)) - 1
-        trees = tuple(tree.walk())
-        self.blocks: tuple[Tree, ...] = tuple(
-            each for each in trees if each.rest == "block"
-        )
-        self.races: tuple[Tree, ...] = tuple(
-            each for each in trees if each.rest == "cancel"
-        )
-        active = any(each.active for each in trees)
-        once = all(slot.need == 1 for slot in slots)
-        self.sensitive: bool = active or bool(self.blocks)
-        self.flat: bool = all(inner.slot >= 0 for inner in tree.inner)
-        self.shortcut: bool = (
-            self.flat and once and tree.need == 1 and not active and not self.races
-        )
-        self.simple: bool = (
-            self.flat and once and not (self.sensitive or self.races)
-        ) and not any(slot.merges for slot in slots)
-        self.external: int = sum(
-            1 << slot.index
-            for slot in slots
-            if any(leaf.kind in _OUTSIDE and not leaf.optional for leaf in slot.leaves)
-        )
-        self._reach: tuple[int, ...] | None = None
-        self._turns: int | None = None
-        self._exclusive: dict[int, int] = {}
-
-    @property
-    def reach(self) -> tuple[int, ...]:
-        """For each slot, the steps that can still lead to it without this join."""
-        if self._reach is None:
-            self._reach = tuple(
-                self.net.upstream(slot.leaves, self.node) for slot in self.slots
-            )
-        return self._reach
-
-    @property
-    def turns(self) -> int:
-        """Slots that the step itself can lead to: a loop comes round there."""
-        if self._turns is None:
-            behind = self.net.downstream(self.node)
-            self._turns = sum(
-                1 << slot.index
-                for slot in self.slots
-                if any(self.net.sources(leaf) & behind for leaf in slot.leaves)
-            )
-        return self._turns
-
-    def exclusive(self, tree: Tree) -> int:
-        """Steps that feed this condition and nothing else (R8), as a bitset.
-
-        Who listens to a step's failure alone has no use for its result, and does
-        not count.
-        """
-        found = self._exclusive.get(tree.index)
-        if found is None:
-            found = self._exclusive[tree.index] = self._exclusive_of(tree)
-        return found
-
-    def _exclusive_of(self, tree: Tree) -> int:
-        inside = 0
-        for slot in self.slots:
-            if tree.mask >> slot.index & 1:
-                inside |= self.reach[slot.index]
-        inside &= ~self._beside(tree)
-        here = self.node.bit
-        changed = True
-        while changed:
-            changed = False
-            for index in bits(inside):
-                if self.net.listeners(self.net.nodes[index]) & ~(inside | here):
-                    inside &= ~(1 << index)
-                    changed = True
-        return inside
-
-    def _beside(self, tree: Tree) -> int:
-        """Steps that this step hears by another way than the condition."""
-        beside = 0
-        for leaf in self.node.direct:
-            beside |= self.net.sources(leaf)
-        for trigger in self.node.triggers:
-            for slot in trigger.slots:
-                if trigger is not self or not tree.mask >> slot.index & 1:
-                    for leaf in slot.leaves:
-                        beside |= self.net.sources(leaf)
-        return beside
-
-
-class Gather:
-    """Closes a group: a gather as written, which several steps may listen to.
-
-    Attributes:
-        fan: the step whose groups it closes; None if it stands in no group.
-        nodes: steps that listen to it.
-        edges: where its token goes.
-    """
-
-    __slots__ = ("edges", "fan", "index", "leaf", "nodes")
-
-    def __init__(self, index: int, leaf: Leaf, edges: tuple[Edge, ...]) -> None:
-        self.index: int = index
-        self.leaf: Leaf = leaf
-        self.edges: tuple[Edge, ...] = edges
-        self.nodes: tuple[Node, ...] = tuple(
-            dict.fromkeys(edge.node for edge in edges)
-        )
-        self.fan: Node | None = None
-
-
-class Edge:
-    """From a source to a step: directly, or into a slot of its join."""
-
-    __slots__ = ("node", "slot", "trigger")
-
-    def __init__(self, node: Node, trigger: Trigger | None, slot: int) -> None:
-        self.node: Node = node
-        self.trigger: Trigger | None = trigger
-        self.slot: int = slot
-
-
-class Node:
-    """A step in the tables.
-
-    Attributes:
-        bit: its place in a bitset of steps.
-        events: the outside events it listens to.
-        serial: listens to an outside event, and handles one at a time.
-        timers: timers that its end starts.
-        slow: its end does more than signal its listeners.
-        last: nobody hears that it ended well.
-        done: who hears that it ended well; ``solo`` if it is one.
-        failed: who hears that it failed.
-        cancelled: who hears that it was cancelled.
-        direct: leaves that fire it each by itself.
-        triggers: joins in front of it.
-        each: how it fans out, or None.
-        depth: in how many groups it stands.
-        feeds: edges to steps that fan out over what it gives.
-        gathers: gathers that close its groups.
-        gated: waits at a gate before it starts.
-        special: takes more to begin than a plain step.
-        cancels: steps that are cancelled when it fires, as a bitset.
-    """
-
-    __slots__ = (
-        "bit",
-        "cancelled",
-        "cancels",
-        "depth",
-        "direct",
-        "done",
-        "during",
-        "each",
-        "events",
-        "failed",
-        "feeds",
-        "gated",
-        "gathers",
-        "index",
-        "labels",
-        "last",
-        "limit",
-        "mutex",
-        "name",
-        "net",
-        "region",
-        "router",
-        "serial",
-        "slow",
-        "solo",
-        "special",
-        "step",
-        "timers",
-        "triggers",
-    )
-
-    def __init__(self, net: Net, index: int, step: Step, limit: int) -> None:
-        self.net: Net = net
-        self.index: int = index
-        self.each: Each | None = step.each
-        self.mutex: str = step.mutex
-        self.region: Region | None = step.region
-        self.during: tuple[str, str] | None = step.during
-        self.depth: int = 0
-        self.cancels: int = 0
-        self.cancelled: tuple[Edge, ...] = ()
-        self.feeds: tuple[Edge, ...] = ()
-        self.gathers: tuple[Gather, ...] = ()
-        held = bool(step.mutex or (step.region and step.region.mutex))
-        self.gated: bool = held or step.during is not None
-        self.bit: int = 1 << index
-        self.step: Step = step
-        self.name: str = step.name
-        self.router: bool = step.router
-        self.limit: int = limit
-        self.labels: frozenset[str] | None = (
-            None if step.labels is None else frozenset(step.labels)
-        )
-        self.events: frozenset[str] = frozenset(
-            leaf.name for leaf in leaves(step.trigger) if leaf.kind == "event"
-        )
-        self.serial: bool = bool(self.events) and not step.conditional
-        self.slow: bool = self.serial or held
-        self.special: bool = bool(
-            self.serial or self.gated or self.each or step.cancels
-        )
-        self.timers: tuple[Leaf, ...] = ()
-        self.last: bool = False
-        self.done: tuple[Edge, ...] = ()
-        self.failed: tuple[Edge, ...] = ()
-        self.solo: Edge | None = None
-        self.direct: tuple[Leaf, ...] = ()
-        self.triggers: tuple[Trigger, ...] = ()
+__all__ = [
+    "MET",
+    "OPEN",
+    "Edge",
+    "Gather",
+    "Net",
+    "Node",
+    "Slot",
+    "Tree",
+    "Trigger",
+    "bits",
+    "net_of",
+    "targets",
+]
 
 
 def _routers_first(nodes: Iterable[Node]) -> list[Node]:
@@ -385,9 +60,9 @@ class Net:
         "_listeners",
         "_sources",
         "_starts",
+        "busy",
         "by_event",
         "by_name",
-        "busy",
         "by_timer",
         "definition",
         "events",
@@ -396,8 +71,8 @@ class Net:
         "known",
         "nodes",
         "open_routers",
-        "phases",
         "outside",
+        "phases",
         "start_timers",
         "timers",
         "triggers",
@@ -453,7 +128,7 @@ class Net:
         self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
         self._listeners: list[int] | None = None
-        _Wiring(self).build()
+        Wiring(self).build()
 
     def kickoff_starts(self) -> list[Node]:
         """The starts a kickoff runs: plain, else by event or schedule, else all."""
@@ -481,11 +156,11 @@ class Net:
 
     def sources(self, leaf: Leaf) -> int:
         """Steps that can produce this leaf, as a bitset."""
-        if leaf.kind in _OUTSIDE:
+        if leaf.kind in OUTSIDE:
             return 0
         if self._sources is None:
             self._sources = self._build_sources()
-        kind = leaf.kind if leaf.kind in _APART else "name"
+        kind = leaf.kind if leaf.kind in APART else "name"
         found = self._sources.get((kind, leaf.name), 0)
         return found | self.open_routers if leaf.kind == "name" else found
 
@@ -555,219 +230,6 @@ class Net:
                 wider |= self._before(self.nodes[index])
             fresh = wider & barrier & ~found
         return found
-
-
-class _Wiring:
-    """Builds the tables of a net, one step after another."""
-
-    def __init__(self, net: Net) -> None:
-        self.net = net
-        self.edges: dict[tuple[str, str], list[Edge]] = {}
-        self.known: set[tuple[str, str, Node, Trigger | None, int]] = set()
-        self.gathers: dict[str, Leaf] = {}
-        self.trees = 0
-
-    def build(self) -> None:
-        for node in self.net.nodes:
-            if node.step.trigger is not None:
-                self._wire(node, node.step.trigger)
-        for (kind, name), edges in self.edges.items():
-            edges.sort(key=lambda edge: not edge.node.router)
-            if kind == "gather":
-                leaf = self.gathers[name]
-                gathers = self.net.gathers
-                gathers.append(Gather(len(gathers), leaf, tuple(edges)))
-            if kind == "event":
-                self.net.by_event[name] = tuple(edges)
-            elif kind == "timer":
-                self.net.by_timer[name] = tuple(edges)
-            elif kind == "name":
-                self.net.by_name[name] = tuple(edges)
-        for node in self.net.nodes:
-            node.done = self.net.by_name.get(node.name, ())
-            node.failed = tuple(self.edges.get(("failed", node.name), ()))
-            node.cancelled = tuple(self.edges.get(("cancelled", node.name), ()))
-            if len(node.done) == 1:
-                node.solo = node.done[0]
-        self._timers()
-        if grouped(self.net.definition):
-            self._groups()
-        for node in self.net.nodes:
-            self._more(node)
-        for node in self.net.nodes:
-            node.last = not (node.done or node.slow)
-
-    def _groups(self) -> None:
-        """Depths, who feeds a group, and which gathers close it."""
-        net = self.net
-        scopes = scopes_of(net.definition)
-        nodes = {node.name: node for node in net.nodes}
-        for node in net.nodes:
-            node.depth = len(scopes[node.name])
-            if node.depth:
-                node.slow = node.special = True
-            node.feeds = tuple(
-                edge
-                for edge in node.done
-                if edge.trigger is None and edge.node.each is not None
-            )
-            if node.feeds:
-                node.slow = True
-        for gather in net.gathers:
-            name = gather.leaf.name
-            made = [
-                node
-                for node in net.nodes
-                if name == node.name
-                or name in (node.labels or ())
-                or name in (node.step.emits or ())
-            ] or [node for node in net.nodes if node.bit & net.open_routers]
-            inside = next((scopes[node.name] for node in made if node.depth), ())
-            if inside:
-                gather.fan = nodes[inside[-1]]
-                gather.fan.gathers = (*gather.fan.gathers, gather)
-                net.gathered[name] = (*net.gathered.get(name, ()), gather)
-
-    def _more(self, node: Node) -> None:
-        """What the end of this step, or a name it may leave, does beside."""
-        net = self.net
-        if node.step.emits is not None:
-            node.slow = True
-        if any(
-            edge.trigger is not None and edge.trigger.window is not None
-            for name in (node.name, *(node.labels or ()))
-            for edge in net.by_name.get(name, ())
-        ):
-            node.slow = True
-        if node.step.cancels:
-            node.cancels = targets(net, node.step.cancels)
-        if node.during is not None:
-            for name, phase in zip(node.during, ("open", "closed"), strict=True):
-                net.phases.setdefault(name, []).append((node, phase))
-                for each in net.nodes:
-                    leaves_it = name == each.name or name in (each.labels or ())
-                    if leaves_it or each.bit & net.open_routers:
-                        each.slow = True
-
-    def _timers(self) -> None:
-        set_by: dict[str, dict[str, Leaf]] = {}
-        for _, leaf in self.net.timers:
-            set_by.setdefault(leaf.after, {})[leaf.name] = leaf
-        self.net.start_timers = tuple(set_by.get("", {}).values())
-        for node in self.net.nodes:
-            if node.name in set_by:
-                node.timers = tuple(set_by[node.name].values())
-                node.slow = True
-
-    def _wire(self, node: Node, condition: Condition) -> None:
-        for part in _branches(condition):
-            if isinstance(part, Leaf):
-                node.direct = (*node.direct, part)
-                self._edge(part, Edge(node, None, 0))
-            else:
-                self._join(node, part)
-
-    def _edge(self, leaf: Leaf, edge: Edge) -> None:
-        kind = "name" if leaf.kind == "step" else leaf.kind
-        name = leaf.name
-        if kind == "gather":  # gathers of one step may want different things
-            name = repr(leaf)
-            self.gathers[name] = leaf
-        same = (kind, name, edge.node, edge.trigger, edge.slot)
-        if same not in self.known:
-            self.known.add(same)
-            self.edges.setdefault((kind, name), []).append(edge)
-
-    def _join(self, node: Node, join: Join) -> None:
-        slots: list[Slot] = []
-        tree = self._tree(join, slots)
-        _surround(tree, slots)
-        trigger = Trigger(self.net, len(self.net.triggers), node, tree, slots)
-        if join.kind == "window":
-            trigger.window = join
-            trigger.simple = trigger.shortcut = False
-        self.net.triggers.append(trigger)
-        node.triggers = (*node.triggers, trigger)
-        for slot in slots:
-            for leaf in slot.leaves:
-                self._edge(leaf, Edge(node, trigger, slot.index))
-
-    def _tree(self, condition: Condition, slots: list[Slot]) -> Tree:
-        self.trees += 1
-        place = _as_slot(condition)
-        if place is not None:
-            slots.append(Slot(len(slots), *place))
-            return Tree(self.trees, len(slots) - 1)
-        assert isinstance(condition, Join)  # noqa: S101 - a leaf is a place
-        tree = Tree(self.trees)
-        tree.need = condition.need
-        tree.rest = condition.rest
-        tree.active = condition.kind == "all_active"
-        tree.merges = condition.kind == "merge"
-        tree.inner = tuple(self._tree(inner, slots) for inner in condition.inputs)
-        for inner in tree.inner:
-            tree.mask |= inner.mask
-        tree.flat = not tree.active and all(inner.slot >= 0 for inner in tree.inner)
-        return tree
-
-
-def _surround(tree: Tree, slots: list[Slot]) -> None:
-    """Tell each slot which inner conditions are around it."""
-    for outer in tree.walk():
-        for inner in outer.inner:
-            for slot in (slots[index] for index in bits(inner.mask)):
-                if inner.slot < 0:
-                    slot.inside = (*slot.inside, inner)
-                if outer.merges:
-                    slot.merges = (*slot.merges, (outer, outer.mask & ~inner.mask))
-
-
-def _branches(condition: Condition) -> Iterator[Condition]:
-    """The parts of a condition that fire the step each by itself."""
-    if isinstance(condition, Join):
-        alone = len(condition.inputs) == 1 and condition.kind not in _COUNTING
-        if condition.kind == "merge" or alone:
-            for inner in condition.inputs:
-                yield from _branches(inner)
-            return
-    yield condition
-
-
-_COUNTING = frozenset({"times", "window"})
-
-
-def _as_slot(condition: Condition) -> tuple[tuple[Leaf, ...], int] | None:
-    """Leaves and count of a condition that is a single place, else None."""
-    if isinstance(condition, Leaf):
-        return (condition,), 1
-    if condition.kind == "merge":
-        inner = [each for each in condition.inputs if isinstance(each, Leaf)]
-        if len(inner) == len(condition.inputs):
-            return tuple(inner), 1
-    if condition.kind in _COUNTING:
-        place = _as_slot(condition.inputs[0])
-        if place is not None and place[1] == 1:
-            timed = condition.span or condition.gap
-            return place[0], 1 if timed else condition.need
-    return None
-
-
-def targets(net: Net, names: Iterable[str]) -> int:
-    """Steps by name, and of regions written ``region(name)``, as a bitset."""
-    found = 0
-    for node in net.nodes:
-        region = None if node.region is None else f"region({node.region.name})"
-        if node.name in names or region in names:
-            found |= node.bit
-    return found
-
-
-def bits(mask: int) -> Iterator[int]:
-    """Positions of the set bits, lowest first."""
-    while mask:
-        low = mask & -mask
-        yield low.bit_length() - 1
-        mask ^= low
 
 
 @lru_cache(maxsize=512)

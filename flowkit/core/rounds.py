@@ -15,27 +15,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.commands import Cancel, Command
 from flowkit.core.dead import circle, dead_inputs, older, stays_open
+from flowkit.core.lines import fire
 from flowkit.core.marking import NOTHING, Firing, Lane, Marking, Round, Token
 from flowkit.core.net import MET, Trigger, bits
 
 if TYPE_CHECKING:
-    from flowkit.core.net import Edge, Node, Tree
+    from flowkit.core.commands import Command
+    from flowkit.core.net import Edge, Tree
 
-__all__ = [
-    "arrive",
-    "begin",
-    "close",
-    "fire",
-    "forget",
-    "next_in_line",
-    "same_turn",
-    "settle",
-    "spread",
-    "start",
-    "started",
-]
+__all__ = ["arrive", "same_turn", "settle", "spread"]
 
 
 def spread(
@@ -56,92 +45,6 @@ def spread(
             out.append(firing)
         else:
             arrive(marking, edge.trigger, edge.slot, token, out)
-
-
-def fire(
-    marking: Marking,
-    node: Node,
-    token: Token,
-    out: list[Command],
-    tokens: tuple[Token, ...] | None = None,
-    past: frozenset[int] = NOTHING,
-) -> None:
-    """Make a firing of ``node`` ready, or open a group if it fans out."""
-    if node.each is not None:
-        from flowkit.core.groups import open_group  # only flows that fan out
-
-        open_group(marking, node, token, past, out)
-        return
-    number = marking.next_firing
-    marking.next_firing = number + 1
-    firing = Firing(number, node, token.name, token.payload, past, tokens, token.lane)
-    if node.special:
-        begin(marking, firing, out)
-        return
-    marking.live[number] = firing
-    marking.fired[node.index] += 1
-    out.append(firing)
-
-
-def begin(marking: Marking, firing: Firing, out: list[Command]) -> None:
-    """A firing is live; it starts unless it has to wait in line or at a gate."""
-    node = firing.node
-    if firing.lane and marking.lanes is not None:
-        marking.lanes.enter(firing.lane)
-    behind = node.serial and any(each.node is node for each in marking.live.values())
-    marking.live[firing.id] = firing
-    if behind:
-        _queue(marking, firing)
-    else:
-        start(marking, firing, out)
-
-
-def start(marking: Marking, firing: Firing, out: list[Command]) -> None:
-    """Start a live firing if its gates let it."""
-    node = firing.node
-    if node.gated:
-        from flowkit.core.gates import passes  # only flows with gates
-
-        if not passes(marking, firing):
-            return
-    started(marking, firing, out)
-
-
-def started(marking: Marking, firing: Firing, out: list[Command]) -> None:
-    """A firing starts now: it counts, and cancels what it is to cancel."""
-    node = firing.node
-    if firing.lane and marking.lanes is not None:
-        marking.lanes.fired(firing)
-    else:
-        marking.fired[node.index] += 1
-    out.append(firing)
-    if node.cancels:
-        from flowkit.core.withdraw import reach, withdraw  # only flows that cancel
-
-        net, nodes = node.net, node.cancels
-        lane = reach(net, nodes, firing.lane)
-        withdraw(net, marking, nodes, out, lane=lane, asking=firing.id)
-
-
-def _queue(marking: Marking, firing: Firing) -> None:
-    from collections import deque  # rarely needed: an event behind an event
-
-    if marking.queued is None:
-        marking.queued = {}
-    marking.queued.setdefault(firing.node.index, deque()).append(firing)
-
-
-def next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
-    """Start the next event of a listener that takes one at a time, if it is free."""
-    line = (marking.queued or {}).get(node.index)
-    if not line:
-        return
-    live = sum(each.node is node for each in marking.live.values())
-    if live == len(line):
-        firing = line.popleft()
-        if firing.name in node.events:
-            marking.fired = [0] * len(marking.fired)
-        start(marking, firing, out)
 
 
 def arrive(
@@ -167,7 +70,7 @@ def arrive(
         each.arrived |= 1 << slot
     if each.fired:
         if each.arrived == trigger.full:
-            close(marking, each)
+            marking.close(each)
         return
     if trigger.races:
         _race(marking, each, 0, out)
@@ -229,7 +132,7 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
     tokens = _consumed(each)
     each.fired = True
     if each.arrived == each.trigger.full:
-        close(marking, each)
+        marking.close(each)
         own = NOTHING
     else:
         marking.watched[each.id] = each
@@ -297,16 +200,6 @@ def _is_entry(each: Round, token: int) -> bool:
     )
 
 
-def close(marking: Marking, each: Round) -> None:
-    """Forget a round; its join is as new."""
-    marking.watched.pop(each.id, None)
-    key = (each.trigger.index, each.lane)
-    rounds = marking.rounds[key]
-    rounds.remove(each)
-    if not rounds:
-        del marking.rounds[key]
-
-
 def settle(marking: Marking, out: list[Command]) -> None:
     """Fire and close what dead inputs allow, until nothing moves any more (R3)."""
     moved = True
@@ -370,7 +263,7 @@ def _move(marking: Marking, each: Round, out: list[Command]) -> bool:
     if each.fired:
         if stays_open(marking, each):
             return False
-        close(marking, each)
+        marking.close(each)
         return True
     dead = dead_inputs(marking, each)
     raced = _race(marking, each, dead, out)
@@ -413,12 +306,12 @@ def _race(marking: Marking, each: Round, dead: int, out: list[Command]) -> bool:
         if each.cancelled & bit or tree.status(each.arrived, dead) != MET:
             continue
         each.cancelled |= bit
-        forget(marking, each, tree, out)
+        _forget(marking, each, tree, out)
         raced = True
     return raced
 
 
-def forget(marking: Marking, each: Round, tree: Tree, out: list[Command]) -> None:
+def _forget(marking: Marking, each: Round, tree: Tree, out: list[Command]) -> None:
     """Cancel the live work that leads to nothing but a met condition (R8)."""
     from flowkit.core.withdraw import withdraw  # only flows that cancel
 

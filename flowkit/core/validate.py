@@ -7,9 +7,10 @@ error in a strict flow; a *hint* is shown by checks and pictures only.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.faults import Fault, closest
 from flowkit.core.net import Net, bits
 from flowkit.core.scopes import grouped
 
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 __all__ = ["RESERVED", "Fault", "closest", "hints", "is_typo", "validate"]
 
 RESERVED = frozenset({"kickoff", "kickoff_async", "akickoff", "state"})
-
-
-class Fault(NamedTuple):
-    """Something wrong with a definition, as one sentence."""
-
-    level: Literal["error", "warning", "hint"]
-    step: str
-    text: str
 
 
 def validate(definition: Definition, read: _Read) -> list[Fault]:
@@ -206,14 +199,6 @@ def is_typo(name: str, meant: str) -> bool:
     if len(name) == len(meant) - 1:
         return any(meant[:at] + meant[at + 1 :] == name for at in range(len(meant)))
     return any(meant[:at] + meant[at - 1 :] == name for at in range(1, len(meant) + 1))
-
-
-def closest(name: str, known: frozenset[str]) -> str | None:
-    """The known name that looks most like this one, if any does."""
-    from difflib import get_close_matches  # only a fault needs it
-
-    found = get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    return found[0] if found else None
 
 
 def _labels_unheard(definition: Definition, _: _Read) -> Iterator[Fault]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.commands import Arm
+from flowkit.core.lines import fire
 from flowkit.core.marking import NOTHING, Round, Timer
-from flowkit.core.rounds import close, fire
 
 if TYPE_CHECKING:
     from flowkit.core.commands import Command
@@ -60,7 +60,7 @@ def _end(marking: Marking, each: Round, out: list[Command]) -> None:
             _disarm(marking, number)
     tokens = tuple(each.tokens())
     each.fired = True
-    close(marking, each)
+    marking.close(each)
     past = NOTHING.union(*(token.past for token in tokens))
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.commands import Cancel
-from flowkit.core.groups import within
+from flowkit.core.lines import next_in_line
+from flowkit.core.marking import within
 from flowkit.core.net import bits
-from flowkit.core.rounds import close, next_in_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -150,7 +150,7 @@ def _firings(
         if firing.lane and marking.lanes is not None:
             marking.lanes.leave(firing.lane)
         if firing.node.cancelled:
-            marking.late = (*marking.late, firing)
+            marking.late = (*marking.late, ("tell", firing))
     out.append(Cancel(gone))
     for node in dict.fromkeys(firing.node for firing in gone):
         next_in_line(marking, node, out)
@@ -164,7 +164,7 @@ def _purge(marking: Marking, parked: Round, cause: int) -> None:
         if not tokens:
             del parked.held[slot]
     if not parked.held:
-        close(marking, parked)
+        marking.close(parked)
 
 
 def _timers(

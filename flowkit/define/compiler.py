@@ -101,8 +101,8 @@ def compile_class(
     """
     builder = _Builder(cls)
     builder.unapplied()
-    steps = tuple(
-        builder.step(name, function, mark) for name, function, mark in _marked(cls)
+    steps = builder.resolved(
+        [builder.step(name, function, mark) for name, function, mark in _marked(cls)]
     )
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
@@ -231,6 +231,21 @@ class _Builder:
             found["emits"] = ()
         return found
 
+    def resolved(self, steps: list[Step]) -> tuple[Step, ...]:
+        """The steps, with regions named in ``cancels=`` as such."""
+        if not any(step.cancels for step in steps):
+            return tuple(steps)
+        regions = set(self.regions) - self.names
+        return tuple(
+            step._replace(
+                cancels=tuple(
+                    f"region({name})" if name in regions else name
+                    for name in step.cancels
+                )
+            )
+            for step in steps
+        )
+
     def _region(self, step: Step) -> None:
         """A region is one and the same wherever it is named."""
         region = step.region
@@ -273,7 +288,9 @@ class _Builder:
             return None, False
         return declared.labels, declared.single
 
-    def _condition(self, source: Any, step: Step) -> Leaf | Join:
+    def _condition(  # noqa: PLR0911 - one kind of source after another
+        self, source: Any, step: Step
+    ) -> Leaf | Join:
         if isinstance(source, Condition):
             inputs = tuple(self._condition(each, step) for each in source.inputs)
             timing = source.span, source.gap

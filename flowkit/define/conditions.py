@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AnyCondition",
+    "AnyTrigger",
     "Condition",
     "EachSource",
     "EventSource",
@@ -172,6 +173,7 @@ AnyCondition: TypeAlias = (
     "str | Callable[..., Any] | EventSource | FailedSource | TimerSource"
     " | GatherSource | Condition"
 )
+AnyTrigger: TypeAlias = "AnyCondition | EachSource"
 
 
 def checked(condition: Any, *, alone: bool = False) -> Any:
@@ -310,7 +312,7 @@ def times(n: int, condition: AnyCondition) -> Condition:
     return Condition("times", (condition,), n)
 
 
-def each(  # noqa: PLR0913 - one keyword each
+def each(
     source: AnyCondition,
     *,
     times: int | None = None,
@@ -318,7 +320,7 @@ def each(  # noqa: PLR0913 - one keyword each
     batch: int | None = None,
     failures: Failures = "fail_fast",
     max_failures: float | None = None,
-) -> Any:
+) -> EachSource:
     """Fan out: one instance of the step for each item of what the source gives.
 
     ``@listen(each(split, limit=8))``. The step, and everything behind it, runs once
@@ -352,13 +354,12 @@ def each(  # noqa: PLR0913 - one keyword each
     if times is not None and batch is not None:
         msg = "Invalid condition: each(..) takes times= or batch=, not both."
         raise ValueError(msg)
+    given: Any = max_failures
     if failures not in _FAILURES:
         known = ", ".join(map(repr, _FAILURES))
         msg = f"Invalid condition: failures={failures!r}. Use one of {known}."
         raise ValueError(msg)
-    if max_failures is not None and not (
-        type(max_failures) in {int, float} and max_failures >= 0
-    ):
+    if given is not None and not (type(given) in {int, float} and given >= 0):
         msg = (
             f"Invalid condition: max_failures takes a count, or a share below 1, not "
             f"{max_failures!r}."
@@ -374,7 +375,7 @@ def gather(
     *,
     until: Callable[[list[Any], int], bool] | None = None,
     rest: Literal["ignore", "cancel"] = "ignore",
-) -> Any:
+) -> GatherSource:
     """Close a group: fires once, with the results of its instances as a list.
 
     ``@listen(gather(read_page))``. The results stand in the order of the items,
@@ -392,12 +393,14 @@ def gather(
     Raises:
         ValueError: an option is out of range.
     """
-    if not (isinstance(source, str) or callable(source)) or not source:
+    inner: Any = source
+    if not (isinstance(inner, str) or callable(inner)) or not inner:
         msg = f"Invalid condition: gather(..) takes a step or a label, not {source!r}."
         raise ValueError(msg)
     if n is not None:
         _counted("gather(.., n=..) takes a count", n)
-    if until is not None and not callable(until):
+    asked: Any = until
+    if asked is not None and not callable(asked):
         msg = (
             f"Invalid condition: gather(.., until=..) takes a function of the results "
             f"and the total, not {until!r}."

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from flowkit.core.definition import Missed, Region, Schedule
-    from flowkit.define.conditions import AnyCondition
+    from flowkit.define.conditions import AnyCondition, AnyTrigger
 
 __all__ = [
     "Mark",
@@ -227,8 +227,8 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
 def start(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
-def start(  # noqa: PLR0913 - one keyword each
-    condition: AnyCondition | None = None,
+def start(
+    condition: AnyTrigger | None = None,
     *,
     on: AnyCondition | None = None,
     every: float | str | timedelta | None = None,
@@ -272,7 +272,7 @@ def start(  # noqa: PLR0913 - one keyword each
         return condition  # written as bare @start
     source = condition if on is None else on
     if source is not None:
-        checked(source)
+        checked(source, alone=True)
     options = _options(mutex, region, None, None, None, None, emits)
     schedule: Schedule | None = None
     if not (every is None and cron is None and tz is None and missed is None):
@@ -301,8 +301,8 @@ def start(  # noqa: PLR0913 - one keyword each
     return _noted(decorate, "start", source)
 
 
-def listen(  # noqa: PLR0913 - one keyword each
-    condition: AnyCondition,
+def listen(
+    condition: AnyTrigger,
     *,
     max_firings: int | None = None,
     mutex: str | None = None,
@@ -396,8 +396,8 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
 def router(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
-def router(  # noqa: PLR0913 - one keyword each
-    condition: AnyCondition | None = None,
+def router(
+    condition: AnyTrigger | None = None,
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,

@@ -185,18 +185,19 @@ def _counts(firing: Firing, kind: str) -> bool:
 
 def _by_name(firing: Firing) -> dict[str, Any]:
     if firing.tokens is None:
-        return (
-            {firing.name.removesuffix(".failed").removesuffix(".cancelled"): firing.payload}
-            if (firing.name)
-            else {}
-        )
+        return {_plain(firing.name): firing.payload} if firing.name else {}
     several: dict[str, list[Any]] = {}
     for token in firing.tokens:
-        several.setdefault(token.name.removesuffix(".failed").removesuffix(".cancelled"), []).append(token.payload)
+        several.setdefault(_plain(token.name), []).append(token.payload)
     return {
         name: payloads[0] if len(payloads) == 1 else payloads
         for name, payloads in several.items()
     }
+
+
+def _plain(name: str) -> str:
+    """The name of the step in ``step.failed``."""
+    return name.removesuffix(".failed").removesuffix(".cancelled")
 
 
 def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -> str:

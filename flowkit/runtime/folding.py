@@ -237,25 +237,33 @@ def go_on(run: Run, journal: Journal) -> None:
 
 
 def _remember(run: Run, record: Any) -> None:
-    if type(record) is StepFinished:
+    kind = type(record)
+    if kind is StepFinished:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
-    elif type(record) is StepTurned:
-        run._forget(run.marking.live[record.firing])
-    elif type(record) is StepYielded:
-        run.yielded[record.firing] = record.ordinal + 1
-    elif type(record) is StepActed:
-        run.acted.setdefault(record.firing, []).append(record.taken)
-    elif type(record) is StepAsked:
+    elif kind is StepAsked:
         run.questions[record.firing, record.position] = record
-    elif type(record) is StepAnswered:
+    elif kind is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
-    elif type(record) is RunStopped:
+    elif kind is RunStopped:
         run.last = record.result
-    elif type(record) is StepFailed:
+    elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
         if firing is not None and not (firing.node.failed or firing.lane):
             run.failures.append(record.error)
     elif isinstance(record, RunAborted | RunCancelled):
         run.reason = record.reason
+    else:
+        _remember_acts(run, record)
+
+
+def _remember_acts(run: Run, record: Any) -> None:
+    """What a step had done when it was interrupted: not again."""
+    kind = type(record)
+    if kind is StepTurned:
+        run._forget(run.marking.live[record.firing])
+    elif kind is StepYielded:
+        run.yielded[record.firing] = record.ordinal + 1
+    elif kind is StepActed:
+        run.acted.setdefault(record.firing, []).append(record.taken)
