@@ -14,6 +14,7 @@ import types
 import typing
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.closing import is_emitted, is_plain
 from flowkit.core.validate import Fault
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def type_faults(kind: Kind) -> Iterator[Fault]:
     hints = {name: _hints(each) for name, each in kind.compiled.functions.items()}
     for node in kind.compiled.net.nodes:
         wanted = hints[node.name]
-        if not wanted:
+        if not wanted or not is_plain(node.step):
             continue
         for parameter, leaf in _handed(kind, node):
             given, giver = _given(kind, hints, leaf)
@@ -98,7 +99,7 @@ def _given(kind: Kind, hints: dict[str, Any], leaf: Leaf) -> tuple[Any, str]:
         givers = [node for node in net.nodes if leaf.name in (node.labels or ())]
         plain = givers and not any(node.name in reviews for node in givers)
         opened = net.open_routers & net.sources(leaf)
-        if plain and not opened:
+        if plain and not opened and not is_emitted(net, leaf):
             return str, f"the label {leaf.name!r}"
     return _UNKNOWN, leaf.name
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flowkit.core.definition import Condition, Leaf, Step
     from flowkit.core.net import Net, Node, Slot, Tree, Trigger
 
-__all__ = ["Unmet", "unmet_joins"]
+__all__ = ["Unmet", "is_emitted", "is_plain", "unmet_joins"]
 
 
 class Unmet(NamedTuple):
@@ -131,7 +131,7 @@ def _may_fire(net: Net, bounds: _Bounds, choice: Choice | None) -> int:
 def _may(
     net: Net, bounds: _Bounds, node: Node, may: int, choice: Choice | None
 ) -> bool:
-    if not _is_plain(node.step):
+    if not is_plain(node.step):
         return True
     if any(_leaf_comes(net, leaf, may, choice) for leaf in node.direct):
         return True
@@ -173,7 +173,7 @@ def _leaf_comes(net: Net, leaf: Leaf, may: int, choice: Choice | None) -> bool:
     if leaf.kind not in {"step", "name"}:
         return True
     sources = net.sources(leaf)
-    if not sources or _is_emitted(net, leaf):
+    if not sources or is_emitted(net, leaf):
         return True  # a name from outside, or one that steps emit
     if choice is not None and leaf.name not in {choice.router.name, choice.label}:
         sources &= ~choice.router.bit
@@ -183,7 +183,7 @@ def _leaf_comes(net: Net, leaf: Leaf, may: int, choice: Choice | None) -> bool:
 _JOINS = frozenset({"and", "or", "any_of", "merge", "all_active", "times"})
 
 
-def _is_plain(step: Step) -> bool:
+def is_plain(step: Step) -> bool:
     """Whether a step fires once for each time its condition is met, and no other time.
 
     One that repeats, or runs an instance for each item, does not.
@@ -200,7 +200,7 @@ def _joins(condition: Condition | None) -> Iterator[Join]:
             yield from _joins(inner)
 
 
-def _is_emitted(net: Net, leaf: Leaf) -> bool:
+def is_emitted(net: Net, leaf: Leaf) -> bool:
     """Whether a step may send a name in its middle, as often as it likes."""
     emits = [getattr(node.step, "emits", None) for node in net.nodes]
     return any(each is not None and (not each or leaf.name in each) for each in emits)
@@ -227,7 +227,7 @@ class _Bounds:
 
     def _of(self, node: Node) -> float:
         step = node.step
-        if not _is_plain(step):
+        if not is_plain(step):
             return inf
         if step.start:
             return 1 if step.trigger is None else inf
@@ -256,7 +256,7 @@ class _Bounds:
         if leaf.kind not in {"step", "name"}:
             return inf
         sources = self.net.sources(leaf)
-        if not sources or _is_emitted(self.net, leaf):
+        if not sources or is_emitted(self.net, leaf):
             return inf
         return sum(self.of(self.net.nodes[index]) for index in bits(sources))
 
