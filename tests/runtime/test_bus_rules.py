@@ -17,9 +17,9 @@ from pydantic import BaseModel, field_validator
 from flowkit import EventBus, Flow, and_, event, listen, start
 from flowkit.runtime import bus as bus_module
 from flowkit.runtime import signals
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.launch import known
 from flowkit.runtime.receipt import Receipt, Rejection
+from flowkit.testing import manual_clock
 
 
 class Paid(BaseModel):
@@ -126,10 +126,8 @@ def bus():
 @pytest.fixture
 def clock():
     """Time moved by hand."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+    with manual_clock(at=1_000.0) as clock:
+        yield clock
 
 
 # --- handlers -----------------------------------------------------------------------
