@@ -1164,3 +1164,10 @@ def test_listeners_of_one_event_take_it_each_by_their_own_type() -> None:
     flow.kickoff()
     assert flow.send("paid", {"amount": "7", "currency": "eur"})
     assert seen == [Light(amount=7), Full(amount=7, currency="eur")]
+
+
+async def test_a_stored_bus_may_be_left_before_its_patrol_has_begun() -> None:
+    """Entered and left at once, on either loop."""
+    with anyio.fail_after(20):
+        async with EventBus(store="memory:left-at-once") as bus:
+            assert not await bus.send_async("nobody listens", 5)
