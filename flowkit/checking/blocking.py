@@ -85,7 +85,7 @@ def blocking_calls(function: Callable[..., Any]) -> list[Blocking]:
     """The blocking calls of an async function, in the order of its source."""
     plain = inspect.unwrap(function)
     code = getattr(plain, "__code__", None)
-    if code is None or not _may_block(code):
+    if code is None or not _may_block(plain):
         return []
     try:
         lines, first = inspect.getsourcelines(plain)
@@ -99,17 +99,18 @@ def blocking_calls(function: Callable[..., Any]) -> list[Blocking]:
     return [each._replace(line=each.line + first - 1) for each in reader.found()]
 
 
-def _may_block(code: types.CodeType) -> bool:
-    """Whether a name of the table stands in the code at all: most steps end here."""
-    names = {*code.co_names, *code.co_freevars}
-    return not names.isdisjoint(_LAST_NAMES)
+def _may_block(function: Any) -> bool:
+    """Whether a name in the code could stand for such a call: most steps end here."""
+    names = {*function.__code__.co_names, *function.__code__.co_freevars}
+    if not names.isdisjoint(_LAST_NAMES):
+        return True
+    values = {**function.__globals__, **_closure(function)}
+    return any(callable(values.get(name)) and _cure_of(values[name]) for name in names)
 
 
 _LAST_NAMES = frozenset(
     {
         *(name.rpartition(".")[2] for name in _BLOCKING),
-        *(name.split(".")[-2] for name in _BLOCKING),
-        *_CLIENTS,
         *_VERBS,
         *_FILES,
         *_OWN,

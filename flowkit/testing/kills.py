@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkit.journal.codec import decode_loosely
+from flowkit.journal.rows import Query, is_over
 from flowkit.runtime import desk, signals
 from flowkit.runtime.folding import effective
 from flowkit.runtime.inbox import drive_on
 from flowkit.runtime.launch import known
-from flowkit.runtime.opening import load
+from flowkit.runtime.opening import class_for, load, made
 from flowkit.testing.paths import path_of
 from flowkit.testing.script import begun, made_of, playing
 from flowkit.testing.stores import KilledError, KillingStore
@@ -204,11 +205,28 @@ def _forget(run: Run) -> None:
 
 
 def _resumed(flow: Any, store: KillingStore, run_id: str, script: Script) -> Run:
+    """Go on with a run, and with those it had called when it was killed."""
     row = store.run(run_id)
     assert row is not None  # noqa: S101 - it was read before
     run = load(made_of(flow), store, row)
+    _go_on(run, script)
+    called = [
+        each
+        for each in store.runs(Query(limit=1_000))
+        if each.parent == run_id and not is_over(each.status)
+    ]
+    for each in called:
+        _go_on(load(made(class_for(each)), store, each), script)
+    if called and run.status == "waiting":
+        run.journal.acquire(run)
+        run.journal.collect(run)
+        _go_on(run, script)
+    return run
+
+
+def _go_on(run: Run, script: Script) -> None:
     if run.over:
-        return run
+        return
     if not run.ready and not run.pending and run.status == "waiting":
         script.next(run)  # nothing is decided that could tell it
     try:
@@ -216,7 +234,6 @@ def _resumed(flow: Any, store: KillingStore, run_id: str, script: Script) -> Run
     except Exception as error:
         if error not in run.failures:
             raise
-    return run
 
 
 @contextmanager

@@ -167,7 +167,7 @@ def _ended(run: Any, store: Any) -> list[tuple[str, str]]:
 
 
 def _ended_in_store(run_id: str, store: Any) -> list[tuple[str, str]]:
-    from flowkit.runtime.executions import history
+    from flowkit.runs import history
 
     told = [each for each in history(run_id, store) if each.seq and not each.undone]
     told.sort(key=lambda each: each.seq or 0)

@@ -64,7 +64,10 @@ class KillingStore(MemoryStore):
         before: kill before it is written, not after.
         killed: the entry at which it was done.
         gone: nothing can be written until :meth:`revive`.
+        of_one_run: what is sent there is for that run.
     """
+
+    of_one_run = True
 
     def __init__(
         self, wanted: Callable[[Entry], bool] | None, *, before: bool = False

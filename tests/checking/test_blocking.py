@@ -113,6 +113,15 @@ def test_what_only_looks_like_it_is_not_told() -> None:
     assert names(local) == []
 
 
+async def renamed(self):
+    nap(1)
+
+
+def test_another_name_hides_nothing() -> None:
+    """A step in which only the new name stands."""
+    assert names(renamed) == ["nap"]
+
+
 def test_clients_are_known_where_they_are_loaded(monkeypatch) -> None:
     """``requests`` and ``httpx``, by the functions of the module."""
     requests = types.ModuleType("requests")

@@ -89,6 +89,12 @@ def test_a_bad_answer_or_payload_is_the_callers_error() -> None:
     assert play(Counts, outside=[Arrives("more", 2)]).result == 3
 
 
+def test_an_event_is_for_the_run_that_is_played(memory_store) -> None:
+    """Not for an older one that waits for the same."""
+    older, run = play(Order), play(Order, outside=SCRIPT)
+    assert (older.status, run.status) == ("waiting", "completed")
+
+
 def test_a_failed_run_is_given_not_raised() -> None:
     """Its outcome raises."""
     with stub(Order, "charge", returns=ConnectionError("bank")):
