@@ -9,6 +9,9 @@ from pydantic import BaseModel
 from flowkit import Flow, FlowState, listen, start
 
 
+SECONDS = {"policy": 0.002, "fraud": 0.004}
+
+
 class Claim(BaseModel):
     """What somebody asks to be paid for."""
 
@@ -25,13 +28,13 @@ class Checks(FlowState):
 
 async def policy_covers(claim: Claim) -> bool:
     """Stands for a question to the policy system."""
-    await anyio.sleep(0.002)
+    await anyio.sleep(SECONDS["policy"])
     return claim.euros < 10_000
 
 
 async def fraud_score(claim: Claim) -> float:
     """Stands for a call of a model, which takes longer."""
-    await anyio.sleep(0.004)
+    await anyio.sleep(SECONDS["fraud"])
     return 0.1 if claim.policy.startswith("P-") else 0.9
 
 

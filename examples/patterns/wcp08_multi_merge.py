@@ -3,18 +3,30 @@
 python -m examples.patterns.wcp08_multi_merge
 """
 
+import operator
+from typing import Annotated
+
 import anyio
 
-from flowkit import Flow, listen, merge, start
+from flowkit import Flow, FlowState, listen, merge, start
+
+
+SECONDS = {"lint": 0.001, "tests": 0.004, "build": 0.007}
+
+
+class Page(FlowState):
+    """What the page of the pull request shows; parallel counts are added up."""
+
+    posted: Annotated[int, operator.add] = 0
 
 
 async def run_check(name: str) -> str:
     """Stands for a job on a build machine."""
-    await anyio.sleep({"lint": 0.001, "tests": 0.004, "build": 0.007}[name])
+    await anyio.sleep(SECONDS[name])
     return f"{name} passed"
 
 
-class PullRequest(Flow):
+class PullRequest(Flow[Page]):
     """Three threads go through ``post_status`` and all that follows it, one by one."""
 
     @start()
@@ -39,14 +51,14 @@ class PullRequest(Flow):
 
     @listen(post_status)
     async def count(self):
-        self.state["posted"] = self.state.get("posted", 0) + 1
+        self.state.posted += 1
 
 
 def main():
     """One pull request with three checks."""
     request = PullRequest()
     request.kickoff()
-    print(request.state["posted"], "lines")
+    print(request.state.posted, "lines")
 
 
 if __name__ == "__main__":

@@ -9,21 +9,19 @@ from pydantic import Field
 from flowkit import Flow, FlowState, any_of, listen, or_, router, start
 
 
+SECONDS = {"web": 0.001, "library": 0.02}
+
+
 class Book(FlowState):
     """Chapters to write and the drafts so far."""
 
     chapters: list[str] = Field(default_factory=lambda: ["tides", "moons", "rings"])
     drafts: list[str] = Field(default_factory=list)
 
-    @property
-    def chapter(self) -> str:
-        """The one to write now."""
-        return self.chapters[len(self.drafts)]
-
 
 async def search(place: str, topic: str) -> str:
     """Stands for a search; the web is quicker than the library."""
-    await anyio.sleep(0.001 if place == "web" else 0.02)
+    await anyio.sleep(SECONDS[place])
     return f"{topic}, from the {place}"
 
 
@@ -34,12 +32,16 @@ class Writer(Flow[Book]):
     async def outline(self): ...
 
     @listen(or_(outline, "next chapter"))
-    async def search_web(self) -> str:
-        return await search("web", self.state.chapter)
+    async def begin_chapter(self) -> str:
+        return self.state.chapters[len(self.state.drafts)]
 
-    @listen(or_(outline, "next chapter"))
-    async def search_library(self) -> str:
-        return await search("library", self.state.chapter)
+    @listen(begin_chapter)
+    async def search_web(self, chapter: str) -> str:
+        return await search("web", chapter)
+
+    @listen(begin_chapter)
+    async def search_library(self, chapter: str) -> str:
+        return await search("library", chapter)
 
     @router(any_of(1, search_web, search_library), emit=["next chapter"])
     async def draft(self, hits: str):

@@ -39,7 +39,7 @@ def main():
     """The applicant withdraws while the report is on its way."""
     application = Application(store="memory:")
     application.kickoff()
-    print(application.run.status, "for", *application.run.awaits)
+    print(application.run.status)
     application.send("withdrawn", "found a cheaper loan")
     print(application.run.status, "-", application.run.reason)
     print("signed taken:", application.send("signed"))

@@ -17,11 +17,6 @@ class Ramp(FlowState):
     shipments: list[str] = Field(default_factory=lambda: ["steel", "paper"])
     left: list[str] = Field(default_factory=list)
 
-    @property
-    def shipment(self) -> str:
-        """The one to sign for."""
-        return self.shipments[len(self.left)]
-
 
 async def signature(who: str, shipment: str) -> str:
     """Stands for a form on somebody's desk."""
@@ -33,19 +28,23 @@ class Shipping(Flow[Ramp]):
     """``release`` fires at the second signature, and for the next after the third."""
 
     @start()
-    async def load(self): ...
+    async def open_ramp(self): ...
 
-    @listen(or_(load, "next shipment"))
-    async def driver(self) -> str:
-        return await signature("driver", self.state.shipment)
+    @listen(or_(open_ramp, "next shipment"))
+    async def load(self) -> str:
+        return self.state.shipments[len(self.state.left)]
 
-    @listen(or_(load, "next shipment"))
-    async def store(self) -> str:
-        return await signature("store", self.state.shipment)
+    @listen(load)
+    async def driver(self, shipment: str) -> str:
+        return await signature("driver", shipment)
 
-    @listen(or_(load, "next shipment"))
-    async def customs(self) -> str:
-        return await signature("customs", self.state.shipment)
+    @listen(load)
+    async def store(self, shipment: str) -> str:
+        return await signature("store", shipment)
+
+    @listen(load)
+    async def customs(self, shipment: str) -> str:
+        return await signature("customs", shipment)
 
     @router(any_of(2, driver, store, customs, rest="block"), emit=["next shipment"])
     async def release(

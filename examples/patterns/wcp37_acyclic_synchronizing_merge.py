@@ -8,6 +8,9 @@ import anyio
 from flowkit import Flow, FlowState, all_active, listen, router, start
 
 
+SECONDS = {"quick": 0.001, "deep": 0.003}
+
+
 class Roof(FlowState):
     """What is known of it."""
 
@@ -18,7 +21,7 @@ class Roof(FlowState):
 
 async def scan(kind: str) -> str:
     """Stands for a drone that looks at the roof."""
-    await anyio.sleep(0.001 if kind == "quick" else 0.003)
+    await anyio.sleep(SECONDS[kind])
     return f"{kind} scan"
 
 

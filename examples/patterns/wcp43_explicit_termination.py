@@ -8,6 +8,9 @@ import anyio
 from flowkit import Flow, FlowState, listen, router, start
 
 
+SECONDS = {"register": 0.001, "expert": 0.002}
+
+
 class Claim(FlowState):
     """Who claims."""
 
@@ -16,27 +19,25 @@ class Claim(FlowState):
 
 async def on_a_list(holder: str) -> bool:
     """Stands for a look into a register."""
-    await anyio.sleep(0.001)
+    await anyio.sleep(SECONDS["register"])
     return holder == "Mallory"
 
 
-async def valued(days: float) -> int:
+async def valued() -> int:
     """Stands for an expert's report, which takes its time."""
-    await anyio.sleep(days)
+    await anyio.sleep(SECONDS["expert"])
     return 700
 
 
 class Investigation(Flow[Claim]):
     """``close`` ends the run, well and with a result; what still runs is cancelled."""
 
-    days = 0.002
-
     @start()
     async def receive(self): ...
 
     @listen(receive)
     async def value_damage(self) -> int:
-        return await valued(self.days)
+        return await valued()
 
     @listen(value_damage)
     async def pay(self, euros: int) -> dict:
@@ -55,7 +56,7 @@ def main():
     """An honest claim, and one whose expert would take half a minute."""
     print(Investigation().kickoff())
     fraud = Investigation()
-    fraud.days = 30
+    SECONDS["expert"] = 30
     print(fraud.kickoff({"holder": "Mallory"}), "-", fraud.run.status)
 
 
