@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from flowkit import resume_async, runs
+from flowkit import resume, resume_async, runs
 from flowkit.journal.sqlite.store import SqliteStore
+from tests.patterns.cases import RUNS
 from tests.patterns.stage import EXAMPLES, example
 from tests.runtime.stored import crashed
 
-RUNS = {
-    1: ("ClaimDesk", {"text": "P-8: 20000"}),
-    2: ("ClaimChecks", {}),
-    3: ("Decision", {}),
-    4: ("Payout", {"euros": 300, "fraud": 0.5}),
-    5: ("Day", {"claims": [300, 4_000, 50]}),
-    6: ("HelpDesk", {"text": "holiday in my contract"}),
-    7: ("HelpDesk", {"text": "tax on a contract"}),
-    8: ("PullRequest", {}),
-    9: ("Writer", {}),
-    10: ("Editing", {"imported": "a letter", "moves": ["rewrite", "deeper", "ready"]}),
-    11: ("Onboarding", {"remote": True}),
-    28: ("Gate", {}),
-    29: ("Race", {}),
-    30: ("Hiring", {}),
-    31: ("Shipping", {}),
-    32: ("Vote", {}),
-    33: ("Factory", {}),
-    37: ("Solar", {"old": True}),
-    38: ("Publishing", {}),
-    41: ("Office", {}),
-    43: ("Investigation", {"holder": "Mallory"}),
-}
-"""The flow of a pattern that is cut off, and what it is kicked off with."""
+ROOT = Path(__file__).parents[2]
 WAITING = {16, 20, 23, 24}
 """Patterns whose flows wait: their own tests stop and resume them."""
 
@@ -71,6 +52,35 @@ async def test_a_crash_after_any_record_changes_nothing(store, monkeypatch, numb
         await resume_async(cut, store=store)
         assert before <= done(store, cut) == whole
         assert runs.get(cut, store=store).status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("number", "services"),
+    [
+        pytest.param(number, services, marks=pytest.mark.pattern(number))
+        for number, services in ((3, 2), (7, 2), (30, 3), (37, 1))
+    ],
+)
+def test_a_killed_process_loses_nothing(tmp_path, number, services):
+    """Killed in its n-th service call; another process runs what had not ended."""
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    victim = subprocess.Popen(
+        [sys.executable, "-m", "tests.patterns.victim", str(number), url, str(services)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert victim.stdout.readline() == "in the service\n"
+    finally:
+        victim.kill()
+        victim.communicate()
+    assert runs.get("r", store=url).status == "running"
+    before = done(url, "r")
+    resume("r", store=url)
+    name, inputs = RUNS[number]
+    getattr(example(number), name)(store=url).kickoff(inputs, id="whole")
+    assert before < done(url, "r") == done(url, "whole")
 
 
 def test_every_example_is_cut_off_somewhere():
