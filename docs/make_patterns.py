@@ -2,6 +2,7 @@
 
     python docs/make_patterns.py            runs the tests of the patterns first
     python docs/make_patterns.py --pages    with the results of the last time
+    python docs/make_patterns.py --check    says what is out of date; runs no test
 
 Needs the extra ``plot`` and the tools for tests. A pattern counts only while its tests
 pass: the table is made of what they said, kept in ``results.json``.
@@ -10,7 +11,7 @@ To add a pattern, say WCP-12:
 
 1. ``examples/patterns/wcp12_its_name.py``: one flow of a real case that a person would
    copy, fake services as plain functions that take ``SECONDS`` of ``anyio.sleep``, a
-   ``main()`` that prints the same at every run. The last flow class of the file is drawn.
+   ``main()`` that prints the same at every run. The file's last flow class is drawn.
 2. A test in ``tests/patterns/``, marked ``@pytest.mark.pattern(12)``; its docstring's
    first line stands on the page. ``stage.py`` plays flows in a time of its own.
    ``cases.py`` has a line for the crash tests. What does not work yet is a strict
@@ -31,12 +32,10 @@ import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
 from flowkit import Flow
 from flowkit.picture import svg_of
 
+ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "reference" / "patterns"
 PICTURES = ROOT / "docs" / "pictures" / "patterns"
 RESULTS = PAGES / "results.json"
@@ -242,15 +241,18 @@ def page_of(pattern: Pattern, flow: type[Flow], printed: str) -> str:
     assert pattern.example is not None  # noqa: S101 - only these have a page
     text = pattern.text
     example = pattern.example.relative_to(ROOT)
+    path = example.as_posix()
+    about = (
+        f"*{text['family']}. In flowkit: {text['construct']}. [All patterns](index.md)*"
+    )
+    picture = f"../../pictures/patterns/wcp{pattern.number:02}.svg"
+    run = f"python -m {'.'.join(example.with_suffix('').parts)}"
     parts = [
         f"# WCP-{pattern.number} {text['name']}",
-        f"*{text['family']}. In flowkit: {text['construct']}. "
-        "[All patterns](index.md)*",
+        about,
         text["definition"],
-        f"![The flow {flow.__name__}]"
-        f"(../../pictures/patterns/wcp{pattern.number:02}.svg)",
-        f"## Code\n\nFrom [{example.as_posix()}](../../../{example.as_posix()}); "
-        f"`python -m {'.'.join(example.with_suffix('').parts)}` runs it.",
+        f"![The flow {flow.__name__}]({picture})",
+        f"## Code\n\nFrom [{path}](../../../{path}); `{run}` runs it.",
         f"```python\n{pattern.example.read_text(encoding='utf-8')}```",
         f"```text\n{printed}```",
         "## What happens\n\n" + "\n".join(f"- {each}" for each in text["behaviour"]),
@@ -324,8 +326,43 @@ def made() -> dict[Path, str]:
     return files
 
 
+def stale() -> list[str]:
+    """What is out of date, one sentence each; empty if nothing is."""
+    there = {
+        (number, each.test): (each.says, each.cases)
+        for number, proofs in run_tests(collect=True).items()
+        for each in proofs
+    }
+    kept = {
+        (number, each.test): (each.says, each.cases)
+        for number, proofs in read_results().items()
+        for each in proofs
+    }
+    found = [
+        f"WCP-{number}: {test} has changed since results.json was written"
+        for number, test in sorted(there.keys() | kept.keys())
+        if there.get((number, test)) != kept.get((number, test))
+    ]
+    files = made()
+    found += [
+        f"{path.relative_to(ROOT)} is out of date"
+        for path, text in files.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    found += [
+        f"{path.relative_to(ROOT)} is of no pattern"
+        for path in (*PAGES.glob("*.md"), *PICTURES.iterdir())
+        if path not in files
+    ]
+    return found
+
+
 def main() -> None:
-    """Write all of it."""
+    """Write all of it, or say what is out of date."""
+    if "--check" in sys.argv:
+        found = stale()
+        print(*found, sep="\n")  # noqa: T201
+        sys.exit(1 if found else 0)
     PAGES.mkdir(exist_ok=True)
     PICTURES.mkdir(exist_ok=True)
     if "--pages" not in sys.argv:

@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from flowkit import Flow, FlowState, listen, start
 
-
-SECONDS = {"policy": 0.002, "fraud": 0.004}
+SECONDS = {"policy": 0.002, "fraud": 0.02}
 
 
 class Claim(BaseModel):

@@ -10,8 +10,7 @@ import anyio
 
 from flowkit import Flow, FlowState, listen, merge, start
 
-
-SECONDS = {"lint": 0.001, "tests": 0.004, "build": 0.007}
+SECONDS = {"lint": 0.001, "tests": 0.02, "build": 0.04}
 
 
 class Page(FlowState):

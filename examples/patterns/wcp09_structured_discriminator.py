@@ -8,7 +8,6 @@ from pydantic import Field
 
 from flowkit import Flow, FlowState, any_of, listen, or_, router, start
 
-
 SECONDS = {"web": 0.001, "library": 0.02}
 
 

@@ -7,7 +7,7 @@ import anyio
 
 from flowkit import Flow, any_of, listen, start
 
-SECONDS = {"school": 0.001, "employer": 0.004, "friend": 0.02}
+SECONDS = {"school": 0.001, "employer": 0.02, "friend": 0.05}
 
 
 async def reference(of: str) -> int:

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flowkit import Flow, FlowState, any_of, listen, or_, router, start
 
-SECONDS = {"driver": 0.001, "store": 0.002, "customs": 0.005}
+SECONDS = {"driver": 0.001, "store": 0.002, "customs": 0.05}
 
 
 class Ramp(FlowState):

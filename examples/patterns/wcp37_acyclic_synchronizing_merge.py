@@ -7,8 +7,7 @@ import anyio
 
 from flowkit import Flow, FlowState, all_active, listen, router, start
 
-
-SECONDS = {"quick": 0.001, "deep": 0.003}
+SECONDS = {"quick": 0.001, "deep": 0.01}
 
 
 class Roof(FlowState):

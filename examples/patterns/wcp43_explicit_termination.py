@@ -7,8 +7,7 @@ import anyio
 
 from flowkit import Flow, FlowState, listen, router, start
 
-
-SECONDS = {"register": 0.001, "expert": 0.002}
+SECONDS = {"register": 0.001, "expert": 0.02}
 
 
 class Claim(FlowState):

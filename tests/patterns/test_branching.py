@@ -38,9 +38,7 @@ async def test_exactly_the_chosen_branches_start(stage, monkeypatch, subset):
 
 @pytest.mark.pattern(7)
 @pytest.mark.parametrize("seconds", ORDERS, ids=lambda case: str(list(case.items())))
-async def test_the_join_waits_for_the_chosen_branches_only(
-    stage, monkeypatch, seconds
-):
+async def test_the_join_waits_for_the_chosen_branches_only(stage, monkeypatch, seconds):
     """One answer, after the last of them, the others None, in whatever order."""
     module = stage.enter(7, **seconds)
     monkeypatch.setattr(module, "departments", lambda _: list(seconds))

@@ -74,11 +74,12 @@ async def test_surplus_that_nothing_can_match_is_reported(stage):
     assert factory.state.cars == ["E1+B1", "E2+B2"]
     assert run.status == "completed"
     line = type(factory).assemble.__code__.co_firstlineno
-    assert run.stuck == [
+    (stuck,) = run.stuck
+    assert stuck == (
         "Factory.assemble is stuck on and_(engine, body): engine came; body cannot "
         "come any more (body ended 2 times, all of it used). "
         f"(wcp33_generalised_and_join.py:{line})"
-    ]
+    )
 
 
 @pytest.mark.pattern(33)
@@ -120,8 +121,9 @@ async def test_ten_threads_become_one(stage, today, batches, left):
         assert run.stuck == []
         return
     line = type(office).file.__code__.co_firstlineno
-    assert run.stuck == [
+    (stuck,) = run.stuck
+    assert stuck == (
         f"Office.file is stuck on times(10, take_in): take_in came {left} of 10 times "
         f"and cannot come any more (take_in ended {today} times, all of it used). "
         f"(wcp41_thread_merge.py:{line})"
-    ]
+    )

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 WAITING = {16, 20, 23, 24}
 """Patterns whose flows wait: their own tests stop and resume them."""
 
+
 @pytest.fixture
 def store(tmp_path):
     """An empty file."""
@@ -65,7 +66,14 @@ def test_a_killed_process_loses_nothing(tmp_path, number, services):
     """Killed in its n-th service call; another process runs what had not ended."""
     url = f"sqlite:///{tmp_path / 'journal.db'}"
     victim = subprocess.Popen(
-        [sys.executable, "-m", "tests.patterns.victim", str(number), url, str(services)],
+        [
+            sys.executable,
+            "-m",
+            "tests.patterns.victim",
+            str(number),
+            url,
+            str(services),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,

@@ -15,11 +15,12 @@ ALL_ORDERS = list(permutations((1, 2, 3)))
 async def test_a_round_waits_for_the_arrivals_of_the_one_before(stage):
     """The trace of ``block``: 1, then 5, then 6; what comes early is kept."""
     module = stage.enter(28, badge=1, escort=5)
-    run = await stage.play(module.Gate())
+    visitors = ["Ada", "Grace", "Linus"]
+    run = await stage.play(module.Gate(), {"visitors": visitors})
     assert stage.times("admit") == [1, 5, 6]
     assert stage.times("badge_ok") == [1, 2, 6]
     assert stage.times("escort_ok") == [5, 6, 10]
-    assert run.state.inside == [f"{name}, by badge" for name in run.state.visitors]
+    assert run.state.inside == [f"{name}, by badge" for name in visitors]
     assert run.stuck == []
 
 

@@ -17,14 +17,12 @@ from tests.patterns.stage import example
         (
             "",
             "deeper rewrite deeper ready",
-            "choose_source outline critique critique rewrite_text critique critique "
-            "publish",
+            "choose_source outline critique critique rewrite_text critique critique publish",
         ),
         (
             "a letter",
             "rewrite rewrite drop",
-            "choose_source take_import rewrite_text critique rewrite_text critique "
-            "rewrite_text critique give_up",
+            "choose_source take_import rewrite_text critique rewrite_text critique rewrite_text critique give_up",
         ),
     ],
 )

@@ -116,7 +116,9 @@ async def test_inside_an_outer_loop_it_fires_once_a_turn(stage):
         async def ask(self):
             return ["legal", "tax"]
 
-        @router(all_active("legal_ok", module.Publishing.tax_memo), emit=["next edition"])
+        @router(
+            all_active("legal_ok", module.Publishing.tax_memo), emit=["next edition"]
+        )
         async def publish(self):
             return "next edition" if stage.order().count("publish") < 2 else None
 

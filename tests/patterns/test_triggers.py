@@ -66,7 +66,9 @@ async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage):
 
 @pytest.mark.pattern(23)
 @pytest.mark.xfail(
-    strict=True, reason="self.wait_for(..) takes no transient=True yet", raises=TypeError
+    strict=True,
+    reason="self.wait_for(..) takes no transient=True yet",
+    raises=TypeError,
 )
 async def test_a_step_waits_for_a_heartbeat_that_is_not_kept():
     """One sent before it waited is lost, one sent meanwhile is taken."""
