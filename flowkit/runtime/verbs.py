@@ -242,8 +242,7 @@ class Asking:
                 if run.pending:  # it was kept, and came with the question's commit
                     run.take_pending()
                     await self._settled()
-                    if self.answered:
-                        break
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):

@@ -102,10 +102,20 @@ class Stage:
                     await checkpoint()
                 if over.is_set():
                     break
-                assert self._sleepers, f"nothing moves at {self.now}: {self.tape}"
+                if not self._sleepers:
+                    await self._moved(over)
+                    continue
                 self.now, _, came = heapq.heappop(self._sleepers)
                 came.set()
         return flow.run
+
+    async def _moved(self, over):
+        """Until another thread, a store's, has moved something."""
+        with anyio.move_on_after(5):
+            while not (self._sleepers or over.is_set()):
+                await anyio.sleep(0.001)
+            return
+        raise AssertionError(f"nothing moves at {self.now}: {self.tape}")
 
     async def run(self, flow, inputs=None):
         """The same for a flow that has synchronous steps and takes no time."""

@@ -36,7 +36,20 @@ async def test_a_heartbeat_counts_only_while_somebody_listens(tmp_path, durable)
 
 
 @pytest.mark.pattern(23)
-async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage):
+@pytest.mark.parametrize(
+    "store",
+    [
+        None,
+        pytest.param(
+            "memory:beats",
+            marks=pytest.mark.xfail(
+                strict=True,
+                reason="a bus with a store queues a beat while the listener is busy",
+            ),
+        ),
+    ],
+)
+async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage, store):
     """It cannot start at once, so the beat is not queued for it."""
     module = example(23)
     free, begun = anyio.Event(), anyio.Event()
@@ -47,7 +60,7 @@ async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage):
             begun.set()
             await free.wait()
 
-    async with EventBus() as bus:
+    async with EventBus(store=store) as bus:
         bus.register(Busy)
         await bus.send_async("switched on", {"machine": "press"})
         await bus.drain()
