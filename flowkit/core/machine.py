@@ -29,6 +29,8 @@ from flowkit.core.commands import (
 from flowkit.core.ending import awaited, stuck_text
 from flowkit.core.marking import NOTHING, Firing, Marking, Timer, Token
 from flowkit.core.records import (
+    CallBegun,
+    CallEnded,
     EventReceived,
     Record,
     RunAborted,
@@ -349,6 +351,25 @@ def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Comm
     return (Answer(firing, record.position, record.answer),)
 
 
+def _call_begun(
+    _net: Net, marking: Marking, record: CallBegun
+) -> Sequence[Command]:
+    if record.firing in marking.live:
+        marking.busy.setdefault(record.firing, set()).add(record.position)
+        marking.status = "running"
+    return ()
+
+
+def _call_ended(net: Net, marking: Marking, record: CallEnded) -> Sequence[Command]:
+    places = marking.busy.get(record.firing)
+    if places is None or record.firing not in marking.live:
+        return ()
+    places.discard(record.position)
+    if not places:
+        del marking.busy[record.firing]
+    return _checked(net, marking, [])
+
+
 def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
     timer = marking.timers.pop(record.timer, None)
     if timer is None or marking.status not in {"running", "waiting"}:
@@ -464,4 +485,6 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     StepAsked: _asked,
     StepAnswered: _answered,
     TimerFired: _timed,
+    CallBegun: _call_begun,
+    CallEnded: _call_ended,
 }

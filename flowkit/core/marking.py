@@ -156,10 +156,12 @@ class Marking:
         routes: the labels each router chose last.
         asked: what each waiting firing waits for, by position.
         timers: times set and not come, by number.
+        busy: positions of recorded calls under way, by firing.
     """
 
     __slots__ = (
         "asked",
+        "busy",
         "fired",
         "live",
         "next_firing",
@@ -190,11 +192,12 @@ class Marking:
         self.next_timer: int = 1
         self.asked: dict[int, dict[int, StepAsked]] = {}
         self.timers: dict[int, Timer] = {}
+        self.busy: dict[int, set[int]] = {}
 
     @property
     def waits(self) -> bool:
         """Whether every live firing waits for something outside."""
-        if not self.asked:
+        if not self.asked or not self.busy.keys().isdisjoint(self.asked):
             return False
         inline = sum(map(len, self.queued.values())) if self.queued else 0
         return len(self.asked) + inline == len(self.live)

@@ -31,6 +31,7 @@ def ended_name(run_id: str) -> str:
 
 def call(flow: Any, other: Any, inputs: Mapping[str, Any] | None) -> Any:
     """Run another flow within a step; to be awaited in an async step."""
+    other = getattr(other, "__flowkit_class__", other)  # of a function flow
     target = other() if isinstance(other, type) else other
     if not hasattr(target, "_flowkit"):
         msg = (

@@ -1,0 +1,129 @@
+"""``together``: parts of a function side by side, each a branch of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from flowkit.runtime.called import Branch, here
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Coroutine, Sequence
+
+__all__ = ["together"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+
+
+@overload
+def together(
+    first: Awaitable[A], second: Awaitable[B], /, *, limit: int | None = None
+) -> Coroutine[Any, Any, tuple[A, B]]: ...
+@overload
+def together(
+    first: Awaitable[A],
+    second: Awaitable[B],
+    third: Awaitable[C],
+    /,
+    *,
+    limit: int | None = None,
+) -> Coroutine[Any, Any, tuple[A, B, C]]: ...
+@overload
+def together(
+    first: Awaitable[A],
+    second: Awaitable[B],
+    third: Awaitable[C],
+    fourth: Awaitable[D],
+    /,
+    *,
+    limit: int | None = None,
+) -> Coroutine[Any, Any, tuple[A, B, C, D]]: ...
+@overload
+def together(
+    *parts: Awaitable[A], limit: int | None = None
+) -> Coroutine[Any, Any, tuple[A, ...]]: ...
+def together(*parts: Awaitable[Any], limit: int | None = None) -> Any:
+    """Await several things side by side; gives their results in the order written.
+
+    Each is a call of a step, a verb such as ``wait_for``, or a coroutine that calls
+    steps in turn: those count for themselves, so that it does not matter which is
+    quicker. In a function flow use it instead of task groups, wherever the parts call
+    steps; outside of one it does the same without a record.
+
+    The first that fails cancels the others and comes out as it is, with what else
+    failed in its notes.
+
+    Args:
+        parts: what is awaited.
+        limit: most of them at a time; all by default.
+
+    Raises:
+        ValueError: a limit below 1.
+    """
+    if limit is not None and limit < 1:
+        for each in parts:
+            _close(each)
+        msg = f"together(limit=..) takes a count of at least 1, not {limit!r}."
+        raise ValueError(msg)
+    branch = here()
+    if type(branch) is not Branch:
+        return _together(parts, limit, None, 0)
+    return _together(parts, limit, branch, branch.claim("together"))
+
+
+async def _together(
+    parts: Sequence[Awaitable[Any]],
+    limit: int | None,
+    branch: Branch | None,
+    position: int,
+) -> tuple[Any, ...]:
+    import anyio  # a loop runs, so it is there
+
+    results: list[Any] = [None] * len(parts)
+    failures: list[Exception] = []
+    places = None if limit is None else anyio.Semaphore(limit)
+
+    async def one(index: int, part: Awaitable[Any]) -> None:
+        inner = None if branch is None else branch.inner(position, index + 1)
+        try:
+            results[index] = await part
+        except Exception as error:  # noqa: BLE001 - the first comes out below
+            if branch is not None and inner is not None:
+                branch.failed += inner.failed
+            failures.append(error)
+            group.cancel_scope.cancel()
+        else:
+            if inner is not None and inner.failed:
+                inner.flush()
+
+    async def in_turn(index: int, part: Awaitable[Any]) -> None:
+        assert places is not None  # noqa: S101 - else one() is enough
+        async with places:
+            await one(index, part)
+
+    work = one if places is None else in_turn
+    try:
+        async with anyio.create_task_group() as group:
+            for index, part in enumerate(parts):
+                group.start_soon(work, index, part)
+    finally:
+        for part in parts:
+            _close(part)
+    if failures:
+        first, *others = failures
+        for other in others:
+            first.add_note(
+                f"flowkit: meanwhile another part failed: "
+                f"{type(other).__name__}: {other}"
+            )
+        raise first
+    return tuple(results)
+
+
+def _close(part: Any) -> None:
+    """End a coroutine that was never begun; one that ran has ended already."""
+    close = getattr(part, "close", None)
+    if close is not None:
+        close()
