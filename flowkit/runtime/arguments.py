@@ -53,20 +53,21 @@ class Arguments:
             given = self.signature.bind(*args, **keywords).arguments
         except TypeError as error:
             shown = ", ".join(map(str, self.signature.parameters.values()))
-            hint = self._hint(keywords)
-            msg = f"{self.name}({shown}): {error}.{hint} ({self.place})"
+            why = self._unknown(keywords) or f"{error}."
+            msg = f"{self.name}({shown}): {why} ({self.place})"
             raise InputError(msg) from None
         return self.validated(dict(given))
 
-    def _hint(self, keywords: Mapping[str, Any]) -> str:
+    def _unknown(self, keywords: Mapping[str, Any]) -> str:
         from flowkit.core.validate import closest  # only an error needs it
 
         known = frozenset(self.signature.parameters)
-        for key in keywords:
-            guess = None if key in known else closest(key, known)
-            if guess:
-                return f" Did you mean {guess!r}?"
-        return ""
+        unknown = [key for key in keywords if key not in known]
+        if not unknown:
+            return ""
+        guess = closest(unknown[0], known)
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        return f"it has no argument {unknown[0]!r}.{hint}"
 
     def validated(self, given: dict[str, Any]) -> dict[str, Any]:
         """The same values, each as its annotation takes it.

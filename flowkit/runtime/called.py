@@ -17,13 +17,13 @@ from contextvars import ContextVar, copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.records import CallBegun, CallEnded
+from flowkit.core.records import CallEnded
 from flowkit.errors import RunError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.loops import forget_loop, on_trio
 from flowkit.runtime.run import Evicted, depth
-from flowkit.runtime.verbs import INNER, Question, known_answer
+from flowkit.runtime.verbs import INNER, Question, known_answer, record_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.runtime.run import Run
 
-__all__ = ["Branch", "Called", "Inside", "claim_here", "here", "record_begun"]
+__all__ = ["Branch", "Called", "Inside", "claim_here", "here"]
 
 _here: ContextVar[Branch | Inside | None] = ContextVar("flowkit_here", default=None)
 
@@ -295,14 +295,6 @@ def claim_here(verb: str) -> int:
         f"Call it in the function that @flow decorates."
     )
     raise RunError(msg)
-
-
-def record_begun(run: Run, firing: Firing) -> None:
-    """Record which calls are under way: from now on the function waits, too."""
-    for (number, position), told in run.underway.items():
-        if not told[1] and number == firing.id:
-            told[1] = True
-            run.apply(CallBegun(now(), number, position, told[0]))
 
 
 def _record(run: Run, record: CallEnded) -> None:

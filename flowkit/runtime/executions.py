@@ -21,6 +21,7 @@ from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import Story, flat, read_loosely
+from flowkit.runtime.verbs import shown_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,8 +76,8 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         undone: a rewind took it back: it does not count any more.
-        position: of a step that the function of this firing called: where among its
-            calls and questions; None for the step of the firing itself.
+        position: of a step that a function flow called: where among its calls, such
+            as ``3``, or ``3.2.1`` for the first call of a branch; else None.
     """
 
     step: str
@@ -94,7 +95,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     undone: bool = False
-    position: int | None = None
+    position: str | None = None
 
     @property
     def duration(self) -> float | None:
@@ -204,7 +205,7 @@ class _Teller:
                 error=record.error,
                 before=fields,
                 after=fields,
-                position=record.position,
+                position=shown_position(record.position),
             )
         )
 

@@ -17,6 +17,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
+from flowkit.core.records import CallBegun
 from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
@@ -38,6 +39,7 @@ __all__ = [
     "idempotency_key",
     "known_answer",
     "position_of",
+    "record_begun",
     "shown_position",
     "sleep",
     "step_of",
@@ -145,6 +147,14 @@ def _drifted(
     )
 
 
+def record_begun(run: Run, firing: Firing) -> None:
+    """Record which calls are under way: from now on the function waits, too."""
+    for (number, position), told in run.underway.items():
+        if not told[1] and number == firing.id:
+            told[1] = True
+            run.apply(CallBegun(now(), number, position, told[0]))
+
+
 def shown_position(position: int) -> str:
     """``3``, or ``3.2.1`` in a branch: the call, its branch, and the call there."""
     lowest = (1 << INNER) - 1
@@ -220,8 +230,6 @@ class Asking:
         question = self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
         if run.claim is not None and run.underway:
-            from flowkit.runtime.called import record_begun  # function flows only
-
             record_begun(run, self.firing)
         run.ask(self.firing, position, question.verb, detail)
 
