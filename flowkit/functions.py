@@ -403,9 +403,7 @@ def sleep(delay: float | str) -> Any:
     return current().sleep(delay)
 
 
-def wait_for(
-    name: str, *, key: Any = None, timeout: float | str | None = None
-) -> Any:
+def wait_for(name: str, *, key: Any = None, timeout: float | str | None = None) -> Any:
     """Wait for an outside event and get its payload; to be awaited.
 
     As :meth:`Flow.wait_for <flowkit.Flow.wait_for>`.
@@ -413,9 +411,7 @@ def wait_for(
     return current().wait_for(name, key=key, timeout=timeout)
 
 
-def wait_any(
-    *names: str, key: Any = None, timeout: float | str | None = None
-) -> Any:
+def wait_any(*names: str, key: Any = None, timeout: float | str | None = None) -> Any:
     """As :func:`wait_for`, for the first of several; gives ``(name, payload)``."""
     return current().wait_any(*names, key=key, timeout=timeout)
 

@@ -176,8 +176,6 @@ async def test_methods_are_steps_too(options) -> None:
     assert await reads.kickoff_async() == "here/a"
 
 
-
-
 async def _two(url: str) -> int:
     return words(await fetch(url))
 
@@ -326,8 +324,6 @@ async def test_a_step_called_in_a_thread_is_refused() -> None:
         await astray.kickoff_async()
 
 
-
-
 class Refused(Exception):
     """A step's own."""
 
@@ -386,8 +382,6 @@ def test_a_result_that_cannot_be_stored_fails_its_step() -> None:
         holds.kickoff()
 
 
-
-
 class Order(BaseModel):
     id: int
     total: float
@@ -438,9 +432,10 @@ def test_wrong_arguments_are_refused_at_kickoff(given, text) -> None:
     with pytest.raises(InputError) as caught:
         digest.kickoff(**given)
     expected = re.sub(r"\{line\}", line, text)
-    assert str(caught.value).replace("'list[str]'", "list[str]").replace(
-        "'int'", "int"
-    ) == expected
+    assert (
+        str(caught.value).replace("'list[str]'", "list[str]").replace("'int'", "int")
+        == expected
+    )
     assert calls == []
 
 
@@ -452,8 +447,6 @@ def test_an_annotation_that_cannot_be_resolved_validates_nothing() -> None:
         return value
 
     assert loose.kickoff("x") == "x"
-
-
 
 
 def _place(function):
@@ -525,10 +518,10 @@ def test_an_unknown_keyword_of_a_flow_is_refused() -> None:
 
     async def body() -> None: ...
 
-    with pytest.raises(TypeError, match="takes no keyword 'sotre'. Did you mean 'store'"):
+    with pytest.raises(
+        TypeError, match="takes no keyword 'sotre'. Did you mean 'store'"
+    ):
         flow(sotre="x")(body)
-
-
 
 
 @flow
@@ -627,8 +620,6 @@ async def test_each_call_has_an_idempotency_key_of_its_own(options) -> None:
     found = await made.kickoff_async()
     run = made.run.id
     assert found == [f"{run}:1", f"{run}:1:1", f"{run}:1:2", f"{run}:1:3.1.1"]
-
-
 
 
 async def test_signals_tell_of_called_steps() -> None:
@@ -760,5 +751,3 @@ def test_a_module_level_flow_is_found_by_its_stored_name(monkeypatch) -> None:
         assert class_of(name) is cls
     finally:
         known[cls] = kind
-
-

@@ -351,9 +351,7 @@ def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Comm
     return (Answer(firing, record.position, record.answer),)
 
 
-def _call_begun(
-    _net: Net, marking: Marking, record: CallBegun
-) -> Sequence[Command]:
+def _call_begun(_net: Net, marking: Marking, record: CallBegun) -> Sequence[Command]:
     if record.firing in marking.live:
         marking.busy.setdefault(record.firing, set()).add(record.position)
         marking.status = "running"

@@ -253,9 +253,7 @@ class Branch:
         if firing.id not in run.marking.live:
             return
         position = inside.position
-        record = CallEnded(
-            now(), firing.id, position, called.name, began, error=error
-        )
+        record = CallEnded(now(), firing.id, position, called.name, began, error=error)
         self.failed.append(record)
         if signals.step_failed.receivers:
             self._tell(signals.step_failed, called, error=error)

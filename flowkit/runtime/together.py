@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flowkit.runtime.called import Branch, here
+from flowkit.runtime.run import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Coroutine, Sequence
@@ -108,6 +109,11 @@ async def _together(
         async with anyio.create_task_group() as group:
             for index, part in enumerate(parts):
                 group.start_soon(work, index, part)
+    except BaseExceptionGroup as error:
+        ends = error.subgroup((Stop, KeyboardInterrupt, SystemExit))
+        if ends is not None:  # it ends the run or the process, not this call
+            raise _single(ends) from None
+        raise
     finally:
         for part in parts:
             _close(part)
@@ -120,6 +126,12 @@ async def _together(
             )
         raise first
     return tuple(results)
+
+
+def _single(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
 
 
 def _close(part: Any) -> None:
