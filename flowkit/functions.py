@@ -10,7 +10,7 @@
     @flow
     async def digest(urls: list[str]) -> str:
         pages = [await fetch(url) for url in urls]
-        return "\\n".join(pages)
+        return " ".join(pages)
 
     digest.kickoff(urls=["https://example.org"])
 
@@ -295,7 +295,7 @@ class FunctionFlow(Generic[P, R]):
     def start(self, *args: P.args, **keywords: P.kwargs) -> Run:
         """Begin a run in a thread of its own; gives its handle at once.
 
-        As :meth:`Flow.start <flowkit.Flow.start>`: the run is kept in memory.
+        As ``Flow.start``: the run is kept in memory.
         """
         inputs = self.arguments.bound(args, keywords)
         if {"id", "tags", "created_by"} & self._options.keys():
@@ -331,7 +331,7 @@ class FunctionFlow(Generic[P, R]):
     def resume_all(self, store: Any = None) -> list[Run]:
         """Go on with every stored run of it that can; blocks.
 
-        As :meth:`Flow.resume_all <flowkit.Flow.resume_all>`.
+        As ``Flow.resume_all``.
         """
         return self.flow_class.resume_all(store or self._options.get("store"))
 
@@ -345,7 +345,7 @@ class FunctionFlow(Generic[P, R]):
         return self.flow_class.definition()
 
     def plot(self, filename: str | Path = "flow.html", *, show: bool = False) -> str:
-        """Draw it into exactly this file, as :meth:`Flow.plot <flowkit.Flow.plot>`."""
+        """Draw it into exactly this file, as ``Flow.plot``."""
         return self.flow_class.plot(filename, show)
 
     def _made(self) -> tuple[Flow[Any], dict[str, Any]]:
@@ -398,7 +398,7 @@ def idempotency_key() -> str:
 def sleep(delay: float | str) -> Any:
     """Wait so long, in the function of a flow; to be awaited.
 
-    As :meth:`Flow.sleep <flowkit.Flow.sleep>`.
+    As ``Flow.sleep``.
     """
     return current().sleep(delay)
 
@@ -406,7 +406,7 @@ def sleep(delay: float | str) -> Any:
 def wait_for(name: str, *, key: Any = None, timeout: float | str | None = None) -> Any:
     """Wait for an outside event and get its payload; to be awaited.
 
-    As :meth:`Flow.wait_for <flowkit.Flow.wait_for>`.
+    As ``Flow.wait_for``.
     """
     return current().wait_for(name, key=key, timeout=timeout)
 
@@ -419,7 +419,7 @@ def wait_any(*names: str, key: Any = None, timeout: float | str | None = None) -
 def ask(message: str, **options: Any) -> Any:
     """Ask people and wait for the answer; to be awaited.
 
-    Takes what :meth:`Flow.ask_async <flowkit.Flow.ask_async>` takes.
+    Takes what ``Flow.ask_async`` takes.
     """
     return current().ask_async(message, **options)
 
@@ -427,7 +427,7 @@ def ask(message: str, **options: Any) -> Any:
 def call(other: Any, inputs: Mapping[str, Any] | None = None) -> Any:
     """Run another flow and get its result, answered once; to be awaited.
 
-    As :meth:`Flow.call <flowkit.Flow.call>`.
+    As ``Flow.call``.
 
     Args:
         other: a flow class, an object of one, or a function flow.

@@ -8,6 +8,7 @@ import threading
 from dataclasses import dataclass
 
 import anyio
+import anyio.lowlevel
 import pytest
 from pydantic import BaseModel
 
@@ -48,7 +49,7 @@ def options(request, tmp_path):
 @step
 async def fetch(url: str) -> str:
     calls.append(url)
-    await anyio.sleep(0)
+    await anyio.lowlevel.checkpoint()
     return f"a page of {url}"
 
 
@@ -410,32 +411,33 @@ def test_arguments_are_validated_by_their_annotations(options) -> None:
     [
         (
             {"urls": 3, "limit": "x"},
-            "digest(..) does not take these arguments: urls: Input should be a valid "
-            "list, got 3; limit: Input should be a valid integer, unable to parse "
-            "string as an integer, got 'x'. (test_functions.py:{line})",
+            (
+                "digest(..) does not take these arguments: urls: Input should be a "
+                "valid list, got 3; limit: Input should be a valid integer, unable to "
+                "parse string as an integer, got 'x'."
+            ),
         ),
         (
             {"ulrs": []},
-            "digest(urls: list[str], limit: int = 10): it has no argument 'ulrs'. Did "
-            "you mean 'urls'? (test_functions.py:{line})",
+            (
+                "digest(urls: list[str], limit: int = 10): it has no argument "
+                "'ulrs'. Did you mean 'urls'?"
+            ),
         ),
         (
             {},
-            "digest(urls: list[str], limit: int = 10): missing a required argument: "
-            "'urls'. (test_functions.py:{line})",
+            (
+                "digest(urls: list[str], limit: int = 10): missing a required "
+                "argument: 'urls'."
+            ),
         ),
     ],
 )
 def test_wrong_arguments_are_refused_at_kickoff(given, text) -> None:
     """Before anything runs, all faults named."""
-    line = digest.arguments.place.partition(":")[2]
     with pytest.raises(InputError) as caught:
         digest.kickoff(**given)
-    expected = re.sub(r"\{line\}", line, text)
-    assert (
-        str(caught.value).replace("'list[str]'", "list[str]").replace("'int'", "int")
-        == expected
-    )
+    assert str(caught.value) == f"{text} ({digest.arguments.place})"
     assert calls == []
 
 
@@ -539,7 +541,7 @@ async def test_a_function_waits_for_an_event(options) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(made.kickoff_async)
         while made.run is None or made.run.status != "waiting":
-            await anyio.sleep(0.001)
+            await anyio.lowlevel.checkpoint()
         assert made.run.awaits == ("approved",)
         made.send("approved", "yes", key="7")
     assert made.run.result == "a page of a: yes a page of b"

@@ -13,6 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["Arguments"]
 
 
+def _shown(parameter: inspect.Parameter) -> str:
+    """A parameter as it was written: annotations that are text without quotes."""
+    kind = parameter.annotation
+    if not isinstance(kind, str):
+        return str(parameter)
+    bare = parameter.replace(annotation=parameter.empty)
+    name, _, default = str(bare).partition("=")
+    return f"{name}: {kind} = {default}" if default else f"{name}: {kind}"
+
+
 class Arguments:
     """What a function takes.
 
@@ -52,7 +62,7 @@ class Arguments:
         try:
             given = self.signature.bind(*args, **keywords).arguments
         except TypeError as error:
-            shown = ", ".join(map(str, self.signature.parameters.values()))
+            shown = ", ".join(map(_shown, self.signature.parameters.values()))
             why = self._unknown(keywords) or f"{error}."
             msg = f"{self.name}({shown}): {why} ({self.place})"
             raise InputError(msg) from None
@@ -120,7 +130,8 @@ class Arguments:
         }
         if not kinds:
             return False
-        made: Any = TypedDict(self.name, kinds, total=False)  # type: ignore[operator]
+        make: Any = TypedDict  # to a type checker it is a form of class statement
+        made = make(self.name, kinds, total=False)
         made.__pydantic_config__ = {"arbitrary_types_allowed": True}
         return TypeAdapter(made)
 

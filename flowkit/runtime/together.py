@@ -82,33 +82,14 @@ async def _together(
 ) -> tuple[Any, ...]:
     import anyio  # a loop runs, so it is there
 
-    results: list[Any] = [None] * len(parts)
-    failures: list[Exception] = []
+    work = _Parts(branch, position)
     places = None if limit is None else anyio.Semaphore(limit)
-
-    async def one(index: int, part: Awaitable[Any]) -> None:
-        inner = None if branch is None else branch.inner(position, index + 1)
-        try:
-            results[index] = await part
-        except Exception as error:  # noqa: BLE001 - the first comes out below
-            if branch is not None and inner is not None:
-                branch.failed += inner.failed
-            failures.append(error)
-            group.cancel_scope.cancel()
-        else:
-            if inner is not None and inner.failed:
-                inner.flush()
-
-    async def in_turn(index: int, part: Awaitable[Any]) -> None:
-        assert places is not None  # noqa: S101 - else one() is enough
-        async with places:
-            await one(index, part)
-
-    work = one if places is None else in_turn
     try:
-        async with anyio.create_task_group() as group:
-            for index, part in enumerate(parts):
-                group.start_soon(work, index, part)
+        async with anyio.create_task_group() as work.group:
+            for index, part in enumerate(parts, 1):
+                if places is not None:  # here, so that they begin in order
+                    await places.acquire()
+                work.group.start_soon(work.one, index, part, places)
     except BaseExceptionGroup as error:
         ends = error.subgroup((Stop, KeyboardInterrupt, SystemExit))
         if ends is not None:  # it ends the run or the process, not this call
@@ -117,15 +98,47 @@ async def _together(
     finally:
         for part in parts:
             _close(part)
-    if failures:
-        first, *others = failures
+    if work.failures:
+        raise work.failure()
+    return tuple(work.results[index] for index in range(1, len(parts) + 1))
+
+
+class _Parts:
+    """What becomes of the parts of one ``together``."""
+
+    def __init__(self, branch: Branch | None, position: int) -> None:
+        self.branch = branch
+        self.position = position
+        self.group: Any = None
+        self.results: dict[int, Any] = {}
+        self.failures: list[Exception] = []
+
+    async def one(self, index: int, part: Awaitable[Any], places: Any) -> None:
+        branch = self.branch
+        inner = None if branch is None else branch.inner(self.position, index)
+        try:
+            self.results[index] = await part
+        except Exception as error:  # noqa: BLE001 - the first comes out in the end
+            if branch is not None and inner is not None:
+                branch.failed += inner.failed
+            self.failures.append(error)
+            self.group.cancel_scope.cancel()
+        else:
+            if inner is not None and inner.failed:
+                inner.flush()
+        finally:
+            if places is not None:
+                places.release()
+
+    def failure(self) -> Exception:
+        """The first, with what else failed in its notes."""
+        first, *others = self.failures
         for other in others:
             first.add_note(
                 f"flowkit: meanwhile another part failed: "
                 f"{type(other).__name__}: {other}"
             )
-        raise first
-    return tuple(results)
+        return first
 
 
 def _single(group: BaseException) -> BaseException:

@@ -104,7 +104,6 @@ async def test_cut_after_any_record_a_run_gives_the_same(store) -> None:
 
 async def test_cut_in_the_middle_of_every_call(store) -> None:
     """A process that dies in a step leaves the run so that it goes on there."""
-
     failing.add("bad")
     for at in range(1, 9):
         started = itertools.count(1)
