@@ -20,7 +20,7 @@ power = True
 @step
 async def fetch(topic: str) -> str:
     """Read a page; a real one asks a server."""
-    await anyio.sleep(0)
+    await anyio.sleep(0.01)
     print("fetch", topic)
     return PAGES[topic]
 
@@ -29,7 +29,7 @@ async def fetch(topic: str) -> str:
 async def summarise(text: str) -> str:
     """What a model would be asked, and paid, for."""
     print("summarise", len(text), "characters")
-    return text.split(". ")[0].rstrip(".")
+    return text.partition(". ")[0].rstrip(".")
 
 
 @step
