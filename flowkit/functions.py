@@ -44,7 +44,7 @@ from flowkit.runtime.together import together
 from flowkit.runtime.values import snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
     from flowkit.core.definition import Definition
@@ -80,7 +80,7 @@ def step(
 @overload
 def step(
     *, name: str | None = None, thread: Literal[True]
-) -> Callable[[Callable[P, R]], Callable[P, Coroutine[Any, Any, R]]]: ...
+) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]: ...
 def step(
     function: Callable[..., Any] | None = None,
     /,

@@ -8,7 +8,7 @@ from flowkit.runtime.called import Branch, here
 from flowkit.runtime.run import Stop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Coroutine, Sequence
+    from collections.abc import Awaitable, Sequence
 
 __all__ = ["together"]
 
@@ -21,7 +21,7 @@ D = TypeVar("D")
 @overload
 def together(
     first: Awaitable[A], second: Awaitable[B], /, *, limit: int | None = None
-) -> Coroutine[Any, Any, tuple[A, B]]: ...
+) -> Awaitable[tuple[A, B]]: ...
 @overload
 def together(
     first: Awaitable[A],
@@ -30,7 +30,7 @@ def together(
     /,
     *,
     limit: int | None = None,
-) -> Coroutine[Any, Any, tuple[A, B, C]]: ...
+) -> Awaitable[tuple[A, B, C]]: ...
 @overload
 def together(
     first: Awaitable[A],
@@ -40,11 +40,11 @@ def together(
     /,
     *,
     limit: int | None = None,
-) -> Coroutine[Any, Any, tuple[A, B, C, D]]: ...
+) -> Awaitable[tuple[A, B, C, D]]: ...
 @overload
 def together(
     *parts: Awaitable[A], limit: int | None = None
-) -> Coroutine[Any, Any, tuple[A, ...]]: ...
+) -> Awaitable[tuple[A, ...]]: ...
 def together(*parts: Awaitable[Any], limit: int | None = None) -> Any:
     """Await several things side by side; gives their results in the order written.
 

@@ -39,8 +39,7 @@ async def stored() -> None:
     assert_type(await digest(["a"], limit=1), float)
 
 
-coroutine = digest([])
-assert_type(coroutine, Coroutine[Any, Any, float])
+coroutine: Coroutine[Any, Any, float] = digest([])
 assert_type(stored, FunctionFlow[[], None])
 digest.kickoff(["a"], limit=2)
 digest.kickoff(3)  # type: ignore[arg-type]
