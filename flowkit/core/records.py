@@ -118,7 +118,8 @@ class CallEnded(NamedTuple):
     """What a step that another one called gave; the same again after a restart.
 
     ``position`` is counted as that of a question, ``began`` is when the call began.
-    One that was ``cancelled`` gave nothing and is made again.
+    One that was ``cancelled`` gave nothing: made again, it hangs until what had
+    cancelled it does so again.
     """
 
     at: float

@@ -5,8 +5,9 @@ Four rules:
 1. A position is claimed where the call is written, before anything is awaited, and
    only by the task of its *branch*. So it never depends on which task is quicker.
 2. What a call gave is one record. A function that starts again is given it at once.
-3. A failure is recorded when the function goes on after it, not before: one that
-   ends the run is the run's own, and its step runs again when the run is resumed.
+3. A failure, or a cancellation, is recorded when the function goes on after it, not
+   before: one that ends the run is the run's own, and its step runs again when the
+   run is resumed.
 4. The beginning of a call is recorded only where the function waits for something
    outside at the same time: else nobody could tell a run at work from one at rest.
 """
@@ -78,7 +79,7 @@ class Branch:
 
     Attributes:
         base: added to what is counted: tells the positions of branches apart.
-        failed: calls that failed and are not recorded yet.
+        failed: calls that failed or were cancelled, not recorded yet.
     """
 
     __slots__ = (
@@ -136,7 +137,7 @@ class Branch:
         return position
 
     def flush(self) -> None:
-        """Record the failures that the function has handled, as it goes on."""
+        """Record what the function has handled, as it goes on."""
         failed, self.failed = self.failed, []
         for record in failed:
             _record(self.run, record)
@@ -196,11 +197,10 @@ class Branch:
             self._tell(signals.step_started, called)
         return now()
 
-    def _end(self, inside: Inside, before: Branch | Inside | None = None) -> bool:
-        """The call runs no more; whether its beginning was recorded."""
+    def _end(self, inside: Inside, before: Branch | Inside | None = None) -> None:
+        """The call runs no more."""
         _here.set(before or self)
-        recorded: bool = self.run.underway.pop((self.firing.id, inside.position))[1]
-        return recorded
+        del self.run.underway[self.firing.id, inside.position]
 
     def _ended(self, inside: Inside, began: float, output: Any) -> Any:
         """Record what a call gave; gives it as it will be read again."""
@@ -233,15 +233,14 @@ class Branch:
         error: BaseException,
         before: Branch | Inside | None = None,
     ) -> None:
-        recorded = self._end(inside, before)
+        self._end(inside, before)
         if isinstance(error, Exception):
             self._failed(inside, began, error)
-        elif recorded and not self.run.over and self.firing.id in self.run.marking.live:
-            name, position = inside.called.name, inside.position
+        elif self.firing.id in self.run.marking.live and _is_cancelled(error):
+            called, position = inside.called, inside.position
             number = self.firing.id
-            _record(
-                self.run,
-                CallEnded(now(), number, position, name, began, cancelled=True),
+            self.failed.append(
+                CallEnded(now(), number, position, called.name, began, cancelled=True)
             )
 
     def _failed(self, inside: Inside, began: float, error: Exception) -> None:
@@ -296,8 +295,7 @@ def claim_here(verb: str) -> int:
 
 
 def _record(run: Run, record: CallEnded) -> None:
-    if not record.cancelled:
-        run.called(record)
+    run.called(record)
     run.apply(record)
 
 
@@ -309,7 +307,20 @@ def _given(record: CallEnded) -> Any:
 
 
 async def _again(record: CallEnded) -> Any:
+    if record.cancelled:
+        from anyio import sleep_forever  # a loop runs, so it is there
+
+        await sleep_forever()  # until what has cancelled it does so again
     return _given(record)
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    from anyio import get_cancelled_exc_class  # the same
+
+    try:
+        return isinstance(error, get_cancelled_exc_class())
+    except RuntimeError:  # no loop: a synchronous step was interrupted
+        return False
 
 
 def _task_now() -> Callable[[], Any]:

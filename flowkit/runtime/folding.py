@@ -238,7 +238,7 @@ def go_on(run: Run, journal: Journal) -> None:
     run.restart()
 
 
-def _remember(  # noqa: C901 - one kind of record after another
+def _remember(
     run: Run, record: Any
 ) -> None:
     if type(record) is StepFinished:
@@ -250,8 +250,7 @@ def _remember(  # noqa: C901 - one kind of record after another
     elif type(record) is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
     elif type(record) is CallEnded:
-        if not record.cancelled:
-            run.called(record)
+        run.called(record)
     elif type(record) is RunStopped:
         run.last = record.result
     elif type(record) is StepFailed:

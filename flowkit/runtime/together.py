@@ -71,7 +71,13 @@ def together(*parts: Awaitable[Any], limit: int | None = None) -> Any:
     branch = here()
     if type(branch) is not Branch:
         return _together(parts, limit, None, 0)
-    return _together(parts, limit, branch, branch.claim("together"))
+    try:
+        position = branch.claim("together")
+    except BaseException:
+        for each in parts:
+            _close(each)
+        raise
+    return _together(parts, limit, branch, position)
 
 
 async def _together(
@@ -118,15 +124,14 @@ class _Parts:
         inner = None if branch is None else branch.inner(self.position, index)
         try:
             self.results[index] = await part
-        except Exception as error:  # noqa: BLE001 - the first comes out in the end
-            if branch is not None and inner is not None:
-                branch.failed += inner.failed
-            self.failures.append(error)
-            self.group.cancel_scope.cancel()
-        else:
             if inner is not None and inner.failed:
                 inner.flush()
+        except Exception as error:  # noqa: BLE001 - the first comes out in the end
+            self.failures.append(error)
+            self.group.cancel_scope.cancel()
         finally:
+            if branch is not None and inner is not None and inner.failed:
+                branch.failed += inner.failed
             if places is not None:
                 places.release()
 

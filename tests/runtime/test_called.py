@@ -332,11 +332,60 @@ async def test_a_call_cancelled_beside_a_wait_is_said_so(clock) -> None:
         await ticks()
         ended = [each for each in made.run.records if type(each) is CallEnded]
         assert [(each.step, each.cancelled) for each in ended] == [
-            ("hangs", True),
             ("fails", False),
+            ("hangs", True),
         ]
         made.send("go", "!")
     assert made.run.result == "!"
+
+
+async def test_a_timeout_that_came_comes_again(clock) -> None:
+    """A call that the function cancelled is not made anew: it might end this time."""
+    store = MemoryStore("memory:timeout")
+
+    @step
+    async def hangs() -> str:
+        calls.append("hangs")
+        await anyio.sleep_forever()
+        return ""
+
+    @flow(store=store)
+    async def bounded() -> str:
+        with anyio.move_on_after(0):
+            return await hangs()
+        return await work("instead")
+
+    assert await bounded.with_options(id="r").kickoff_async() == "INSTEAD"
+    kinds = [(each.kind, each.step) for each in store.entries("r")]
+    assert kinds == [("start", None), *[("call", "body")] * 2, ("done", "body")]
+    for seq, anew in ((1, ["hangs", "instead"]), (2, ["instead"]), (3, [])):
+        calls.clear()
+        cut = crashed(store, "r", seq, f"cut {seq}")
+        assert await flowkit.resume_async(cut, store) == "INSTEAD"
+        assert calls == anew
+
+
+async def test_a_call_that_the_host_cancelled_is_made_anew() -> None:
+    """Nobody handled it: the run was left where it was."""
+    store = MemoryStore("memory:host")
+    hang = True
+
+    @step
+    async def hangs() -> str:
+        if hang:
+            await anyio.sleep_forever()
+        return "done"
+
+    @flow(store=store)
+    async def left() -> tuple:
+        return await together(work("a"), hangs())
+
+    with anyio.move_on_after(0.01) as scope:
+        await left.with_options(id="r").kickoff_async()
+    assert scope.cancelled_caught
+    hang = False
+    assert await flowkit.resume_async("r", store) == ("A", "done")
+    assert calls == ["a"]
 
 
 async def test_a_fork_from_a_called_step_starts_that_one_anew(store) -> None:
