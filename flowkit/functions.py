@@ -234,7 +234,7 @@ class FunctionFlow(Generic[P, R]):
 
     Attributes:
         flow_class: the :class:`~flowkit.Flow` subclass behind it, for whatever takes
-            one: ``runs.list(flow=..)``, ``flowkit.factory``, ``older=``.
+            one, such as ``EventBus.register`` and ``older=``.
     """
 
     def __init__(

@@ -599,7 +599,7 @@ async def test_a_flow_called_in_a_flow_is_a_run_of_its_own(options) -> None:
     made = outer.flow_class()
     assert await made.kickoff_async() == ["4 of 10", "4 of 2"]
     if options:
-        found = runs.list(flow=digest.flow_class, store=options["store"])
+        found = runs.list(flow=digest, store=options["store"])
         assert [each.parent for each in found] == [made.run.id] * 2
 
 

@@ -238,9 +238,7 @@ def go_on(run: Run, journal: Journal) -> None:
     run.restart()
 
 
-def _remember(
-    run: Run, record: Any
-) -> None:
+def _remember(run: Run, record: Any) -> None:
     if type(record) is StepFinished:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
