@@ -433,6 +433,4 @@ def call(other: Any, inputs: Mapping[str, Any] | None = None) -> Any:
         other: a flow class, an object of one, or a function flow.
         inputs: as for its kickoff; those of a function flow by name.
     """
-    if isinstance(other, FunctionFlow):
-        inputs = other.arguments.bound((), inputs or {})
     return current().call(other, inputs)

@@ -603,6 +603,17 @@ async def test_a_flow_called_in_a_flow_is_a_run_of_its_own(options) -> None:
         assert [each.parent for each in found] == [made.run.id] * 2
 
 
+async def test_a_class_flow_calls_a_function_flow(options) -> None:
+    """Its arguments are validated here, too."""
+
+    class Outer(Flow):
+        @start()
+        async def begin(self):
+            return await self.call(digest, {"urls": ["a"], "limit": "3"})
+
+    assert await Outer(**options).kickoff_async() == "4 of 3"
+
+
 async def test_each_call_has_an_idempotency_key_of_its_own(options) -> None:
     """The function has the run's."""
 
