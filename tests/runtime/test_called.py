@@ -380,9 +380,12 @@ async def test_a_call_that_the_host_cancelled_is_made_anew() -> None:
     async def left() -> tuple:
         return await together(work("a"), hangs())
 
-    with anyio.move_on_after(0.01) as scope:
-        await left.with_options(id="r").kickoff_async()
-    assert scope.cancelled_caught
+    async with anyio.create_task_group() as group:
+        group.start_soon(left.with_options(id="r").kickoff_async)
+        while len(store.entries("r") if store.run("r") else ()) < 2:
+            await anyio.lowlevel.checkpoint()
+        await ticks()
+        group.cancel_scope.cancel()
     hang = False
     assert await flowkit.resume_async("r", store) == ("A", "done")
     assert calls == ["a"]
