@@ -25,7 +25,7 @@ from flowkit.functions import (
     together,
     wait_for,
 )
-from flowkit.runtime.opening import store_for
+from flowkit.runtime.opening import class_of, store_for
 from tests.runtime.stored import MemoryStore
 
 calls: list[str] = []
@@ -750,17 +750,7 @@ async def test_a_cancelled_run_cancels_its_step(options) -> None:
     assert made.run.history == []
 
 
-def test_a_module_level_flow_is_found_by_its_stored_name(monkeypatch) -> None:
-    """Also if nothing but the name is known of it."""
-    from flowkit.runtime.launch import known
-    from flowkit.runtime.opening import class_of
-
-    cls = digest.flow_class
-    kind = known.pop(cls)
-    try:
-        known[cls] = kind
-        name = f"{__name__}:digest"
-        monkeypatch.setattr("flowkit.runtime.opening.flow_name", lambda _: "other")
-        assert class_of(name) is cls
-    finally:
-        known[cls] = kind
+def test_a_stored_name_leads_to_the_function(monkeypatch) -> None:
+    """Its module is imported, as that of a class: no flow is known by that name."""
+    monkeypatch.setattr("flowkit.runtime.opening.flow_name", lambda _: "another")
+    assert class_of(f"{__name__}:digest") is digest.flow_class
