@@ -589,6 +589,18 @@ async def test_a_verb_that_is_not_awaited_warns() -> None:
         await hasty.kickoff_async()
 
 
+async def test_a_step_that_is_not_awaited_warns() -> None:
+    """By its own name."""
+
+    @flow
+    async def hasty() -> None:
+        fetch("a")
+
+    with pytest.warns(RuntimeWarning, match="coroutine 'fetch' was never awaited"):
+        await hasty.kickoff_async()
+    assert calls == []
+
+
 async def test_a_flow_called_in_a_flow_is_a_run_of_its_own(options) -> None:
     """Kept with the caller's, by name or by a call of it."""
 

@@ -153,7 +153,9 @@ class Branch:
             if type(answer) is CallEnded:
                 return _again(answer) if awaited else _given(answer)
         if awaited:
-            return self._run(called, position, args, keywords)
+            made: Any = self._run(called, position, args, keywords)
+            made.__qualname__ = called.name  # if it is never awaited, Python tells
+            return made
         inside = Inside(self, called, position)
         began = self._begin(inside)
         try:
