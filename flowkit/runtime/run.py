@@ -27,6 +27,7 @@ from flowkit.core.commands import (
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
+    CallEnded,
     EventReceived,
     GroupJudged,
     RunAborted,
@@ -51,21 +52,23 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.marking import Timer
     from flowkit.core.net import Net, Node
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.progress import Progress
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
-__all__ = ["Abort", "Evicted", "Run", "Stop"]
+__all__ = ["Abort", "Evicted", "Run", "Stop", "depth"]
 
 MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
-_depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
 class Stop(BaseException):
@@ -124,6 +127,10 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        underway: steps that another one has called and that run now, by firing and
+            position; whether their beginning is recorded.
+        claim: gives a question its position, if a function counts them itself.
+        gone: a function that waits gives its place in memory up: it calls no more.
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
@@ -131,6 +138,7 @@ class Run:
         acting: how many verbs of a kind the body of a firing has used so far.
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
+        alarm: told when a timer is set while steps run.
         rooms: told when a group may have room, by the firing that feeds it.
     """
 
@@ -160,9 +168,12 @@ class Run:
     patience: float = 60.0
     lifetime: float | None = None
     resting: bool = False
+    claim: Callable[[str], int] | None = None
+    gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
+    alarm: Callable[[], None] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -172,11 +183,12 @@ class Run:
     asked: _Lazy[dict[int, int]] = _Lazy(dict)
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
-    questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
     acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
     acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
     yielded: _Lazy[dict[int, int]] = _Lazy(dict)
     rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
+    questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
+    underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -198,11 +210,11 @@ class Run:
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        depth = _depth.get()
-        if depth >= MOST_NESTED:
+        nested = depth.get()
+        if nested >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
         self.context: Context = copy_context()
-        self.context.run(_depth.set, depth + 1)
+        self.context.run(depth.set, nested + 1)
 
     def __repr__(self) -> str:
         name = self.net.definition.name
@@ -240,11 +252,22 @@ class Run:
     @property
     def history(self) -> list[tuple[str, str, float]]:
         """``(step, outcome, time)`` of every step that ended, in order."""
+        names = self._names
         return [
-            (self._names[record.firing], _OUTCOMES[type(record)], record.at)
+            (names[record.firing], _OUTCOMES[type(record)], record.at)
+            if not isinstance(record, CallEnded)
+            else (record.step, "failed" if record.error else "finished", record.at)
             for record in self.records
-            if isinstance(record, StepFinished | StepFailed)
+            if isinstance(record, StepFinished | StepFailed | CallEnded)
+            and not getattr(record, "cancelled", False)
         ]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """How far each open group is, outermost first."""
+        from flowkit.runtime.progress import progress_of  # asked rarely
+
+        return progress_of(self.marking)
 
     @property
     def _names(self) -> dict[int, str]:
@@ -660,7 +683,7 @@ class Run:
         None if it was an answer to a review, which has ended its step.
         """
         for asked in self._open_questions():
-            if _fits(asked, event.name, event.key):
+            if _fits(asked, event.name, event.key) and not _too_early(asked, event):
                 if asked.verb == "feedback":
                     from flowkit.runtime.reviewed import answered  # only who pauses
 
@@ -848,6 +871,11 @@ class Run:
         self.questions[firing.id, position] = record
         self.apply(record)
 
+    def called(self, record: CallEnded) -> None:
+        """Keep what a called step gave, for when the step that called starts again."""
+        place = record.firing, record.position
+        self.questions[place] = self.answers[place] = record
+
     def rest(self, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - one switch
         """Nothing moves here until something outside happens, or it moves again."""
         if self.at_rest is None:
@@ -910,7 +938,8 @@ class Run:
         """After a restart: make ready what was neither done nor waiting."""
         behind = self.marking.held_back
         for number, firing in self.marking.live.items():
-            if number not in self.marking.asked and number not in behind:
+            waits = number in self.marking.asked and number not in self.marking.busy
+            if not waits and number not in behind:
                 self.ready.append(self._again(firing))
         if self.marking.lanes is not None:
             from flowkit.core.groups import unjudged  # only flows with groups
@@ -924,9 +953,7 @@ class Run:
         if self.journal is not None and self.marking.asked and due is not None:
             self.journal.collect(self, until=due)
             self.take_pending()
-        for number, timer in list(self.marking.timers.items()):
-            if timer.due <= at:
-                self.apply(TimerFired(at, number))
+        self.ring(at)
         for asked in self._open_questions():
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
@@ -935,6 +962,21 @@ class Run:
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    @property
+    def timers(self) -> list[Timer]:
+        """Times of the graph that have not come."""
+        return [*self.marking.timers.values()]
+
+    def ring(self, at: float) -> None:
+        """Fire the graph's timers that were due by then."""
+        for number, timer in list(self.marking.timers.items()):
+            if timer.due <= at and not self.over:
+                self.apply(TimerFired(at, number))
+
+    def _armed(self, _: Arm) -> None:
+        if self.alarm is not None:
+            self.alarm()
 
     @property
     def expires(self) -> float | None:
@@ -971,7 +1013,7 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Fault: Run._fault,
     Report: Run._report,
     Wait: Run._waits,
-    Arm: lambda _run, _command: None,
+    Arm: Run._armed,
     Answer: Run._answer,
     Judge: Run._judge,
     End: Run._end,
@@ -988,6 +1030,11 @@ def _told(error: Exception, run: Run, node: Node) -> Exception:
 def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
     detail = asked.detail or {}
     return name in detail.get("names", ()) and detail.get("key") == key
+
+
+def _too_early(asked: StepAsked, event: EventReceived) -> bool:
+    """Whether a question is only about what comes after it, and this came before."""
+    return "transient" in (asked.detail or {}) and event.at < asked.at
 
 
 def _too_deep(name: str) -> str:
