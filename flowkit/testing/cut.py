@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowkit.core.marking import Firing
@@ -28,6 +27,7 @@ from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.people import HumanFeedbackResult
 from flowkit.runtime.story import Story, flat, read_loosely
+from flowkit.testing.source import call, indented, literal, text, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -278,14 +278,14 @@ class _Writer:
             f'"""Cut from run {self.row.id} of {self.path}."""',
             "",
             f"# begun {shown_time(self.row.created)}",
-            *_line("from flowkit.testing import ", names, "(", ")"),
+            *wrapped("from flowkit.testing import ", names, "(", ")"),
             "",
             f"from {self.module} import {self.top}",
             "",
             "",
             f"def {self.name}():",
         ]
-        return "\n".join([*head, *_indented(body, 1), ""])
+        return "\n".join([*head, *indented(body, 1), ""])
 
     def _body(self) -> list[str]:
         stubs = [self._stub(step) for step in self.stubs]
@@ -295,21 +295,21 @@ class _Writer:
         elif stubs:
             lines = ["with ("]
             for stub in stubs:
-                lines += _indented([*stub[:-1], f"{stub[-1]},"], 1)
+                lines += indented([*stub[:-1], f"{stub[-1]},"], 1)
             lines.append("):")
         else:
             lines = []
-        lines += _indented(self._play(), 1 if stubs else 0)
+        lines += indented(self._play(), 1 if stubs else 0)
         path = [self._group(group) for group in self.tale.path()]
-        lines += _call("assert_path", ["run", *path])
-        lines.append(f"assert run.status == {_text(self.row.status)}")
+        lines += call("assert_path", ["run", *path])
+        lines.append(f"assert run.status == {text(self.row.status)}")
         return lines + self._outcome()
 
     def _group(self, group: Sequence[str]) -> str:
         if len(group) == 1:
-            return _text(group[0])
+            return text(group[0])
         self.used.add("any_order")
-        return f"any_order({', '.join(map(_text, sorted(group)))})"
+        return f"any_order({', '.join(map(text, sorted(group)))})"
 
     def _outcome(self) -> list[str]:
         failures = [each for each in self.tale.ended if each.failed]
@@ -321,8 +321,8 @@ class _Writer:
             return ["assert run.failures"]
         found = failures[-1].result
         return [
-            f"assert type(run.failures[0]).__name__ == {_text(type(found).__name__)}",
-            f"assert str(run.failures[0]) == {_text(str(found))}",
+            f"assert type(run.failures[0]).__name__ == {text(type(found).__name__)}",
+            f"assert str(run.failures[0]) == {text(str(found))}",
         ]
 
     def _play(self) -> list[str]:
@@ -342,9 +342,11 @@ class _Writer:
             if item.step not in self.stubs
         ]
         if items:
-            arguments.append("\n".join(_line("outside=", items, "[", "]", always=True)))
+            arguments.append(
+                "\n".join(wrapped("outside=", items, "[", "]", always=True))
+            )
         arguments.append(f"at={self.row.created!r}")
-        return _call("run = play", arguments)
+        return call("run = play", arguments)
 
     def _item(self, kind: str, given: dict[str, Any]) -> str:
         self.used.add(kind)
@@ -363,11 +365,11 @@ class _Writer:
         ended = [each for each in self.tale.ended if each.step == step]
         ended.sort(key=lambda each: each.firing)
         results = "\n".join(
-            _line(
+            wrapped(
                 "in_turn=", [self._gave(each) for each in ended], "[", "]", always=True
             )
         )
-        return _call("stub", [self.path, _text(step), results])
+        return call("stub", [self.path, text(step), results])
 
     def _gave(self, each: Ended) -> str:
         value = self._value(each.result)
@@ -378,7 +380,7 @@ class _Writer:
 
     def _value(self, value: Any) -> str:
         """A value as source; what has no literal as its stored text."""
-        shown = _literal(value)
+        shown = literal(value)
         if shown is not None:
             return shown
         self.used.add("recorded")
@@ -392,71 +394,7 @@ def read_result(row: RunRow) -> Any:
     return decode_loosely(row.result) if row.result else None
 
 
-def _literal(value: Any) -> str | None:  # noqa: PLR0911 - a table of kinds
-    """A value of built-in types as source, or None."""
-    kind = type(value)
-    if value is None or kind in {bool, int}:
-        return repr(value)
-    if kind is str:
-        return _text(value)
-    if kind is float:
-        return repr(value) if isfinite(value) else None
-    if kind is dict:
-        pairs = [(_literal(key), _literal(each)) for key, each in value.items()]
-        if any(None in pair for pair in pairs):
-            return None
-        return "{" + ", ".join(f"{key}: {each}" for key, each in pairs) + "}"
-    if kind not in {list, tuple}:
-        return None
-    parts = [_literal(each) for each in value]
-    inner = ", ".join(part for part in parts if part is not None)
-    if None in parts:
-        return None
-    if kind is list:
-        return f"[{inner}]"
-    return f"({inner},)" if len(parts) == 1 else f"({inner})"
-
-
-def _text(text: str) -> str:
-    """A string in double quotes, unless it holds one."""
-    shown = repr(text)
-    if shown[0] == "'" and '"' not in shown:
-        return '"' + shown[1:-1] + '"'
-    return shown
-
-
 def _test_name(path: str, run_id: str) -> str:
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", path.rpartition(".")[2]).lower()
     short = run_id[-8:] if len(run_id) == 36 else run_id  # noqa: PLR2004 - a UUID
     return f"test_{words}_{re.sub(r'[^0-9a-zA-Z]+', '_', short).strip('_').lower()}"
-
-
-def _indented(lines: Iterable[str], depth: int) -> list[str]:
-    return [f"{'    ' * depth}{line}" for line in lines]
-
-
-WIDEST = 72
-"""Characters of a line, before it is indented."""
-
-
-def _line(
-    head: str, parts: Sequence[str], opening: str, closing: str, *, always: bool = False
-) -> list[str]:
-    """Parts on one line, or a part a line between brackets."""
-    line = f"{head}{opening if always else ''}{', '.join(parts)}"
-    line += closing if always else ""
-    if len(line) <= WIDEST:
-        return [line]
-    return [f"{head}{opening}", *(f"    {part}," for part in parts), closing]
-
-
-def _call(head: str, arguments: Sequence[str]) -> list[str]:
-    """A call on one line, or an argument a line."""
-    line = f"{head}({', '.join(arguments)})"
-    if len(line) <= WIDEST and "\n" not in line:
-        return [line]
-    lines = [f"{head}("]
-    for argument in arguments:
-        lines += _indented(argument.split("\n"), 1)
-        lines[-1] += ","
-    return [*lines, ")"]

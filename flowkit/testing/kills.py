@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Survived", "kill_and_resume", "survives_kills"]
 
-Outside = "Iterable[Arrives | Answers | TimePasses]"
-
 
 @dataclass(slots=True)
 class Survived:
@@ -281,6 +279,3 @@ def _changed(
         if one != other:
             lines.append(f"  {name} is {other!r}, and {one!r} if nobody kills it")
     return "\n".join(lines)
-
-
-__all__ += ["KilledError"]

@@ -22,6 +22,7 @@ from flowkit.runtime.opening import begun_or_resumed, store_for
 from flowkit.runtime.people import HumanFeedbackPending
 from flowkit.runtime.providers import flow_config
 from flowkit.testing.clocks import BEGIN, manual_clock, told_of_waits
+from flowkit.testing.paths import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -231,13 +232,14 @@ class Script:
         if self.fault is not None:
             raise self.fault
         if self.left:
-            names = ", ".join(run.awaits) or "nothing from outside"
-            state = f"waits for {names}" if run.status == "waiting" else run.status
+            stands = f"is {run.status}"
+            if run.status == "waiting":
+                stands = f"waits for {', '.join(run.awaits) or 'nothing from outside'}"
             msg = (
-                f"{type(run.flow).__name__} was to get {self.left[0]}, and is {state}. "
-                f"Its path so far: {', '.join(_path(run)) or 'no step has ended'}."
+                f"{type(run.flow).__name__} was to get {self.left[0]}, and {stands}. "
+                f"Its path so far: {', '.join(path_of(run)) or 'no step has ended'}."
             )
-            raise AssertionError(msg.replace(" is waits ", " waits "))
+            raise AssertionError(msg)
 
 
 class _Pauses:
@@ -268,12 +270,6 @@ _script: ContextVar[Script | None] = ContextVar("flowkit_script", default=None)
 def _is_calling(run: Run) -> bool:
     asked = [each for open_ in run.marking.asked.values() for each in open_.values()]
     return any(each.verb == "call" for each in asked)
-
-
-def _path(run: Run) -> list[str]:
-    from flowkit.testing.paths import path_of
-
-    return path_of(run)
 
 
 @contextmanager

@@ -197,6 +197,23 @@ def test_labels_that_the_source_shows_and_nobody_takes_are_hinted_at() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "module",
+    [
+        "tests.acceptance.flows",
+        "tests.plot.flows",
+        "tests.runtime.durable_flows",
+        "tests.runtime.test_runner",
+        "tests.runtime.test_verbs",
+        "tests.test_flow",
+        "tests.testing.flows",
+    ],
+)
+def test_flows_that_are_run_elsewhere_are_without_errors(module) -> None:
+    """Whatever is played, joined and looped in these files works."""
+    assert [each.text for each in check(module) if each.level == "error"] == []
+
+
 def test_every_flow_of_the_examples_is_without_errors() -> None:
     """No false alarm on what is known to work."""
     faults = check(ROOT / "examples")

@@ -156,6 +156,36 @@ def test_types_that_may_go_together_do_not_clash(given: Any, want: Any) -> None:
     assert not clash(given, want)
 
 
+ODD = [
+    typing.ClassVar[int],
+    typing.ForwardRef("Order"),
+    typing.ParamSpec("P"),
+    typing.Generic[T],
+    typing.NoReturn,
+    typing.LiteralString,
+    typing.Self,
+    Callable[[int], str],
+    Literal[None, 1, "a", Colour.RED],
+    Annotated[int | None, 3],
+    list[T],
+    tuple[()],
+    type,
+    ...,
+    3,
+    "text",
+    [int],
+    {"a": int},
+]
+
+
+def test_no_pair_of_annotations_makes_the_check_fail() -> None:
+    """However odd; an annotation may be anything."""
+    plain = [int, str, None, Order, Point, Fields, Colour, Closes, dict[str, int], Any]
+    for one in [*ODD, *plain]:
+        for other in [*ODD, *plain]:
+            assert clash(one, other) in {True, False}
+
+
 def told(cls):
     return [each.text for each in faults_of_flow(cls) if each.level == "warning"]
 

@@ -14,6 +14,7 @@ from flowkit.testing import (
     stub,
     testcase,
 )
+from flowkit.testing.source import literal
 from tests.testing.flows import Adds, Order, Parcels
 from tests.testing.test_script import SCRIPT
 
@@ -175,3 +176,33 @@ def test_what_cannot_be_repeated_is_refused(memory_store) -> None:
     )
     with pytest.raises(RunError):
         testcase("nothing")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None,
+        True,
+        -3,
+        1.5,
+        "plain",
+        "it's",
+        'say "so"',
+        'it\'s "both" and \\ and \n',
+        "\N{SNOWMAN}\ud800",
+        [1, [2.5, "x"]],
+        (1,),
+        (),
+        {"a": (1, {"b": None})},
+        {1: "x", (2, 3): []},
+    ],
+)
+def test_a_literal_is_read_as_what_it_was(value) -> None:
+    """Whatever stands in it."""
+    assert eval(literal(value)) == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), {1, 2}, object(), [b"x"], {"a": 1j}])
+def test_what_has_no_literal_is_left_to_the_store(value) -> None:
+    """Also deep inside."""
+    assert literal(value) is None
