@@ -15,6 +15,7 @@ Split by who mends it::
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
     └── StoreError                        the deployment: a store that fails
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "CallError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -177,6 +179,24 @@ class UnstorableError(RunError, TypeError):
     def at(self, step: str) -> UnstorableError:
         """The same error, telling which step left the value (``Orders.charge``)."""
         return UnstorableError(self.where, self.what, self.why, self.cure, step)
+
+
+class CallError(RunError):
+    """A run that a step has called ended as cancelled or expired: it gives no result.
+
+    Attributes:
+        run: id of the called run.
+        status: ``cancelled`` or ``expired``.
+        reason: why, as it was said, or "".
+    """
+
+    def __init__(
+        self, text: str, *, run: str = "", status: str = "", reason: str = ""
+    ) -> None:
+        self.run: str = run
+        self.status: str = status
+        self.reason: str = reason
+        super().__init__(text)
 
 
 class RestoredError(RunError):

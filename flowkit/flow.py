@@ -67,6 +67,7 @@ _CLASS_OPTIONS = frozenset(
         "backend",
         "evict_after",
         "lifetime",
+        "max_depth",
         "max_firings",
         "older",
         "on_conflict",
@@ -118,6 +119,8 @@ class Flow(Generic[StateT]):
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
         max_firings: most firings of a listener in one run, 100 by default.
+        max_depth: most calls that may lie above a run of this class (:meth:`call`),
+            50 by default: the end of a recursion that has none.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
         lifetime: how long after its start a stored run that still waits ends as
@@ -163,6 +166,7 @@ class Flow(Generic[StateT]):
         on_conflict: str | None = None,
         backend: str | None = None,
         max_firings: int | None = None,
+        max_depth: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
         lifetime: float | str | None = None,
@@ -199,6 +203,7 @@ class Flow(Generic[StateT]):
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
+        kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
 
@@ -479,19 +484,38 @@ class Flow(Generic[StateT]):
     def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
         """Within a step: run another flow and get its result, answered once.
 
-        ``await`` it in an async step. With a store the called run is kept there, too:
-        a caller that starts again goes on with it, or is given its outcome.
+        ``await`` it in an async step. The called run has a state of its own and ends
+        with its own ``stop``; it is cancelled with the step that called it. While it
+        waits, the caller waits. With a store it is kept there, too: a caller that
+        starts again goes on with it, or is given its outcome.
 
         Args:
-            flow: a flow class, or an object of one.
+            flow: a flow class, or an object of one; the class of this flow, too.
             inputs: as for :meth:`kickoff`.
 
         Raises:
-            Exception: whatever the called flow's kickoff raises.
+            CallError: the called run was cancelled, or its lifetime is over.
+            RunawayError: more calls lie above it than its class's ``max_depth``.
+            Exception: whatever the called run failed with, as it is.
         """
         from flowkit.runtime import calling  # only steps that call
 
         return calling.call(self, flow, inputs)
+
+    def join(self, awaitables: Iterable[Any]) -> Any:
+        """Within a step: wait for several calls at once; their results in order.
+
+        ``await self.join([self.call(A), self.call(B)])`` runs them side by side. The
+        first failure cancels the others and is raised as it is. In a synchronous
+        step calls block, one after the other, and this gives their results.
+
+        Args:
+            awaitables: calls, other questions (:meth:`wait_for`, :meth:`sleep`) or
+                whatever can be awaited.
+        """
+        from flowkit.runtime import joining  # only steps that join
+
+        return joining.joined(self, awaitables)
 
     def transaction(self) -> Any:
         """Within a step, with a PostgreSQL store: a connection to its database.
@@ -773,6 +797,7 @@ def _opened(
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
+    call = flow._flowkit.options.get("call")
     if store is None:
         if said["id"] is not None:
             msg = (
@@ -782,15 +807,18 @@ def _opened(
             )
             raise RunError(msg)
         run = new_run(flow, inputs, said["restore"])
+        if call is not None:
+            call.adopt(run)
         run.begin(None, kickoff_payloads(flow, run))
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    options = flow._flowkit.options.get("call", {})
-    run, fresh = begun_or_resumed(
-        flow, inputs, store_for(store), met=met, **{**said, **options}
-    )
+    if call is not None:
+        said = {**said, **call.said}
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **said)
     flow._flowkit.run = run
+    if call is not None:
+        call.adopt(run)
     if run.journal is not None:
         run.journal.blocking = blocking
         run.journal.lenient = lenient

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.audit import export
+from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import Execution, QuestionInfo, history
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
@@ -33,6 +34,7 @@ __all__ = [
     "Retention",
     "RunInfo",
     "WaitInfo",
+    "cancel",
     "export",
     "fork",
     "get",
@@ -51,6 +53,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -63,6 +66,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         status: one or several.
         key: correlation key.
         tag: one of those the run was begun with.
+        parent: id of the run that called them, or that they were forked from.
         since: created then or later.
         until: created before.
         limit: most of them.
@@ -76,6 +80,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }
@@ -89,6 +94,7 @@ def search(
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -104,6 +110,7 @@ def search(
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }

@@ -50,6 +50,7 @@ class Kind:
         "declared",
         "evict_after",
         "lifetime",
+        "max_depth",
         "migrations",
         "older",
         "on_conflict",
@@ -81,6 +82,7 @@ class Kind:
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
         self.lifetime: float | None = None
+        self.max_depth: int = 50
         self.version: str = ""
         self.older: tuple[type, ...] = ()
         self.renamed: Mapping[str, str] = {}

@@ -10,6 +10,7 @@ from flowkit.errors import FlowkitError
 from flowkit.journal.codec import former_names
 from flowkit.runtime import signals
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
+from flowkit.runtime.called import stirring
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
@@ -118,9 +119,11 @@ async def resume_every_async(cls: type, store: Any) -> list[Run]:
 
     async with anyio.create_task_group() as group:
         while True:
+            dead = presence.gone()
             found = place.claimable(
-                now(), names, dead=presence.gone(), limit=len(seen) + SIDE_BY_SIDE
+                now(), names, dead=dead, limit=len(seen) + SIDE_BY_SIDE
             )
+            found += stirring(place, names, dead)
             fresh = [run_id for run_id in found if run_id not in seen]
             if not fresh:
                 break

@@ -57,12 +57,12 @@ if TYPE_CHECKING:
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
-__all__ = ["Abort", "Evicted", "Run", "Stop"]
+__all__ = ["Abort", "Evicted", "Run", "Stop", "depth"]
 
 MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
-_depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
 class Stop(BaseException):
@@ -124,6 +124,10 @@ class Run:
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
+        caller: who waits for the end of this called run, if nobody awaits it here.
+        children: the runs that steps at work have called, None if none has.
+        withdrawn: this called run is cancelled because its caller gave it up.
+        level: how many calls lie above this run, None if nobody has counted.
     """
 
     lock = _lock
@@ -151,6 +155,10 @@ class Run:
     resting: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    caller: Any = None
+    children: Any = None
+    withdrawn: bool = False
+    level: int | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -182,11 +190,11 @@ class Run:
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        depth = _depth.get()
-        if depth >= MOST_NESTED:
+        nested = depth.get()
+        if nested >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
         self.context: Context = copy_context()
-        self.context.run(_depth.set, depth + 1)
+        self.context.run(depth.set, nested + 1)
 
     def __repr__(self) -> str:
         name = self.net.definition.name
@@ -377,6 +385,8 @@ class Run:
                 return
         self.last = output
         record = StepFinished(now(), firing.id, output, labels, changed, payload)
+        if self.children is not None:
+            self.children.end(firing)
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -435,6 +445,8 @@ class Run:
                 firing.driver.since = -1
         if not firing.node.failed:
             self.failures.append(error)
+        if self.children is not None:
+            self.children.end(firing)
         self.apply(StepFailed(now(), firing.id, error))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
@@ -540,6 +552,9 @@ class Run:
         self.reason = reason
         if self.journal is None:
             self.apply(RunCancelled(now(), reason))
+        elif self.withdrawn:
+            self.apply(RunCancelled(now(), reason))
+            self.journal.wait(self)
         else:
             self.journal.suspend(self)
 
@@ -631,7 +646,11 @@ class Run:
             hurry()
         elif not self.active:
             self.take_pending()
+            if self.held:
+                self.journal.wait(self)
             self.settle_end()
+            if self.caller is not None and self.over:
+                self.caller.tell_blocking(self)
 
     def event(
         self,
@@ -742,6 +761,8 @@ class Run:
 
     def _cancel(self, command: Cancel) -> None:
         self.cut = tuple(each for each in command.firings if each.driver is not None)
+        if self.children is not None and not self.lost_or_kept:
+            self.children.withdraw(command.firings)
         for firing in command.firings:
             self.pauses.pop(firing.id, None)
             scope = self.scopes.get(firing.id)
@@ -798,10 +819,10 @@ class Run:
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
-        elif command.firing.id not in self.asked:  # its body is not in memory
-            self.ready.append(self._again(command.firing))
+        elif command.firing.id not in self.asked and command.firing not in self.ready:
+            self.ready.append(self.again(command.firing))  # not in memory
 
-    def _again(self, firing: Firing) -> Firing:
+    def again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
         self.asked.pop(firing.id, None)
         firing.driver = None
@@ -823,6 +844,8 @@ class Run:
             firing.driver = None
         for place in [place for place in self.parked if place[0] == firing.id]:
             del self.parked[place]
+        if firing.id in self.marking.live and firing.id not in self.marking.asked:
+            self.ready.append(self.again(firing))  # all was answered meanwhile
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""
@@ -830,7 +853,7 @@ class Run:
         behind = {each.id for line in queued.values() for each in line}
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
-                self.ready.append(self._again(firing))
+                self.ready.append(self.again(firing))
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then; what came before it, first."""

@@ -106,12 +106,16 @@ def known_answer(run: Run, firing: Firing, position: int, question: Question) ->
     Raises:
         DriftError: the step asked something else here before it started again.
     """
-    record = run.questions.get((firing.id, position))
-    if record is not None:
-        before = record.verb, (record.detail or {}).get("mark")
+    place = firing.id, position
+    record, answer = run.questions.get(place), run.answers.get(place, OPEN)
+    if record is not None or answer is not OPEN:
+        if record is not None:
+            before: Any = record.verb, (record.detail or {}).get("mark")
+        else:  # a call that never waited has its answer's record only
+            before = answer[0], answer[1]
         if before != (question.verb, question.mark):
             raise DriftError(_drifted(run, firing, position, before, question))
-    return run.answers.get((firing.id, position), OPEN)
+    return answer
 
 
 def _drifted(
