@@ -490,7 +490,8 @@ class Flow(Generic[StateT]):
         starts again goes on with it, or is given its outcome.
 
         Args:
-            flow: a flow class, or an object of one; the class of this flow, too.
+            flow: a flow class (this one, too), an object of one, or the name of one,
+                ``package.module:Class``.
             inputs: as for :meth:`kickoff`.
 
         Raises:

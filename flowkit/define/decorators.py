@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Missed, Schedule
     from flowkit.define.conditions import AnyCondition
+    from flowkit.define.flows import FlowStep
 
 __all__ = [
     "Mark",
@@ -86,6 +87,7 @@ if TYPE_CHECKING:
         | FailedSource
         | TimerSource
         | Condition
+        | FlowStep
     )
 
 
@@ -113,6 +115,7 @@ class Mark:
     __slots__ = (
         "conditional",
         "emit",
+        "flow",
         "has_emit",
         "max_firings",
         "review",
@@ -134,6 +137,7 @@ class Mark:
         self.schedule: Schedule | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
+        self.flow: Any = None
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -213,6 +217,18 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
 def start(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
+def start(
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    on: AnyCondition | None = None,
+    every: float | str | timedelta | None = None,
+    cron: str | None = None,
+    tz: str | None = None,
+    missed: Missed | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
 def start(
     condition: AnyCondition | None = None,
     *,
@@ -222,6 +238,7 @@ def start(
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
 ) -> Any:
     """Mark a method as one that begins a run.
 
@@ -243,9 +260,11 @@ def start(
             missed (the default), one for each of ``"all"``, at most 100, or none:
             ``"skip"``.
         max_firings: most firings in one run; unbounded by default.
+        flow: as for :func:`listen`; without a method, the flow is handed the inputs
+            of the run.
 
     Raises:
-        ValueError: what is given is no condition or no schedule, or both.
+        ValueError: what is given is no condition or no schedule, or both, or no flow.
         MissingExtraError: ``cron`` without the extra ``cron``.
     """
     if _is_bare(condition):
@@ -278,14 +297,44 @@ def start(
             mark.schedule = schedule
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "start", flow)
     return _noted(decorate, "start", source)
 
 
+def _calling(decorate: Any, decorator: str, flow: Any) -> FlowStep:
+    """A decorator that is a step by itself, too: one that runs a flow."""
+    import sys
+
+    from flowkit.define.flows import FlowStep, checked_flow  # only who calls one
+
+    checked_flow(flow, decorator)
+
+    def calling(function: Any) -> Any:
+        mark_for(function, decorator).flow = flow
+        return decorate(function)
+
+    frame = sys._getframe(2)  # noqa: SLF001 - where the decorator is written
+    mark = Mark()
+    step = FlowStep(calling, mark, (frame.f_code.co_filename, frame.f_lineno))
+    mark.flow = flow
+    decorate(step)
+    return step
+
+
+@overload
 def listen(
     condition: AnyCondition, *, max_firings: int | None = None
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
-]:
+]: ...
+@overload
+def listen(
+    condition: AnyCondition, *, flow: type | str, max_firings: int | None = None
+) -> FlowStep: ...
+def listen(
+    condition: AnyCondition, *, max_firings: int | None = None, flow: Any = None
+) -> Any:
     """Mark a method as one that reacts.
 
     A method with one parameter is given the payload of the last arrival; one with
@@ -295,9 +344,14 @@ def listen(
         condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``, or
             a condition of these.
         max_firings: most firings in one run, 100 unless the flow says otherwise.
+        flow: a flow that the step runs, a class or (for one that is not there yet,
+            such as its own) the name of one. What the method returns are that flow's
+            inputs, and its result is the step's output. Without a method,
+            ``charge = listen(order, flow=Charge)``, what came are the inputs: a
+            mapping or a model; those of several by their names.
 
     Raises:
-        ValueError: what is given is no condition.
+        ValueError: what is given is no condition, or no flow.
     """
     checked(condition)
 
@@ -309,7 +363,9 @@ def listen(
         mark.triggers.append(condition)
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return _noted(decorate, "listen", condition)  # type: ignore[no-any-return]
+    if flow is not None:
+        return _calling(decorate, "listen", flow)
+    return _noted(decorate, "listen", condition)
 
 
 @overload
@@ -325,11 +381,20 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
 def router(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
+def router(
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    emit: Sequence[object] | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
 def router(
     condition: AnyCondition | None = None,
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
 ) -> Any:
     """Mark a method whose result chooses what goes on.
 
@@ -342,9 +407,11 @@ def router(
         emit: the labels it may return. Without it a ``Literal`` or Enum return
             annotation declares them; a label outside is then an error.
         max_firings: as for :func:`listen`.
+        flow: as for :func:`listen`; its result chooses.
 
     Raises:
-        ValueError: what is given is no condition, or ``emit`` holds no labels.
+        ValueError: what is given is no condition or no flow, or ``emit`` holds no
+            labels.
     """
     if _is_bare(condition):
         mark_for(condition, "router").router = True
@@ -365,6 +432,8 @@ def router(
             mark.emit, mark.has_emit = labels, True
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "router", flow)
     return _noted(decorate, "router", condition)
 
 

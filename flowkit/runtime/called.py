@@ -18,7 +18,7 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from flowkit.core.marking import Firing
     from flowkit.journal.base import Store
@@ -34,6 +34,7 @@ __all__ = [
     "is_called",
     "place_of",
     "stirring",
+    "top_of",
     "withdraw_rows",
 ]
 
@@ -173,23 +174,25 @@ def _stirs(store: Store, row: RunRow) -> bool:
     return any(_stirs(store, each) for each in below)
 
 
-def stirring(store: Store, names: Iterable[str], dead: Sequence[str]) -> list[str]:
+def stirring(store: Store, names: Collection[str], dead: Sequence[str]) -> list[str]:
     """Ids of runs of these flows below which a called run can go on."""
     from flowkit.runtime.durable import flow_name
     from flowkit.runtime.launch import known
 
-    wanted = set(names)
     flows = [flow_name(cls) for cls in [*known]]
-    tops: dict[str, None] = {}
-    for run_id in store.claimable(now(), flows, dead=dead, limit=1_000):
-        row = store.run(run_id)
-        if row is None or not is_called(row):
-            continue
-        while row is not None and is_called(row):
-            row = store.run(row.parent or "")
-        if row is not None and row.flow in wanted and not is_over(row.status):
-            tops[row.id] = None
-    return [*tops]
+    found = store.claimable(now(), flows, dead=dead, limit=1_000)
+    tops = ((run_id, top_of(store, run_id, names)) for run_id in found)
+    return list(dict.fromkeys(top for run_id, top in tops if top != run_id))
+
+
+def top_of(store: Store, run_id: str, names: Collection[str]) -> str:
+    """The outermost caller of a run, of these flows and not over; else the run."""
+    top, row = run_id, store.run(run_id)
+    while row is not None and is_called(row):
+        row = store.run(row.parent or "")
+        if row is not None and row.flow in names and not is_over(row.status):
+            top = row.id
+    return top
 
 
 def failed_calls(facts: Sequence[Entry]) -> list[int]:

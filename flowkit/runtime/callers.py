@@ -21,6 +21,7 @@ from flowkit.runtime import signals
 from flowkit.runtime.called import WITHDRAWN, ended_name, is_called
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
+from flowkit.runtime.values import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -124,7 +125,7 @@ def outcome_in(run: Run) -> dict[str, Any]:
         return {"error": run.failures[0]}
     if run.status != "completed":
         return {"error": _no_result(run)}
-    return {"result": run.last}
+    return {"result": snapshot(run.last)}
 
 
 def _no_result(run: Run) -> CallError:
@@ -241,7 +242,6 @@ def check_depth(run: Run, step: str, target: Any) -> int:
 def _chain(run: Run) -> list[str]:
     """Names of the flows from the outermost run down to this one."""
     names: list[str] = []
-    level = _level_of(run)
     at: Run | None = run
     above: str | None = None
     while at is not None:

@@ -18,9 +18,10 @@ from flowkit.runtime import callers
 from flowkit.runtime.blocking import in_thread
 from flowkit.runtime.called import WITHDRAWN, Children
 from flowkit.runtime.clock import now
-from flowkit.runtime.opening import cancel_row
+from flowkit.runtime.opening import cancel_row, class_of
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.run import Evicted, depth
+from flowkit.runtime.values import snapshot
 from flowkit.runtime.verbs import (
     OPEN,
     Asking,
@@ -41,6 +42,7 @@ LEVELS_ON_A_STACK = 20
 
 def call(flow: Any, other: Any, inputs: Mapping[str, Any] | None) -> Any:
     """Run another flow within a step; to be awaited in an async step."""
+    other = class_of(other) if isinstance(other, str) else other
     target = other() if isinstance(other, type) else other
     if not hasattr(target, "_flowkit"):
         msg = (
@@ -56,6 +58,7 @@ def call(flow: Any, other: Any, inputs: Mapping[str, Any] | None) -> Any:
     if answer is not OPEN:
         return _ready(answer) if is_async else _result(answer)
     level = callers.check_depth(run, firing.node.name, target)
+    inputs = snapshot(dict(inputs)) if inputs else inputs  # nothing is shared
     made = _Call(Asking(run, firing, position, question), target, inputs, level)
     return made if is_async else made.block()
 
@@ -178,7 +181,7 @@ class _Call:
         if child.status == "waiting":
             return None
         if child.status == "completed":
-            return {"result": result}
+            return {"result": snapshot(result)}
         return callers.outcome_in(child)
 
     def _failed(self, error: Exception) -> dict[str, Any] | None:

@@ -67,6 +67,10 @@ class Kind:
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
+        if compiled.flows:
+            from flowkit.runtime.subflows import flow_calls  # only who calls one
+
+            self.calls = flow_calls(self.calls, compiled.net.nodes, compiled.flows)
         if compiled.reviews:
             from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
 
