@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import Execution, QuestionInfo, history
+from flowkit.runtime.executions import CalledRun, Execution, QuestionInfo, history
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
 from flowkit.runtime.retention import Purged, Retention, purge
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "CalledRun",
     "Execution",
     "Purged",
     "QuestionInfo",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import FlowkitError
+from flowkit.journal.codec import decode_loosely
 from flowkit.journal.entries import read
 from flowkit.journal.rows import Query, is_over
 from flowkit.runtime import signals
@@ -36,6 +37,7 @@ __all__ = [
     "stirring",
     "top_of",
     "withdraw_rows",
+    "without_open_calls",
 ]
 
 WITHDRAWN = "the step that called it is over"
@@ -213,3 +215,23 @@ def failed_calls(facts: Sequence[Entry]) -> list[int]:
             break
         redo.append(entry.seq)
     return redo
+
+
+def without_open_calls(entries: Sequence[Entry]) -> list[Entry]:
+    """The records without those of calls that have no answer: they are made anew."""
+    answered = {_place(each) for each in entries if each.kind == "answer"}
+    return [
+        each
+        for each in entries
+        if each.kind != "ask" or _place(each) in answered or _verb(each) != "call"
+    ]
+
+
+def _place(entry: Entry) -> tuple[int | None, int]:
+    record: Any = read(entry, decode_loosely).record
+    return entry.firing, record.position
+
+
+def _verb(entry: Entry) -> str:
+    record: Any = read(entry, decode_loosely).record
+    return str(record.verb)

@@ -15,6 +15,8 @@ from flowkit.core.records import (
     StepFinished,
 )
 from flowkit.journal.entries import Note
+from flowkit.journal.rows import is_over
+from flowkit.runtime.called import called_rows, place_of
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
@@ -24,9 +26,10 @@ from flowkit.runtime.story import Story, flat, read_loosely
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from flowkit.journal.rows import Entry
+    from flowkit.journal.base import Store
+    from flowkit.journal.rows import Entry, RunRow
 
-__all__ = ["Execution", "QuestionInfo", "executions", "history"]
+__all__ = ["CalledRun", "Execution", "QuestionInfo", "executions", "history"]
 
 OPEN = frozenset({"running", "waiting"})
 
@@ -52,6 +55,34 @@ class QuestionInfo:
     answered: float | None = None
 
 
+@dataclass(slots=True)
+class CalledRun:
+    """A run that a step called.
+
+    Attributes:
+        id: of the run.
+        flow: its class, ``package.module:Class``.
+        position: of the call among the step's questions.
+        status: as of a run.
+        started: when it began.
+        ended: when it was over; None while it is not.
+        executions: its own story, if it was asked for.
+    """
+
+    id: str
+    flow: str
+    position: int
+    status: str
+    started: float
+    ended: float | None = None
+    executions: list[Execution] = field(default_factory=list)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its beginning to its end; None while it is not over."""
+        return None if self.ended is None else self.ended - self.started
+
+
 @dataclass(slots=True, repr=False)
 class Execution:
     """One execution of a step, as the records tell it.
@@ -74,6 +105,7 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         undone: a rewind took it back: it does not count any more.
+        called: the stored runs that it called, in the order of their calls.
     """
 
     step: str
@@ -91,6 +123,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     undone: bool = False
+    called: list[CalledRun] = field(default_factory=list)
 
     @property
     def duration(self) -> float | None:
@@ -109,10 +142,11 @@ class Execution:
             told.append(f"changed {' '.join(self.changed)}")
         if self.undone:
             told.append("undone")
+        told += [f"called {each.id} ({each.status})" for each in self.called]
         return f"<Execution {', '.join(told)}, at {shown_time(self.started)}>"
 
 
-def history(run_id: str, store: Any = None) -> list[Execution]:
+def history(run_id: str, store: Any = None, *, nested: bool = False) -> list[Execution]:
     """Every execution of a step in a run, in the order of their records.
 
     What is still open comes last. What a rewind or the retry of a failed run took
@@ -122,15 +156,36 @@ def history(run_id: str, store: Any = None) -> list[Execution]:
     Args:
         run_id: of the run, or the beginning of it.
         store: the default one if None.
+        nested: tell the story of each run that a step called, too, on all levels.
 
     Raises:
         RunError: no such run.
         StoreError: records that cannot be read.
     """
     place = store_of(store)
-    row = row_of(place, run_id)
-    entries = place.entries(row.id)
-    return executions(Story(place, row, entries), entries)
+    return _history(place, row_of(place, run_id), nested=nested)
+
+
+def _history(store: Store, row: RunRow, *, nested: bool) -> list[Execution]:
+    entries = store.entries(row.id)
+    told = executions(Story(store, row, entries), entries)
+    for called in called_rows(store, row.id):
+        firing, position = place_of(called)
+        of_it = [
+            each
+            for each in told
+            if each.firing == firing and each.started <= called.created
+        ]
+        if not of_it:
+            continue
+        ended = called.updated if is_over(called.status) else None
+        found = CalledRun(
+            called.id, called.flow, position, called.status, called.created, ended
+        )
+        if nested:
+            found.executions = _history(store, called, nested=True)
+        max(of_it, key=lambda each: each.started).called.append(found)
+    return told
 
 
 def executions(story: Story, entries: list[Entry]) -> list[Execution]:

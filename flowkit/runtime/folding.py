@@ -101,10 +101,12 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
     journal.seq = entries[-1].seq
+    journal.rewinds = sum(
+        entry.kind == "note:rewind" and not retries(entry) for entry in entries
+    )
     for entry in entries:
         if entry.kind == "note:rewind":
             journal.born = max(journal.born, entry.at)
-            journal.rewinds += not retries(entry)
     for number, count in attempts.items():
         if number in marking.live:
             marking.live[number].attempt = count
