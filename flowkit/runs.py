@@ -1,4 +1,4 @@
-"""Stored runs: find them, read their story, go back in them, delete them.
+"""Stored runs: find them, read and draw their story, go back in them, delete them.
 
 ::
 
@@ -15,10 +15,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.audit import export
-from flowkit.runtime.executions import Execution, QuestionInfo, history
+from flowkit.runtime.executions import Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.recall import history
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
@@ -27,21 +29,25 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "Cause",
     "Execution",
     "Purged",
     "QuestionInfo",
     "Retention",
     "RunInfo",
     "WaitInfo",
+    "compare",
     "export",
     "fork",
     "get",
     "history",
     "list",
+    "plot",
     "purge",
     "rewind",
     "search",
     "state_at",
+    "timeline",
 ]
 
 

@@ -13,14 +13,17 @@ if TYPE_CHECKING:
     from flowkit.plot.diagram import Inferred
     from flowkit.plot.model import Diagram, Status
     from flowkit.plot.theme import Theme
+    from flowkit.plot.timeline import Timeline
 
 __all__ = [
     "FORMATS",
+    "TIMELINES",
     "Format",
     "format_of",
     "plot",
     "render",
     "render_diagram",
+    "render_timeline",
     "svg_of",
     "to_svg",
     "write",
@@ -162,6 +165,30 @@ def render_diagram(drawn: Diagram, form: Format) -> str | bytes:
     from flowkit.plot.html import html
 
     return html(collapsed(drawn))
+
+
+TIMELINES: tuple[Format, ...] = ("html", "svg", "png", "mmd", "json")
+"""What a timeline can be drawn as."""
+
+
+def render_timeline(line: Timeline, form: Format) -> str | bytes:
+    """A timeline as text of one of ``TIMELINES``, or as the bytes of a picture."""
+    from flowkit.plot import gantt
+
+    if form == "mmd":
+        return gantt.mermaid(line)
+    if form == "json":
+        return gantt.as_json(line)
+    if form == "svg":
+        return gantt.svg(line)
+    if form == "png":
+        from flowkit.plot.png import png
+
+        return png(gantt.svg(line, theme="light"))
+    from flowkit.plot.html import sheet
+
+    drawing = gantt.draw(line, attributes='class="flowkit" role="img"')
+    return sheet(line.name, drawing, line.facts)
 
 
 def _made(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowkit.plot.layout import Placed
     from flowkit.plot.model import Diagram, Edge, Fact
 
-__all__ = ["facts_of", "html", "json_text", "page_rules", "policy"]
+__all__ = ["html", "sheet"]
 
 
 def html(drawn: Diagram, *, engine: bool = True) -> str:
@@ -40,17 +40,37 @@ def html(drawn: Diagram, *, engine: bool = True) -> str:
             the browser in any case.
     """
     placed, is_placed = _place(drawn, engine=engine)
-    style = asset("page.css") + page_rules()
+    style = asset("page.css") + _page_rules()
     dagre = "" if is_placed else asset("dagre.min.js")
-    script = asset("page.js")
+    script = asset("page.js") + asset("theme.js")
     return Template(asset("page.html")).substitute(
         title=escape(drawn.name),
-        facts=facts_of(drawn.facts),
-        policy=policy(style, [dagre, script]),
+        facts=_facts_of(drawn.facts),
+        policy=_policy(style, [dagre, script]),
         style=style,
         drawing=draw(placed, attributes='class="flowkit" role="group"'),
         data=_data(placed, is_placed=is_placed),
         dagre=f"<script>{dagre}</script>" if dagre else "",
+        script=script,
+    )
+
+
+def sheet(name: str, drawing: str, facts: tuple[Fact, ...]) -> str:
+    """A page around a drawing that only has to be read.
+
+    Args:
+        name: of the flow.
+        drawing: an SVG element without style.
+        facts: lines above it.
+    """
+    style = asset("page.css") + _page_rules()
+    script = asset("theme.js")
+    return Template(asset("sheet.html")).substitute(
+        title=escape(name),
+        facts=_facts_of(facts),
+        policy=_policy(style, [script]),
+        style=style,
+        drawing=drawing,
         script=script,
     )
 
@@ -62,7 +82,7 @@ def _place(drawn: Diagram, *, engine: bool) -> tuple[Placed, bool]:
         return unplaced(drawn), False
 
 
-def facts_of(facts: tuple[Fact, ...]) -> str:
+def _facts_of(facts: tuple[Fact, ...]) -> str:
     """The lines above a drawing as a part of the page."""
     rows = "".join(
         f'<p class="{fact.state or "plain"}">{_shown_icon(fact)}{escape(fact.text)}</p>'
@@ -77,7 +97,7 @@ def _shown_icon(fact: Fact) -> str:
     return f'<svg viewBox="0 0 16 16"><path d="{ICONS[fact.state]}"/></svg>'
 
 
-def page_rules() -> str:
+def _page_rules() -> str:
     """The drawing's colours for the system's theme and for the reader's choice."""
     by_system = rules("dark", ":root:not([data-theme]) svg.flowkit")
     return (
@@ -87,7 +107,7 @@ def page_rules() -> str:
     )
 
 
-def policy(style: str, scripts: list[str]) -> str:
+def _policy(style: str, scripts: list[str]) -> str:
     """The content security policy that allows these texts and nothing else."""
     allowed = " ".join(_hash(each) for each in scripts if each)
     return (
@@ -109,10 +129,10 @@ def _data(placed: Placed, *, is_placed: bool) -> str:
     data["boxes"] = [[box.width, box.height] for box in placed.boxes]
     _, data["inside"], data["around"] = nested(placed.diagram)
     data["lines"] = [_line_data(line.edge) for line in placed.lines]
-    return json_text(data)
+    return _json_text(data)
 
 
-def json_text(data: object) -> str:
+def _json_text(data: object) -> str:
     """JSON for a script element."""
     text = json.dumps(data)
     for char in "<>&":

@@ -442,15 +442,5 @@
   byId("out").addEventListener("click", () => zoom(1 / 1.2));
   byId("fit").addEventListener("click", fit);
 
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const root = document.documentElement;
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
-  const themed = () => byId("theme").setAttribute("aria-pressed", String(isDark()));
-  byId("theme").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    themed();
-  });
-  dark.addEventListener("change", themed);
-  themed();
   open();
 })();
