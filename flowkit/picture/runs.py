@@ -25,7 +25,11 @@ __all__ = ["compare", "plot", "svg", "timeline"]
 
 
 def plot(
-    run: str | Run, filename: str | Path, *, show: bool = False, store: Any = None
+    run: str | Run | None,
+    filename: str | Path,
+    *,
+    show: bool = False,
+    store: Any = None,
 ) -> str:
     """Draw a run over its class into exactly this file.
 
@@ -33,7 +37,7 @@ def plot(
     what it failed with or waits for. Ways that were taken are thick and counted.
 
     Args:
-        run: its id or the beginning of it, or its handle.
+        run: its id or the beginning of it, or its handle, such as ``flow.run``.
         filename: its suffix chooses the format: ``.html .svg .png .mmd .dot .json``.
         show: open the picture in a browser, too.
         store: the default one if None.
@@ -66,7 +70,11 @@ def svg(run: Run) -> str:
 
 
 def timeline(
-    run: str | Run, filename: str | Path, *, show: bool = False, store: Any = None
+    run: str | Run | None,
+    filename: str | Path,
+    *,
+    show: bool = False,
+    store: Any = None,
 ) -> str:
     """Draw a run over time into exactly this file: a bar for each execution.
 
@@ -74,7 +82,7 @@ def timeline(
     was. An execution begins when its step became ready.
 
     Args:
-        run: its id or the beginning of it, or its handle.
+        run: its id or the beginning of it, or its handle, such as ``flow.run``.
         filename: its suffix chooses the format: ``.html .svg .png .mmd .json``.
         show: open the picture in a browser, too.
         store: the default one if None.
@@ -96,8 +104,8 @@ def timeline(
 
 
 def compare(
-    first: str | Run,
-    second: str | Run,
+    first: str | Run | None,
+    second: str | Run | None,
     filename: str | Path,
     *,
     show: bool = False,

@@ -63,12 +63,8 @@ def facts(told: Recalled, now: float, letter: str = "") -> tuple[Fact, ...]:
     verb = "for" if told.ended is None else "after"
     said = f"{told.name}: {told.status} {verb} {lasted}"
     if letter:
-        return (
-            Fact(
-                f"{said}, run {told.id}",
-                "first" if letter == "A" else "second",
-            ),
-        )
+        state: State = "first" if letter == "A" else "second"
+        return (Fact(f"{letter}: {told.status} {verb} {lasted}, run {told.id}", state),)
     found = [Fact(said, _STATES.get(told.status, "cancelled"))]
     if told.error and told.status == "failed":
         found.append(Fact(told.error.splitlines()[0], "failed"))

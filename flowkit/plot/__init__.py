@@ -187,8 +187,7 @@ def render_timeline(line: Timeline, form: Format) -> str | bytes:
         return png(gantt.svg(line, theme="light"))
     from flowkit.plot.html import sheet
 
-    drawing = gantt.draw(line, attributes='class="flowkit" role="img"')
-    return sheet(line.name, drawing, line.facts)
+    return sheet(line.name, gantt.draw(line), line.facts)
 
 
 def _made(

@@ -11,20 +11,21 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from flowkit.plot.icons import ICONS, SIDE
-from flowkit.plot.measure import SMALL_SIZE, fit
+from flowkit.plot.measure import SMALL_SIZE, wrap
 from flowkit.plot.theme import Theme, style_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
-    from flowkit.plot.model import Fact
+    from flowkit.plot.model import Fact, State
 
 __all__ = [
     "FACT_HEIGHT",
     "alone",
+    "draw_facts",
     "element",
+    "fact_rows",
     "facts_height",
-    "facts_rows",
     "icon",
     "n",
     "text",
@@ -34,6 +35,8 @@ __all__ = [
 FACT_HEIGHT = 20.0
 _FACTS_GAP = 10.0
 _FACT_MARGIN = 24.0
+_FACT_ICON = 20.0
+_MOST_ROWS = 3
 # XML has no way to write these, escaped or not.
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
@@ -61,24 +64,30 @@ def words(kind: str, x: float, y: float, said: str) -> str:
     return f'<text class="{kind}" x="{n(x)}" y="{n(y)}">{text(said)}</text>'
 
 
-def facts_height(facts: Sequence[Fact]) -> float:
+def fact_rows(facts: Iterable[Fact], width: float) -> list[tuple[State | None, str]]:
+    """The lines above a drawing as rows, none wider than it; an icon begins a line."""
+    found: list[tuple[State | None, str]] = []
+    for fact in facts:
+        room = width - 2 * _FACT_MARGIN - _FACT_ICON
+        lines = wrap(fact.text, SMALL_SIZE + 1, room, _MOST_ROWS)
+        found += [(fact.state if not i else None, line) for i, line in enumerate(lines)]
+    return found
+
+
+def facts_height(facts: Iterable[Fact], width: float) -> float:
     """How much room the lines above a drawing take."""
-    return FACT_HEIGHT * len(facts) + _FACTS_GAP if facts else 0.0
+    rows = fact_rows(facts, width)
+    return FACT_HEIGHT * len(rows) + _FACTS_GAP if rows else 0.0
 
 
-def facts_rows(facts: Iterable[Fact], width: float) -> Iterator[str]:
-    """The lines above a drawing, cut to its width."""
-    for row, fact in enumerate(facts):
+def draw_facts(facts: Iterable[Fact], width: float) -> Iterator[str]:
+    """The lines above a drawing, all with room for an icon before them."""
+    for row, (state, said) in enumerate(fact_rows(facts, width)):
         y = _FACT_MARGIN - 8.0 + FACT_HEIGHT * row
-        x = _FACT_MARGIN
-        if fact.state:
-            yield (
-                f'<g class="status-{fact.state}">'
-                f"{icon(fact.state, x, y - 4, 'state', 14.0)}</g>"
-            )
-            x += 20.0
-        said = fit(fact.text, SMALL_SIZE + 1, width - x - 8.0)
-        yield words("fact", x, y + 8.0, said)
+        if state:
+            shape = icon(state, _FACT_MARGIN, y - 4, "state", 14.0)
+            yield f'<g class="status-{state}">{shape}</g>'
+        yield words("fact", _FACT_MARGIN + _FACT_ICON, y + 8.0, said)
 
 
 def element(

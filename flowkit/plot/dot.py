@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.plot.measure import lines_of
-from flowkit.plot.model import nested, told
+from flowkit.plot.model import nested, told, touched_by_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,17 +26,17 @@ _LOOKS: dict[str, dict[str, str]] = {
     "several": {"shape": "box3d", "style": "filled"},
 }
 _STATES = {
-    "ready": {"style": "rounded,dotted"},
+    "ready": {"style": "rounded,filled,dotted"},
     "running": {"color": "#3566c8", "penwidth": "3"},
-    "waiting": {"style": "rounded,dashed", "color": "#7a55c4", "penwidth": "2"},
+    "waiting": {"style": "rounded,filled,dashed", "color": "#7a55c4", "penwidth": "2"},
     "done": {"color": "#1f8a4c", "penwidth": "2"},
     "failed": {"color": "#c0303c", "penwidth": "4"},
-    "cancelled": {"style": "rounded,dashed"},
-    "stuck": {"style": "rounded,dashed", "color": "#b07608", "penwidth": "3"},
+    "cancelled": {"style": "rounded,filled,dashed"},
+    "stuck": {"style": "rounded,filled,dashed", "color": "#b07608", "penwidth": "3"},
     "same": {"penwidth": "2"},
     "differs": {"color": "#b07608", "penwidth": "3"},
-    "first": {"style": "rounded,dashed", "color": "#3566c8", "penwidth": "2"},
-    "second": {"style": "rounded,dotted", "color": "#7a55c4", "penwidth": "2"},
+    "first": {"style": "rounded,filled,dashed", "color": "#3566c8", "penwidth": "2"},
+    "second": {"style": "rounded,filled,dotted", "color": "#7a55c4", "penwidth": "2"},
 }
 _MISSED = {"color": "#b4bcc8", "fontcolor": "#56606e"}
 _LABEL = "label={} labelloc=t labeljust=l"
@@ -67,11 +67,12 @@ def _facts(drawn: Diagram) -> str:
 def _nodes(drawn: Diagram, short: dict[str, str]) -> Iterator[str]:
     """Nodes, those of a group within its cluster."""
     boxes, inside, around = nested(drawn)
+    touched = touched_by_runs(drawn)
 
     def those_in(box: int, indent: str) -> Iterator[str]:
         for node in drawn.nodes:
             if inside.get(node.id, -1) == box:
-                yield f"{indent}{short[node.id]} {_node(node, drawn.runs)}"
+                yield f"{indent}{short[node.id]} {_node(node, node.id in touched)}"
         for index, outer in enumerate(around):
             if outer == box:
                 yield f"{indent}subgraph cluster_{index} {{"
@@ -91,12 +92,12 @@ def _attributes(values: dict[str, str]) -> str:
     return "[" + " ".join(f"{key}={_quoted(v)}" for key, v in values.items()) + "]"
 
 
-def _node(node: Node, runs: int) -> str:
+def _node(node: Node, touched: bool) -> str:  # noqa: FBT001 - one of two looks
     text = "" if node.kind == "end" else "\n".join(told(node))
     looks = _LOOKS[node.kind]
     if node.status:
         looks = looks | _STATES[node.status.state]
-    elif runs:
+    elif not touched:
         looks = looks | _MISSED
     tip = {"tooltip": node.doc} if node.doc else {}
     return _attributes({"label": text, **looks, **tip})

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.plot.canvas import (
     alone,
+    draw_facts,
     element,
     facts_height,
-    facts_rows,
     icon,
     n,
     text,
@@ -52,19 +52,21 @@ _NICE = (
 def svg(line: Timeline, *, theme: Theme = "auto") -> str:
     """A drawing that stands alone, with its style sheet and its facts."""
     chart = _Chart(line)
-    down = facts_height(line.facts)
+    down = facts_height(line.facts, chart.width)
     size = chart.width, chart.height + down
     parts = list(chart.parts())
     if down:
         moved = f'<g transform="translate(0 {n(down)})">'
-        parts = [*facts_rows(line.facts, size[0]), moved, *parts, "</g>"]
+        parts = [*draw_facts(line.facts, chart.width), moved, *parts, "</g>"]
     return element(line.name, _summary(line), size, parts, **alone(size, theme))
 
 
-def draw(line: Timeline, *, attributes: str = "") -> str:
+def draw(line: Timeline) -> str:
     """The SVG element of a drawing whose style and facts the page around it has."""
     chart = _Chart(line)
     size = chart.width, chart.height
+    room = f'width="{n(size[0])}" height="{n(size[1])}"'
+    attributes = f'class="flowkit" role="img" {room}'
     return element(
         line.name, _summary(line), size, chart.parts(), attributes=attributes
     )
@@ -92,12 +94,16 @@ class _Chart:
         self.height = self.bottom + 16.0
 
     def parts(self) -> Iterator[str]:
+        tops, y = [], _AXIS
+        for _, its_lanes in self.rows:
+            tops.append(y)
+            y += _LANE * len(its_lanes)
+        for (_, its_lanes), y in [*zip(self.rows, tops, strict=True)][1::2]:
+            yield _stripe(y, self.width - 16.0, _LANE * len(its_lanes))
         yield from self._ticks()
         yield from self._folds()
-        y = _AXIS
-        for number, (step, its_lanes) in enumerate(self.rows):
-            yield from self._row(step, its_lanes, y, number)
-            y += _LANE * len(its_lanes)
+        for (step, its_lanes), y in zip(self.rows, tops, strict=True):
+            yield from self._row(step, its_lanes, y)
 
     def _ticks(self) -> Iterator[str]:
         """The time of day where each piece begins, and even steps from there on."""
@@ -111,13 +117,14 @@ class _Chart:
             if not self.scale.per_second:
                 continue
             step = _tick_step(self.scale.per_second)
+            after = _MARGIN if piece.end >= self.line.ended else 0.0
             room = text_width(clock, 10.0) + 12.0
             count = int((piece.end - piece.start) / step + 1e-9) if step else 0
             for index in range(1, count + 1):
                 at = index * step * self.scale.per_second
                 yield _rule(x + at, self.bottom)
                 said = f"+{length(index * step)}"
-                if at > room and at + text_width(said, 10.0) < wide + _MARGIN:
+                if at > room and at + text_width(said, 10.0) + 4.0 < wide + after:
                     yield words("tick", x + at + 2, 18.0, said)
 
     def _folds(self) -> Iterator[str]:
@@ -136,15 +143,8 @@ class _Chart:
                 )
 
     def _row(
-        self, step: str, its_lanes: Sequence[list[Bar]], y: float, number: int
+        self, step: str, its_lanes: Sequence[list[Bar]], y: float
     ) -> Iterator[str]:
-        high = _LANE * len(its_lanes)
-        if number % 2:
-            wide = self.width - 2 * 8.0
-            yield (
-                f'<rect class="stripe" x="8" y="{n(y)}" width="{n(wide)}" '
-                f'height="{n(high)}" rx="4"/>'
-            )
         name = fit(step, NAME_SIZE, _MOST_NAME)
         title = f"<title>{text(step)}</title>" if name != step else ""
         yield (
@@ -189,6 +189,11 @@ def _beside(bar: Bar, x: float, y: float, wide: float, free: float) -> Iterator[
         yield icon(bar.state, after, y + 2.5, "state", _ICON)
         if after + _ICON + 3.0 + room <= free:
             yield words("bar-note", after + _ICON + 3.0, y + 12.5, bar.note)
+
+
+def _stripe(y: float, width: float, height: float) -> str:
+    size = f'width="{n(width)}" height="{n(height)}"'
+    return f'<rect class="stripe" x="8" y="{n(y)}" {size} rx="4"/>'
 
 
 def _rule(x: float, bottom: float) -> str:

@@ -7,7 +7,7 @@ browser finds the places.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import MissingExtraError
@@ -165,17 +165,15 @@ class _Request:
     def _edge(self, edge: Edge) -> None:
         source, target = self._place[edge.source], self._place[edge.target]
         size = edge_label_size(edge)
-        if size is None or source == target:
-            way = self._way(source, target, edge)
-            if size:
-                width, height = size
-                self.ways[way]["label_size"] = {"width": width, "height": height}
-            self._edges.append((edge, [way], None))
+        if size is None:
+            self._edges.append((edge, [self._way(source, target, edge)], None))
             return
         key = (source, edge.label, edge.kind, edge.possible, edge.back)
         if key not in self._labels:
             label = self._node(*size, self._common(edge))
-            self._labels[key] = (label, self._way(source, label, edge))
+            # A step's way to itself goes down to its label and back up.
+            down = replace(edge, back=False) if source == target else edge
+            self._labels[key] = (label, self._way(source, label, down))
         label, way = self._labels[key]
         self._edges.append((edge, [way, self._way(label, target, edge)], label))
 

@@ -10,10 +10,11 @@ _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 def length(seconds: float) -> str:
     """A length of time in short: ``0.4 ms``, ``12 ms``, ``1.2 s``, ``3 min 5 s``."""
     seconds = max(0.0, seconds)
-    if seconds < 0.9995:  # noqa: PLR2004 - what rounds to a second is one
-        return f"{seconds * 1000:.2g} ms" if seconds < 0.0995 else f"{seconds:.2f} s"  # noqa: PLR2004 - the same of 100 ms
-    if seconds < 59.95:  # noqa: PLR2004 - the same of a minute
-        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    if seconds < 0.0995:  # noqa: PLR2004 - what rounds to 100 ms is a tenth of a second
+        return f"{seconds * 1000:.2g} ms"
+    if seconds < 59.95:  # noqa: PLR2004 - what rounds to a minute is one
+        said = f"{seconds:.2f}" if seconds < 0.9995 else f"{seconds:.1f}"  # noqa: PLR2004 - the same of a second
+        return said.rstrip("0").rstrip(".") + " s"
     left = round(seconds)
     told: list[str] = []
     for unit, size in _UNITS:

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 from flowkit.plot.measure import lines_of
-from flowkit.plot.model import nested, told
+from flowkit.plot.model import nested, told, touched_by_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,18 +62,23 @@ def mermaid(drawn: Diagram) -> str:
     lines += [f"    %% {fact.text.translate(_SPECIAL)}" for fact in drawn.facts]
     lines += _nodes(drawn, short)
     lines += [f"    {_edge(edge, short)}" for edge in lines_of(drawn)]
+    touched = touched_by_runs(drawn)
     for kind, style in (_STATES if drawn.runs else _CLASSES).items():
-        members = [short[n.id] for n in drawn.nodes if kind == _class(n, drawn.runs)]
+        members = [
+            short[n.id] for n in drawn.nodes if kind == _class(n, drawn, touched)
+        ]
         if members:
             lines += [f"    classDef {kind} {style}"]
             lines += [f"    class {','.join(members)} {kind}"]
     return "\n".join(lines) + "\n"
 
 
-def _class(node: Node, runs: int) -> str:
-    if not runs:
+def _class(node: Node, drawn: Diagram, touched: set[str]) -> str:
+    if not drawn.runs:
         return node.kind
-    return node.status.state if node.status else "missed"
+    if node.status:
+        return node.status.state
+    return "" if node.id in touched else "missed"
 
 
 def _nodes(drawn: Diagram, short: dict[str, str]) -> Iterator[str]:

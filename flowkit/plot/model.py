@@ -24,8 +24,10 @@ __all__ = [
     "Status",
     "nested",
     "plain_label",
+    "state_words",
     "times",
     "told",
+    "touched_by_runs",
 ]
 
 NodeKind = Literal[
@@ -205,6 +207,14 @@ class Diagram:
     facts: tuple[Fact, ...] = ()
 
 
+_WORDS: dict[State, str] = {"first": "only in A", "second": "only in B"}
+
+
+def state_words(state: State) -> str:
+    """A state as text says it."""
+    return _WORDS.get(state, state)
+
+
 def times(count: int) -> str:
     """How often, as short text; "" for once."""
     return f"\N{MULTIPLICATION SIGN}{count}" if count > 1 else ""
@@ -226,7 +236,10 @@ def plain_label(edge: Edge) -> str:
             for letter, count in zip("AB", many, strict=True)
             if count
         ]
-        said = ", ".join(told) if len(set(many)) > 1 else times(many[0])
+        same = len(set(many)) == 1
+        said = times(many[0]) if same else f"({', '.join(told)})"
+        if not edge.label:
+            said = said.strip("()")
     return f"{edge.label} {said}".strip()
 
 
@@ -234,11 +247,22 @@ def told(node: Node) -> list[str]:
     """What a format without icons writes into a node, line by line."""
     lines = [node.name, f"({node.mark})" if node.mark else "", node.about]
     if node.status:
-        said = [node.status.state, times(node.status.count)]
+        said = [state_words(node.status.state), times(node.status.count)]
         said.append(node.status.note.replace("\n", ", "))
         lines.append(" ".join(each for each in said if each))
     lines += [mark.tip for mark in node.marks]
     return [line for line in lines if line]
+
+
+def touched_by_runs(drawn: Diagram) -> set[str]:
+    """Ids of the nodes that the runs that are drawn came to; without runs all."""
+    if not drawn.runs:
+        return {node.id for node in drawn.nodes}
+    touched = {node.id for node in drawn.nodes if node.status}
+    for edge in drawn.edges:
+        if any(edge.taken):
+            touched.update((edge.source, edge.target))
+    return touched
 
 
 def nested(drawn: Diagram) -> tuple[list[Group], dict[str, int], list[int]]:

@@ -21,7 +21,7 @@ from flowkit.plot.measure import (
     marks_width,
     text_width,
 )
-from flowkit.plot.model import times
+from flowkit.plot.model import state_words, times
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,18 +46,18 @@ _TITLES = {
 _MOST_TOLD = 12
 
 
-def draw_node(box: Box, *, runs: int) -> str:
+def draw_node(box: Box, *, missed: bool) -> str:
     """A node's group, drawn around its own upper left corner.
 
     Args:
         box: the node and its size.
-        runs: how many runs are drawn; with any, a step without status was missed.
+        missed: a run is drawn, and nothing of it came here.
     """
     node = box.node
     classes = f"node {node.kind}"
     if node.status:
         classes += f" status-{node.status.state}"
-    elif runs and node.kind in ("start", "listen", "router", "flow", "several"):
+    elif missed:
         classes += " missed"
     if node.kind == "end":
         shape = _end(box)
@@ -107,7 +107,8 @@ def _tip(node: Node) -> str:
     lines = [f"{node.name} ({said}{_TITLES[node.kind]})"]
     if node.status:
         note = node.status.note.replace("\n", ", ")
-        lines.append(f"{node.status.state}{', ' if note else ''}{note}")
+        state = state_words(node.status.state)
+        lines.append(f"{state}{', ' if note else ''}{note}")
         lines += _some(node.status.story)
     if node.mark:
         lines.append(f"waits for: {node.mark}")
@@ -151,8 +152,8 @@ def _step(box: Box, drawn: Face) -> Iterator[str]:
     if node.kind == "flow":
         yield _rect(box, 8.0, 3.5, "inner")
     if node.mark:
-        right = f"H{n(box.width - 8)}a7 7 0 0 1 7 7V{n(MARK_HEIGHT)}z"
-        yield f'<path class="band" d="M1 18V8a7 7 0 0 1 7-7{right}"/>'
+        right = f"H{n(box.width - 8)}a6 6 0 0 1 6 6V{n(MARK_HEIGHT)}z"
+        yield f'<path class="band" d="M2 18V8a6 6 0 0 1 6-6{right}"/>'
         yield _mark(node.mark, box.width, 13.5)
     yield from _lines(node, drawn, box.width)
     if node.marks:

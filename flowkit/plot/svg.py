@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from flowkit.plot.canvas import (
     alone,
+    draw_facts,
     element,
     facts_height,
-    facts_rows,
     n,
     text,
 )
 from flowkit.plot.measure import SMALL_SIZE, WIDEST_LABEL, fit
+from flowkit.plot.model import touched_by_runs
 from flowkit.plot.shapes import draw_frame, draw_node, draw_title
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["draw", "svg"]
 
 _BEND = 7.0
+_LEAST_WIDTH = 440.0
 _STEPS = ("start", "listen", "router", "flow", "several")
 
 
@@ -36,13 +38,14 @@ def svg(placed: Placed, *, theme: Theme = "auto") -> str:
         theme: ``light``, ``dark``, or ``auto`` for what the reader's system says.
     """
     drawn = placed.diagram
-    down = facts_height(drawn.facts)
-    size = max(placed.width, 420.0 if drawn.facts else 0.0), placed.height + down
+    width = max(placed.width, _LEAST_WIDTH if drawn.facts else 0.0)
+    down = facts_height(drawn.facts, width)
+    size = width, placed.height + down
     parts = list(_parts(placed))
     if down:
-        across = (size[0] - placed.width) / 2
+        across = (width - placed.width) / 2
         parts = [
-            *facts_rows(drawn.facts, size[0]),
+            *draw_facts(drawn.facts, width),
             f'<g transform="translate({n(across)} {n(down)})">',
             *parts,
             "</g>",
@@ -68,8 +71,9 @@ def _parts(placed: Placed) -> Iterator[str]:
     yield from _edges(placed.lines)
     for number, frame in enumerate(placed.frames):
         yield draw_title(frame, number)
+    touched = touched_by_runs(placed.diagram)
     for box in placed.boxes:
-        yield draw_node(box, runs=placed.diagram.runs)
+        yield draw_node(box, missed=box.node.id not in touched)
     yield from _labels(placed.lines)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
+from flowkit.errors import RunError
 from flowkit.journal.entries import Read
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.executions import Teller, executions
@@ -125,17 +126,20 @@ class Recalled:
     cls: type | None
 
 
-def recalled(run: str | Run, store: Any = None) -> Recalled:
+def recalled(run: str | Run | None, store: Any = None) -> Recalled:
     """What is known of a run.
 
     Args:
-        run: its id or the beginning of it, or its handle.
+        run: its id or the beginning of it, or its handle; None has no run to tell.
         store: the default one if None.
 
     Raises:
         RunError: no such run.
         StoreError: records that cannot be read.
     """
+    if run is None:
+        msg = "There is no run to tell: this flow object was never kicked off."
+        raise RunError(msg)
     if isinstance(run, str):
         return _stored(run, store)
     if run.journal is not None:
