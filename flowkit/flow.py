@@ -106,6 +106,17 @@ class _shown(Generic[ShownT]):  # noqa: N801 - a decorator, as property is
         return self if flow is None else self.read(flow)
 
 
+if TYPE_CHECKING:
+    _either = classmethod  # what it looks like to those who call it
+else:
+
+    class _either(classmethod):  # noqa: N801 - a decorator, as classmethod is
+        """A class method that an object calls on itself."""
+
+        def __get__(self, flow: Any, owner: Any = None) -> Any:
+            return self.__func__.__get__(owner if flow is None else flow)
+
+
 class Flow(Generic[StateT]):
     """A flow: subclass it, decorate methods, call :meth:`kickoff`.
 
@@ -732,12 +743,13 @@ class Flow(Generic[StateT]):
         """The graph of this class, as plain data."""
         return known[cls].compiled.definition
 
-    @classmethod
-    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002 - by position in CrewAI
-        """Draw the graph into exactly this file.
+    @_either
+    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002, N805 - by position in CrewAI; of a class or an object
+        """Draw the graph into exactly this file; of an object, its latest run over it.
 
         Args:
-            filename: its suffix chooses the format: ``.html .svg .mmd .dot .json``.
+            filename: its suffix chooses the format:
+                ``.html .svg .png .mmd .dot .json``.
             show: open the picture in a browser, too.
 
         Returns:
@@ -745,16 +757,17 @@ class Flow(Generic[StateT]):
 
         Raises:
             ValueError: an unknown suffix.
-            MissingExtraError: ``.svg`` without the extra ``plot``.
+            FileNotFoundError: the folder of ``filename`` does not exist.
+            MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
         """
-        from flowkit.picture import plot_class  # pictures load when drawn
+        from flowkit.picture import plot_flow  # pictures load when drawn
 
-        return plot_class(cls, filename, show=show)
+        return plot_flow(cls, filename, show=show)
 
     def _repr_svg_(self) -> str:
         from flowkit.picture import svg_of  # a notebook asks
 
-        return svg_of(type(self))
+        return svg_of(self)
 
 
 def _facade(origin: Any, scope: Scope) -> Any:

@@ -1,4 +1,4 @@
-"""Stored runs: find them, read their story, go back in them, delete them.
+"""Stored runs: find them, read and draw their story, go back in them, delete them.
 
 ::
 
@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import CalledRun, Execution, QuestionInfo, history
+from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.recall import history
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CalledRun",
+    "Cause",
     "Execution",
     "Purged",
     "QuestionInfo",
@@ -36,15 +39,18 @@ __all__ = [
     "RunInfo",
     "WaitInfo",
     "cancel",
+    "compare",
     "export",
     "fork",
     "get",
     "history",
     "list",
+    "plot",
     "purge",
     "rewind",
     "search",
     "state_at",
+    "timeline",
 ]
 
 
