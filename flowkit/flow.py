@@ -744,25 +744,33 @@ class Flow(Generic[StateT]):
         return known[cls].compiled.definition
 
     @_either
-    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002, N805 - by position in CrewAI; of a class or an object
+    def plot(
+        cls,  # noqa: N805 - of a class or an object
+        filename: str | Path = "flow.html",
+        show: bool = False,  # noqa: FBT001, FBT002 - by position in CrewAI
+        *,
+        expand: bool | Iterable[str] = False,
+    ) -> str:
         """Draw the graph into exactly this file; of an object, its latest run over it.
 
         Args:
             filename: its suffix chooses the format:
                 ``.html .svg .png .mmd .dot .json``.
             show: open the picture in a browser, too.
+            expand: show steps that run flows from inside: True for all, or their
+                names, ``{"charge", "charge/refund"}`` with those of inner flows.
 
         Returns:
             The path as given, as text.
 
         Raises:
-            ValueError: an unknown suffix.
+            ValueError: an unknown suffix, or a step that runs no flow.
             FileNotFoundError: the folder of ``filename`` does not exist.
             MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
         """
         from flowkit.picture import plot_flow  # pictures load when drawn
 
-        return plot_flow(cls, filename, show=show)
+        return plot_flow(cls, filename, show=show, expand=expand)
 
     def _repr_svg_(self) -> str:
         from flowkit.picture import svg_of  # a notebook asks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.classes import inferred_of, sources_of
+from flowkit.picture.classes import inferred_of
 from flowkit.runtime.launch import known
 
 if TYPE_CHECKING:
@@ -19,13 +19,15 @@ __all__ = [
 ]
 
 
-def plot_class(cls: type, filename: str | Path, *, show: bool = False) -> str:
+def plot_class(
+    cls: type, filename: str | Path, *, show: bool = False, expand: Any = False
+) -> str:
     """Draw a flow class into exactly this file; gives the path as text."""
-    from flowkit.plot import plot
+    from flowkit.picture.nested import class_diagram
+    from flowkit.plot import FORMATS, format_of, render_diagram, write
 
-    definition = known[cls].compiled.definition
-    sources = sources_of(cls)
-    written = plot(definition, filename, sources=sources, inferred=inferred_of(cls))
+    form = format_of(filename, FORMATS)
+    written = write(filename, render_diagram(class_diagram(cls, expand), form))
     if show:
         from flowkit.picture.showing import open_file
 
@@ -33,16 +35,18 @@ def plot_class(cls: type, filename: str | Path, *, show: bool = False) -> str:
     return written
 
 
-def plot_flow(flow: Any, filename: str | Path, *, show: bool = False) -> str:
+def plot_flow(
+    flow: Any, filename: str | Path, *, show: bool = False, expand: Any = False
+) -> str:
     """Draw a flow class, or an object: its latest run if it has one, else its class."""
     if isinstance(flow, type):
-        return plot_class(flow, filename, show=show)
+        return plot_class(flow, filename, show=show, expand=expand)
     run = flow._flowkit.run
     if run is None:
-        return plot_class(type(flow), filename, show=show)
+        return plot_class(type(flow), filename, show=show, expand=expand)
     from flowkit.picture.runs import plot
 
-    return plot(run, filename, show=show)
+    return plot(run, filename, show=show, expand=expand)
 
 
 def svg_of(flow: Any) -> str:

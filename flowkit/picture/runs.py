@@ -17,6 +17,7 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.recall import recalled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from flowkit.runtime.run import Run
@@ -29,6 +30,7 @@ def plot(
     filename: str | Path,
     *,
     show: bool = False,
+    expand: bool | Iterable[str] = False,
     store: Any = None,
 ) -> str:
     """Draw a run over its class into exactly this file.
@@ -40,13 +42,15 @@ def plot(
         run: its id or the beginning of it, or its handle, such as ``flow.run``.
         filename: its suffix chooses the format: ``.html .svg .png .mmd .dot .json``.
         show: open the picture in a browser, too.
+        expand: show steps that run flows from inside: True for all, or their names;
+            with the latest run that each has called, if it is stored.
         store: the default one if None.
 
     Returns:
         The path as given, as text.
 
     Raises:
-        ValueError: an unknown suffix.
+        ValueError: an unknown suffix, or a step that runs no flow.
         FileNotFoundError: the folder of ``filename`` does not exist.
         RunError: no such run.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
@@ -54,8 +58,25 @@ def plot(
     from flowkit.picture.trace import traced
 
     form = format_of(filename, FORMATS)
-    drawn = render_diagram(traced(recalled(run, store), now()), form)
+    known_run = recalled(run, store)
+    shown = traced(known_run, now())
+    if expand and known_run.cls is not None:
+        from flowkit.picture.nested import run_expanded
+
+        shown = run_expanded(shown, known_run, expand, _store_of(run, store))
+    drawn = render_diagram(shown, form)
     return _written(filename, drawn, show=show)
+
+
+def _store_of(run: str | Run | None, store: Any) -> Any:
+    """Where the runs that a run has called are kept; None for nowhere."""
+    if store is not None or run is None:
+        return store
+    if isinstance(run, str):
+        from flowkit.runtime.lookup import store_of
+
+        return store_of(None)
+    return None if run.journal is None else run.journal.store
 
 
 def svg(run: Run) -> str:

@@ -126,6 +126,7 @@ class _Drawing:
             source=source,
             place=step.place if step.file else "",
             labels=self._labels.get(step.name, ()),
+            marks=_marks(step),
         )
         if isinstance(step.trigger, Join):
             self._inputs(step.trigger, step.name, step.name)
@@ -233,6 +234,14 @@ class _Drawing:
         said += ["transient"] if leaf.transient else []
         said += ["optional"] if leaf.optional else []
         self._edge(Edge(node.id, target, ", ".join(said), "event"))
+
+
+def _marks(step: Step) -> tuple[Mark, ...]:
+    """What belongs to a step, as small icons."""
+    if not step.flow:
+        return ()
+    name = step.flow.replace(":", ".").rpartition(".")[2]
+    return (Mark("flow", f"runs {name}", name),)
 
 
 def _labels(step: Step, inferred: Mapping[str, Inferred]) -> tuple[str, ...]:
