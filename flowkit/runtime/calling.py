@@ -213,6 +213,8 @@ class _Call:
     async def _wait(self) -> Any:
         asking = self.asking
         while not asking.answered:
+            if asking.run.over:  # its store failed, or it was taken over
+                raise Evicted
             found = await self._outcome()
             if found is None:
                 self._ask_of_it()
@@ -223,8 +225,27 @@ class _Call:
             await self._answer(found)
         return asking.value()
 
+    def _is_there(self) -> bool:
+        """Whether the step had called it in memory, before it started again."""
+        run, (firing, position) = self.asking.run, self.asking.place
+        if run.children is None:
+            return False
+        child = run.children.runs.get(firing, {}).get(position)
+        if child is None or child.journal is not None:
+            return False
+        self.child = child
+        return self.asking._open
+
+    def _of_there(self) -> dict[str, Any] | None:
+        child = self.child
+        if child is None or not child.over:
+            return None
+        return callers.outcome_in(child)
+
     async def _outcome(self) -> dict[str, Any] | None:
         """The run's outcome as an answer, None if it waits or is moved elsewhere."""
+        if self._is_there():
+            return self._of_there()
         keywords = self._begin()
         token = depth.set(0)
         try:
@@ -237,6 +258,8 @@ class _Call:
         return self._found(result)
 
     def _outcome_blocking(self) -> dict[str, Any] | None:
+        if self._is_there():
+            return self._of_there()
         keywords = self._begin()
         token = depth.set(0)
         try:
@@ -299,6 +322,8 @@ class _Call:
         asking = self.asking
         asking.used = True
         while not asking.answered:
+            if asking.run.over:  # its store failed, or it was taken over
+                raise Evicted
             found = self._outcome_blocking()
             if found is None:
                 self._ask_of_it()

@@ -318,6 +318,8 @@ def _aborted(each: Execution, record: RunAborted) -> None:
 
 
 def _asked(each: Execution, record: StepAsked) -> None:
+    if any(asked.position == record.position for asked in each.questions):
+        return  # it waits for it again
     question = QuestionInfo(record.position, record.verb, record.detail, record.at)
     each.questions.append(question)
 

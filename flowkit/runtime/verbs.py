@@ -188,11 +188,13 @@ class Asking:
         return self.question.read(self.run.answers[self.place])
 
     def _record(self) -> None:
-        run, position = self.run, self.position
-        if self._open:
-            return  # asked before it started again, and still open
-        question = self.question
+        run, position, question = self.run, self.position, self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
+        if self._open:  # asked before it started again
+            if run.status != "running" or not run.marking.waits:
+                return
+            # Another question was answered meanwhile; the run waits again.
+            detail = run.questions[self.place].detail
         run.ask(self.firing, position, question.verb, detail)
 
     async def _settled(self) -> None:

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+import time
+
 import anyio
 import pytest
+from pydantic import BaseModel
 
 from flowkit import Flow, listen, runs, start
-from flowkit.errors import CallError, RunawayError
+from flowkit.errors import CallError, InputError, RunawayError, RunError, StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Query
+from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
+from flowkit.runtime.presence import presence_in
 
 STORES = ["none", "memory", "sqlite"]
 
@@ -543,3 +549,238 @@ async def test_a_failed_call_is_made_again_when_its_caller_is_resumed(place) -> 
     broken[0] = False
     assert await Order(store=place).kickoff_async(id="order") == "paid"
     assert ran == ["reserve", "pay", "pay"]
+
+
+async def test_a_call_that_its_step_gives_up_ends_with_the_step(store) -> None:
+    """A scope of the step's own cancels it; the step goes on without."""
+    seen = []
+
+    class Search(Flow):
+        @start()
+        async def look(self):
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append("given up")
+
+    class Order(Flow):
+        @start()
+        async def take(self):
+            with anyio.move_on_after(0.01):
+                await self.call(Search)
+            return "without"
+
+    assert await made(Order, store).kickoff_async() == "without"
+    assert seen == ["given up"]
+    if store is not None:
+        found = {name_of(row): row.status for row in rows_of(store)}
+        assert found == {"Order": "completed", "Search": "cancelled"}
+
+
+async def test_cancelling_reaches_the_blocking_steps_of_called_runs(store) -> None:
+    """A thread cannot be cancelled: its run is over, and what it gives is dropped."""
+    begun, go_on = threading.Event(), threading.Event()
+    after = []
+
+    class Leaf(Flow):
+        @start()
+        def work(self):
+            begun.set()
+            go_on.wait(10)
+
+        @listen(work)
+        def more(self):
+            after.append("ran")
+
+    class Root(Flow):
+        @start()
+        async def work(self):
+            return await self.call(Leaf)
+
+    root = made(Root, store)
+    async with anyio.create_task_group() as group:
+        group.start_soon(root.kickoff_async)
+        await anyio.to_thread.run_sync(begun.wait)
+        root.run.cancel()
+    go_on.set()
+    assert root.run.status == "cancelled"
+    assert after == []
+    if store is not None:
+        assert {row.status for row in rows_of(store)} == {"cancelled"}
+
+
+def test_a_cancelled_handle_of_a_thread_takes_called_runs_along(store) -> None:
+    """``flow.start()`` moves it in a thread; blocking calls below see the end."""
+    begun, go_on = threading.Event(), threading.Event()
+    after = []
+
+    class Leaf(Flow):
+        @start()
+        def work(self):
+            begun.set()
+            go_on.wait(10)
+
+        @listen(work)
+        def more(self):
+            after.append("ran")
+
+    class Root(Flow):
+        @start()
+        def work(self):
+            return self.call(Leaf)
+
+        @start()
+        async def beside(self):
+            await anyio.sleep_forever()
+
+    root = made(Root, store)
+    if store is not None:
+        thread = threading.Thread(target=root.kickoff)
+        thread.start()
+    else:
+        root.start()
+    begun.wait(10)
+    root.run.cancel()
+    for _ in range(2_000):
+        if root.run.over:
+            break
+        time.sleep(0.005)
+    go_on.set()
+    root.run.wait(10)
+    assert root.run.status == "cancelled"
+    if store is not None:
+        thread.join(10)
+        for _ in range(2_000):
+            if {row.status for row in rows_of(store)} == {"cancelled"}:
+                break
+            time.sleep(0.005)
+        assert {row.status for row in rows_of(store)} == {"cancelled"}
+    assert after == []
+
+
+async def test_a_join_of_waits_in_memory_is_answered_in_any_order() -> None:
+    """Also while one of them is still at work."""
+
+    class Vote(Flow, evict_after=0):
+        @start()
+        async def ask(self):
+            return await self.wait_for("vote")
+
+    class Motion(Flow, evict_after=0):
+        @start()
+        async def ask_all(self):
+            return await self.join([self.call(Vote), self.call(Vote)])
+
+    motion = Motion()
+    await motion.kickoff_async()
+    first, second = (motion.run.children.runs[1][at] for at in (0, 1))
+    second.flow.send("vote", "no")
+    assert motion.run.status == "waiting"
+    first.flow.send("vote", "yes")
+    assert motion.run.result == ["yes", "no"]
+
+
+async def test_values_go_in_and_out_and_are_never_shared(store) -> None:
+    """DP-2, DP-10, DP-11: neither sees what the other does to a list of its own."""
+
+    class Sort(Flow):
+        @start()
+        async def work(self):
+            self.state["items"].append("added below")
+            return self.state["items"]
+
+    class Order(Flow):
+        @start()
+        async def take(self):
+            self.state["items"] = ["lamp"]
+            got = await self.call(Sort, {"items": self.state["items"]})
+            got.append("added above")
+            again = await self.call(Sort, {"items": []})
+            return self.state["items"], got, again
+
+    items, got, again = await made(Order, store).kickoff_async()
+    assert items == ["lamp"]
+    assert got == ["lamp", "added below", "added above"]
+    assert again == ["added below"]
+
+
+async def test_a_call_of_what_is_no_flow_is_refused() -> None:
+    """With what was given."""
+
+    class Order(Flow):
+        @start()
+        async def take(self):
+            return await self.call(3)
+
+    with pytest.raises(RunError) as caught:
+        await Order().kickoff_async()
+    assert str(caught.value) == (
+        "Order.call(..) runs a flow: give a Flow class or object, not 3."
+    )
+
+
+async def test_inputs_that_do_not_fit_are_an_error_of_the_call(store) -> None:
+    """The same again after a restart: nothing was begun."""
+
+    class State(BaseModel):
+        count: int = 0
+
+    class Below(Flow[State]):
+        @start()
+        async def work(self):
+            return self.state.count
+
+    class Above(Flow):
+        @start()
+        async def take(self):
+            try:
+                return await self.call(Below, {"count": "many"})
+            except InputError as error:
+                return str(error)
+
+    told = await made(Above, store).kickoff_async()
+    assert "Below does not take them as State: count" in told
+    if store is not None:
+        assert [name_of(row) for row in rows_of(store)] == ["Above"]
+
+
+async def test_another_process_loses_what_is_cancelled(tmp_path) -> None:
+    """All levels are taken from it; what it still does is not recorded."""
+    url = f"sqlite:///{tmp_path}/runs.db"
+    store = store_for(url)
+    begun, go_on = anyio.Event(), anyio.Event()
+    after = []
+
+    class Leaf(Flow):
+        @start()
+        async def work(self):
+            begun.set()
+            await go_on.wait()
+
+        @listen(work)
+        async def more(self):
+            after.append("ran")
+
+    class Root(Flow):
+        @start()
+        async def work(self):
+            return await self.call(Leaf)
+
+    root = Root(store=store)
+
+    async def move():
+        with pytest.raises(StoreError):
+            await root.kickoff_async(id="root")
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(move)
+        await begun.wait()
+        other = SqliteStore(tmp_path / "runs.db")
+        assert presence_in(other).id != presence_in(store).id
+        assert runs.cancel("root", "stopped by the operator", store=other)
+        assert {row.status for row in rows_of(other)} == {"cancelled"}
+        go_on.set()
+    assert after == []
+    found = {name_of(row): row.error for row in rows_of(other)}
+    assert found["Root"] == "stopped by the operator"
+    other.close()
