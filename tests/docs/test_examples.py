@@ -26,6 +26,12 @@ dropped
 a page of web, a page of books, a page of notes
 4 calls, 3 sources
 """,
+    "sub_flows.py": """\
+20 paid (small)
+300 paid (fine)
+900 refused (too much)
+365
+""",
     "events.py": """\
 order 1: completed, lamp shipped
 order 2: completed, desk refunded
