@@ -8,9 +8,10 @@ to it: code between the step's questions runs again.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import FlowkitError
+from flowkit.errors import FlowkitError, RunError
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.entries import read
 from flowkit.journal.rows import Query, is_over
@@ -92,8 +93,9 @@ class Children:
                     run.answers.pop((firing.id, position), None)
                 if not child.over or child.lost_or_kept:
                     child.withdrawn, child.caller = True, None
-                    if child.journal is None or child.active:
-                        child.cancel(WITHDRAWN)
+                    if run.journal is None or child.active:
+                        with suppress(RunError):  # else another process has it
+                            child.cancel(WITHDRAWN)
             if run.journal is not None:
                 store = run.journal.store
                 withdraw_rows(store, run.id, self._cancel_row, firing.id)

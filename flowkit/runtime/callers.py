@@ -65,7 +65,9 @@ class Caller:
             return ()
         name = ended_name(run.id)
         share = Delivery(row.flow, encode(outcome_in(run), "the result"))
-        return (Accept(name, None, f"ended:{run.id}", now(), (share,)),)
+        return (
+            Accept(name, None, f"ended:{run.id}:{run.journal.seq}", now(), (share,)),
+        )
 
     async def tell(self, run: Run) -> None:
         """A called run has ended: move its caller on, if it is in this process."""

@@ -204,10 +204,10 @@ class _Call:
 
     def _over_by_now(self) -> bool:
         """Whether the run has ended after it was awaited and before it was asked of."""
-        if self.child is not None and self.child.journal is None:
-            return self.child.over
         run = self.asking.run
-        row = None if run.journal is None else run.journal.store.run(self.id)
+        if run.journal is None:
+            return self.child is not None and self.child.over
+        row = run.journal.store.run(self.id)
         return row is not None and is_over(row.status)
 
     async def _wait(self) -> Any:
@@ -228,10 +228,10 @@ class _Call:
     def _is_there(self) -> bool:
         """Whether the step had called it in memory, before it started again."""
         run, (firing, position) = self.asking.run, self.asking.place
-        if run.children is None:
+        if run.children is None or run.journal is not None:
             return False
         child = run.children.runs.get(firing, {}).get(position)
-        if child is None or child.journal is not None:
+        if child is None:
             return False
         self.child = child
         return self.asking._open
@@ -247,7 +247,7 @@ class _Call:
         if self._is_there():
             return self._of_there()
         keywords = self._begin()
-        token = depth.set(0)
+        token = depth.set(depth.get() - 1)  # calls have a bound of their own
         try:
             result = await self._kickoff(keywords)
         except Exception as error:  # noqa: BLE001 - the same again after a restart
@@ -261,7 +261,7 @@ class _Call:
         if self._is_there():
             return self._of_there()
         keywords = self._begin()
-        token = depth.set(0)
+        token = depth.set(depth.get() - 1)  # calls have a bound of their own
         try:
             result = self._kickoff_blocking(keywords)
         except Exception as error:  # noqa: BLE001 - the same again after a restart

@@ -844,8 +844,10 @@ class Run:
             firing.driver = None
         for place in [place for place in self.parked if place[0] == firing.id]:
             del self.parked[place]
-        if firing.id in self.marking.live and firing.id not in self.marking.asked:
-            self.ready.append(self.again(firing))  # all was answered meanwhile
+        if self.over or firing.id not in self.marking.live:
+            return
+        if firing.id not in self.marking.asked:  # all was answered meanwhile
+            self.ready.append(self.again(firing))
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""

@@ -353,3 +353,106 @@ async def test_an_orphan_is_cancelled_when_it_is_looked_at(place) -> None:
     assert run is None
     found = {id_: row.status for id_, row in rows_of(place).items()}
     assert set(found.values()) == {"cancelled"}
+
+
+def test_a_called_run_that_waited_and_failed_tells_its_caller_each_time(place) -> None:
+    """The end of a retried called run is news again."""
+    good = [False]
+
+    class Quote(Flow, evict_after=0):
+        @start()
+        async def ask(self):
+            return await self.wait_for("price")
+
+        @listen(ask)
+        async def check(self, price):
+            if not good[0]:
+                raise ValueError("no price")
+            return await self.wait_for("seal")
+
+    class Offer(Flow, evict_after=0):
+        @start()
+        async def make(self):
+            return await self.call(Quote)
+
+    offer = Offer(store=place)
+    offer.kickoff(id="offer")
+    quote = Quote(store=place)
+    quote.kickoff(id="offer:1:0")
+    with pytest.raises(ValueError, match="no price"):
+        quote.send("price", 1)
+    assert place.run("offer").status == "failed"
+    good[0] = True
+    again = Offer(store=place)
+    again.kickoff(id="offer")
+    assert place.run("offer").status == "waiting"
+    quote = Quote(store=place)
+    quote.kickoff(id="offer:1:0")
+    quote.send("seal", "sealed")
+    assert again.run.result == "sealed"
+
+
+async def test_a_caller_in_memory_takes_a_stored_called_run_along(place) -> None:
+    """The called class has a store of its own; the caller has none."""
+
+    class Kept(Flow, store=place, evict_after=0):
+        @start()
+        async def wait(self):
+            return await self.wait_for("go")
+
+    class Above(Flow, evict_after=0):
+        @start()
+        async def take(self):
+            return await self.call(Kept)
+
+    one = Above()
+    await one.kickoff_async()
+    (row,) = rows_of(place).values()
+    kept = one.run.children.runs[1][0]
+    assert (kept.id, row.status) == (row.id, "waiting")
+    kept.flow.send("go", 3)
+    assert one.run.result == 3
+    two = Above()
+    await two.kickoff_async()
+    two.run.cancel()
+    assert sorted(row.status for row in rows_of(place).values()) == [
+        "cancelled",
+        "completed",
+    ]
+
+
+async def test_joined_waits_are_answered_one_after_the_other(place) -> None:
+    """Between two answers the run waits again, and is let go."""
+
+    class Both(Flow, evict_after=0):
+        @start()
+        async def take(self):
+            return await self.join([self.wait_for("one"), self.wait_for("two")])
+
+    both = Both(store=place)
+    await both.kickoff_async(id="both")
+    both.send("two", 2)
+    row = place.run("both")
+    assert (row.status, row.owner) == ("waiting", None)
+    assert [wait.wait.name for wait in place.waits(run="both")] == ["one"]
+    both.send("one", 1)
+    assert both.run.result == [1, 2]
+    (told,) = runs.history("both", store=place)
+    assert sorted(each.answer[2] for each in told.questions) == [1, 2]
+
+
+async def test_calls_and_kickoffs_in_turn_are_bounded() -> None:
+    """A call does not take the bound on nested kickoffs away."""
+
+    class Below(Flow):
+        @start()
+        async def work(self):
+            return await Above().kickoff_async()
+
+    class Above(Flow):
+        @start()
+        async def work(self):
+            return await self.call(Below)
+
+    with pytest.raises(RecursionError):
+        await Above().kickoff_async()
