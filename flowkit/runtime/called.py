@@ -78,6 +78,10 @@ class Children:
         """A step has called a run."""
         self.runs.setdefault(firing, {})[position] = child
 
+    def answered(self, firing: int, position: int) -> None:
+        """The step has what its run gave."""
+        self.runs.get(firing, {}).pop(position, None)
+
     def end(self, firing: Firing) -> None:
         """A step is over: what it has called and not awaited goes with it."""
         if firing.id in self.runs:
@@ -86,19 +90,19 @@ class Children:
     def withdraw(self, firings: Iterable[Firing]) -> None:
         """Cancel the runs that these firings have called, and all below."""
         run = self._run
-        for firing in firings:
-            called = self.runs.pop(firing.id, {})
-            for position, child in called.items():
-                if run.journal is None:
-                    run.answers.pop((firing.id, position), None)
+        numbers = {firing.id for firing in firings}
+        for number in numbers:
+            for child in self.runs.pop(number, {}).values():
                 if not child.over or child.lost_or_kept:
                     child.withdrawn, child.caller = True, None
                     if run.journal is None or child.active:
                         with suppress(RunError):  # else another process has it
                             child.cancel(WITHDRAWN)
-            if run.journal is not None:
-                store = run.journal.store
-                withdraw_rows(store, run.id, self._cancel_row, firing.id)
+        if run.journal is None:
+            for place in [place for place in run.answers if place[0] in numbers]:
+                del run.answers[place]
+        if run.journal is not None:
+            withdraw_rows(run.journal.store, run.id, self._cancel_row, numbers)
 
     def stir(self) -> None:
         """Start the steps again whose called run can go on: they go on with it."""
@@ -128,11 +132,11 @@ def withdraw_rows(
     store: Store,
     run_id: str,
     cancel_row: Callable[..., None],
-    firing: int | None = None,
+    firings: Collection[int] | None = None,
 ) -> None:
-    """Cancel stored runs that a run has called: those of one firing, or all."""
+    """Cancel stored runs that a run has called: those of some firings, or all."""
     for row in called_rows(store, run_id, ("running", "waiting")):
-        if firing is not None and place_of(row)[0] != firing:
+        if firings is not None and place_of(row)[0] not in firings:
             continue
         try:
             cancel_row(store, row, WITHDRAWN, called_off=True)

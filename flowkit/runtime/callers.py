@@ -250,7 +250,7 @@ def _chain(run: Run) -> list[str]:
         names.append(at.net.definition.name)
         if at.journal is not None:
             above = at.journal.row.parent if is_called(at.journal.row) else None
-        at = at.__dict__.get("_above")
+        at = at.above
     while (
         above is not None and run.journal is not None and len(names) <= _level_of(run)
     ):

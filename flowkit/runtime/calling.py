@@ -101,7 +101,7 @@ class _Call:
         self.child = child
         child.caller = None
         child.level = self.level
-        child.__dict__["_above"] = run
+        child.above = run
         child.at_rest = self._rests
         if run.children is None:
             run.children = Children(run, cancel_row)
@@ -223,7 +223,7 @@ class _Call:
                     continue
                 return await asking.wait()
             await self._answer(found)
-        return asking.value()
+        return self._value()
 
     def _is_there(self) -> bool:
         """Whether the step had called it in memory, before it started again."""
@@ -298,6 +298,11 @@ class _Call:
             return self.target.kickoff(self.inputs, **keywords)
         return in_thread(lambda: self.target.kickoff(self.inputs, **keywords))
 
+    def _value(self) -> Any:
+        if self.asking.run.children is not None:
+            self.asking.run.children.answered(*self.asking.place)
+        return self.asking.value()
+
     def _ask_of_it(self) -> None:
         if self.child is not None:
             callers.asked_by(self.asking.run, self.child)
@@ -333,7 +338,7 @@ class _Call:
                 return asking.wait_blocking()
             asking.ask_blocking()
             asking.answer_blocking(["call", asking.question.mark, found])
-        return asking.value()
+        return self._value()
 
 
 def _nobody(_: Any) -> None:

@@ -128,6 +128,7 @@ class Run:
         children: the runs that steps at work have called, None if none has.
         withdrawn: this called run is cancelled because its caller gave it up.
         level: how many calls lie above this run, None if nobody has counted.
+        above: the run that called this one, if it is in memory.
     """
 
     lock = _lock
@@ -159,6 +160,7 @@ class Run:
     children: Any = None
     withdrawn: bool = False
     level: int | None = None
+    above: Run | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
