@@ -18,7 +18,7 @@ from flowkit.errors import CallError, RunawayError, RunError
 from flowkit.journal.codec import encode
 from flowkit.journal.rows import Accept, Delivery, is_over
 from flowkit.runtime import signals
-from flowkit.runtime.called import WITHDRAWN, ended_name, is_called
+from flowkit.runtime.children import WITHDRAWN, ended_name, is_called
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.values import snapshot

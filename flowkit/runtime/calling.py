@@ -16,7 +16,7 @@ from flowkit.errors import FencedError, RunError
 from flowkit.journal.rows import is_over
 from flowkit.runtime import callers
 from flowkit.runtime.blocking import in_thread
-from flowkit.runtime.called import WITHDRAWN, Children
+from flowkit.runtime.children import WITHDRAWN, Children
 from flowkit.runtime.clock import now
 from flowkit.runtime.opening import cancel_row, class_of
 from flowkit.runtime.presence import presence_in

@@ -9,7 +9,7 @@ from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
 from flowkit.journal.rows import Advance, Begin, RunExistsError
-from flowkit.runtime.called import withdraw_rows, without_open_calls
+from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.journal.rows import is_over
-from flowkit.runtime.called import called_rows, place_of
+from flowkit.runtime.children import called_rows, place_of
 from flowkit.runtime.executions import CalledRun, executions
 from flowkit.runtime.story import Story
 

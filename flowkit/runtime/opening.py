@@ -16,7 +16,7 @@ from flowkit.journal.codec import (
     widen_by,
 )
 from flowkit.journal.rows import RunRow, is_over
-from flowkit.runtime.called import Children, failed_calls
+from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name

@@ -20,8 +20,8 @@ from flowkit.journal.codec import decode, encode
 from flowkit.journal.rows import Accept, Bury, Delivery, Fate, Hold, RunRow
 from flowkit.journal.writer import writer_of
 from flowkit.runtime import signals
-from flowkit.runtime.called import stirring
 from flowkit.runtime.calls import validated
+from flowkit.runtime.children import stirring
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.correlation import carried_key, event_leaves
 from flowkit.runtime.durable import Journal, flow_name

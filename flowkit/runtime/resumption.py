@@ -10,7 +10,7 @@ from flowkit.errors import FlowkitError
 from flowkit.journal.codec import former_names
 from flowkit.runtime import signals
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
-from flowkit.runtime.called import stirring, top_of
+from flowkit.runtime.children import stirring, top_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.durations import seconds
 from flowkit.journal.rows import is_over
-from flowkit.runtime.called import called_rows, is_called
+from flowkit.runtime.children import called_rows, is_called
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
