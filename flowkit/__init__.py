@@ -20,15 +20,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.definition import Region
 from flowkit.define.conditions import (
     all_active,
     and_,
     any_of,
+    each,
     event,
+    gather,
     merge,
     or_,
     timer,
     times,
+    window,
 )
 from flowkit.define.decorators import listen, router, start
 from flowkit.define.versions import migrate
@@ -96,6 +100,7 @@ __all__ = [
     "InputProvider",
     "InputResponse",
     "PendingFeedbackContext",
+    "Region",
     "Retention",
     "Run",
     "RunError",
@@ -110,9 +115,11 @@ __all__ = [
     "and_",
     "any_of",
     "build_flow_structure",
+    "each",
     "event",
     "factory",
     "flow_config",
+    "gather",
     "human_feedback",
     "listen",
     "merge",
@@ -129,6 +136,7 @@ __all__ = [
     "timer",
     "times",
     "visualize_flow_structure",
+    "window",
 ]
 
 # What needs pydantic or an event loop is loaded when first asked for.

@@ -24,6 +24,7 @@ class FlowStep:
 
     Attributes:
         failed: the source of its failures, as of every step.
+        cancelled: that of its cancellations.
         place: file and line where it was written.
     """
 
@@ -35,6 +36,7 @@ class FlowStep:
         self.__qualname__: str = ""
         self.__doc__ = None
         self.failed: FailedSource = FailedSource(self)
+        self.cancelled: FailedSource = FailedSource(self, "cancelled")
         self.place: tuple[str, int] = place
         self._decorate = decorate
 

@@ -20,6 +20,7 @@ from flowkit.core.commands import (
     End,
     Fault,
     Firing,
+    Judge,
     Report,
     Wait,
 )
@@ -27,6 +28,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
     EventReceived,
+    GroupJudged,
     RunAborted,
     RunCancelled,
     RunExpired,
@@ -36,11 +38,12 @@ from flowkit.core.records import (
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
     TimerFired,
 )
 from flowkit.errors import RouteError, RunawayError, RunExistsError
 from flowkit.runtime import signals
-from flowkit.runtime.calls import Reviewed, labels_of, undeclared
+from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
 
@@ -48,12 +51,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.marking import Timer
     from flowkit.core.net import Net, Node
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.progress import Progress
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
@@ -129,6 +134,12 @@ class Run:
         withdrawn: this called run is cancelled because its caller gave it up.
         level: how many calls lie above this run, None if nobody has counted.
         above: the run that called this one, if it is in memory.
+        emitted: what running steps have emitted, by firing.
+        acting: how many verbs of a kind the body of a firing has used so far.
+        acted: what the recorded verbs of a firing came to.
+        yielded: how many items of a firing are recorded.
+        alarm: told when a timer is set while steps run.
+        rooms: told when a group may have room, by the firing that feeds it.
     """
 
     lock = _lock
@@ -161,6 +172,8 @@ class Run:
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
+    emitted: dict[int, list[tuple[str, Any]]] | None = None
+    alarm: Callable[[], None] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -171,6 +184,10 @@ class Run:
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
+    acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
+    acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
+    yielded: _Lazy[dict[int, int]] = _Lazy(dict)
+    rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -239,6 +256,13 @@ class Run:
             for record in self.records
             if isinstance(record, StepFinished | StepFailed)
         ]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """How far each open group is, outermost first."""
+        from flowkit.runtime.progress import progress_of  # asked rarely
+
+        return progress_of(self.marking)
 
     @property
     def _names(self) -> dict[int, str]:
@@ -316,7 +340,16 @@ class Run:
             self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
+            if firing.lane:
+                self._make_room()
         self.ready.append(firing)
+
+    def _make_room(self) -> None:
+        """Tell steps that feed a group to look whether it takes more."""
+        rooms = self.__dict__.get("rooms")
+        if rooms:
+            for number in list(rooms):
+                rooms.pop(number)()
 
     def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The object a step is called on, and its arguments."""
@@ -345,9 +378,11 @@ class Run:
             self._late(firing, output, None)
             return
         labels: tuple[str, ...] = ()
-        payload, given = None, output
+        payload, given, again = None, output, False
         if type(output) is Reviewed:
             output, labels, payload = output
+        elif type(output) is Again:
+            (output,), again = output, True
         journal = self.journal
         if journal is not None:
             try:
@@ -385,10 +420,20 @@ class Run:
             except Exception as error:  # noqa: BLE001 - the persistence is the user's
                 self.fail(firing, error)
                 return
+        if again or self.emitted is not None:
+            emitted = tuple((self.emitted or {}).pop(firing.id, ()))
+            if again:
+                self._turn(firing, output, changed, emitted)
+                return
+        else:
+            emitted = ()
         self.last = output
         record = StepFinished(now(), firing.id, output, labels, changed, payload)
         if self.children is not None:
             self.children.end(firing)
+        record = StepFinished(
+            now(), firing.id, output, labels, changed, payload, emitted
+        )
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -404,6 +449,25 @@ class Run:
             or (labels and signals.routed.receivers)
         ):
             self.tell_finished(firing, output, labels, changed)
+
+    def _turn(
+        self, firing: Firing, output: Any, changed: tuple[str, ...], emitted: Any
+    ) -> None:
+        """Commit a turn of a repeated step; the next one starts on what is there."""
+        self._forget(firing)
+        self.apply(StepTurned(now(), firing.id, output, changed, emitted))
+
+    def _forget(self, firing: Firing) -> None:
+        """A body is over: what was kept for it is of no use to another."""
+        number = firing.id
+        firing.driver = None
+        self.asked.pop(number, None)
+        self.acted.pop(number, None)
+        self.acting.pop((number, "act"), None)
+        self.yielded.pop(number, None)
+        for known in (self.answers, self.questions):
+            for place in [place for place in known if place[0] == number]:
+                del known[place]
 
     def _keep(self, firing: Firing, review: Any) -> None:
         """Save the state if it is to be saved, and note what a person said."""
@@ -445,7 +509,9 @@ class Run:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
-        if not firing.node.failed:
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
+        if not (firing.node.failed or firing.lane):
             self.failures.append(error)
         if self.children is not None:
             self.children.end(firing)
@@ -620,7 +686,7 @@ class Run:
         None if it was an answer to a review, which has ended its step.
         """
         for asked in self._open_questions():
-            if _fits(asked, event.name, event.key):
+            if _fits(asked, event.name, event.key) and not _too_early(asked, event):
                 if asked.verb == "feedback":
                     from flowkit.runtime.reviewed import answered  # only who pauses
 
@@ -774,6 +840,18 @@ class Run:
                 scope.cancel()
             if signals.step_cancelled.receivers:
                 self._tell_step(signals.step_cancelled, firing)
+        self._make_room()
+
+    def _judge(self, command: Judge) -> None:
+        """Ask the predicate of a gather; that it is content is a record."""
+        until = self.compiled.untils[self.net.gathers[command.gather].leaf.until]
+        error: Exception | None = None
+        try:
+            if not until(command.results, command.total):
+                return
+        except Exception as fault:  # noqa: BLE001 - the user's own: it ends the run
+            error = fault
+        self.apply(GroupJudged(now(), command.group, command.gather, error))
 
     def _fault(self, command: Fault) -> None:
         self.failures.append(command.error)
@@ -784,6 +862,8 @@ class Run:
             signals.log().warning("%s", command.text)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
+        elif command.kind == "missed":
+            signals.log().warning("%s", command.text)
         else:
             signals.log().info("%s", command.text)
 
@@ -826,11 +906,18 @@ class Run:
 
     def again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         firing.driver = None
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         return firing
+
+    def _anew(self, firing: Firing) -> None:
+        """The body of a firing starts from its top: its questions are counted anew."""
+        self.asked.pop(firing.id, None)
+        self.acting.pop((firing.id, "act"), None)
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""
@@ -840,7 +927,7 @@ class Run:
         """A step that waits gave its place in memory up; it starts again later."""
         if self.journal is not None:
             self.journal.drop(firing.id)
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         if firing.driver is not None:
             self.discard(firing.driver)
             firing.driver = None
@@ -853,11 +940,15 @@ class Run:
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""
-        queued = self.marking.queued or {}
-        behind = {each.id for line in queued.values() for each in line}
+        behind = self.marking.held_back
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
                 self.ready.append(self.again(firing))
+        if self.marking.lanes is not None:
+            from flowkit.core.groups import unjudged  # only flows with groups
+
+            for command in unjudged(self.marking):
+                self._judge(command)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then; what came before it, first."""
@@ -865,9 +956,7 @@ class Run:
         if self.journal is not None and self.marking.asked and due is not None:
             self.journal.collect(self, until=due)
             self.take_pending()
-        for number, timer in list(self.marking.timers.items()):
-            if timer.due <= at:
-                self.apply(TimerFired(at, number))
+        self.ring(at)
         for asked in self._open_questions():
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
@@ -876,6 +965,21 @@ class Run:
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    @property
+    def timers(self) -> list[Timer]:
+        """Times of the graph that have not come."""
+        return [*self.marking.timers.values()]
+
+    def ring(self, at: float) -> None:
+        """Fire the graph's timers that were due by then."""
+        for number, timer in list(self.marking.timers.items()):
+            if timer.due <= at and not self.over:
+                self.apply(TimerFired(at, number))
+
+    def _armed(self, _: Arm) -> None:
+        if self.alarm is not None:
+            self.alarm()
 
     @property
     def expires(self) -> float | None:
@@ -912,8 +1016,9 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Fault: Run._fault,
     Report: Run._report,
     Wait: lambda _run, _command: None,
-    Arm: lambda _run, _command: None,
+    Arm: Run._armed,
     Answer: Run._answer,
+    Judge: Run._judge,
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
@@ -928,6 +1033,11 @@ def _told(error: Exception, run: Run, node: Node) -> Exception:
 def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
     detail = asked.detail or {}
     return name in detail.get("names", ()) and detail.get("key") == key
+
+
+def _too_early(asked: StepAsked, event: EventReceived) -> bool:
+    """Whether a question is only about what comes after it, and this came before."""
+    return "transient" in (asked.detail or {}) and event.at < asked.at
 
 
 def _too_deep(name: str) -> str:

@@ -33,6 +33,7 @@ __all__ = [
     "Asking",
     "Question",
     "asked",
+    "at_home",
     "attempt_of",
     "idempotency_key",
     "known_answer",
@@ -142,10 +143,38 @@ class _Open:
 OPEN = _Open()
 
 
+def at_home(run: Run, verb: Callable[[], None]) -> None:
+    """Have the thread that moves a run do something; it is durable soon after.
+
+    Raises:
+        BaseException: whatever it raises there.
+    """
+    if run.home is None or run.home == threading.get_ident():
+        verb()
+        if run.journal is not None:
+            run.journal.wait(run)
+        return
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            verb()
+        except BaseException as error:  # noqa: BLE001 - raised in the step
+            faults.append(error)
+        finally:
+            done.set()
+
+    run.post(work)
+    done.wait()
+    if faults:
+        raise faults[0]
+
+
 class Asking:
     """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("faults", "firing", "place", "position", "question", "run", "used")
+    __slots__ = ("firing", "place", "position", "question", "run", "used")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -155,7 +184,6 @@ class Asking:
         self.position: int = position
         self.place: tuple[int, int] = (firing.id, position)
         self.question: Question = question
-        self.faults: list[BaseException] = []
         self.used: bool = False
 
     def __del__(self) -> None:
@@ -245,6 +273,10 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if run.pending:  # it was kept, and came with the question's commit
+                    run.take_pending()
+                    await self._settled()
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
@@ -286,27 +318,7 @@ class Asking:
             raise Evicted  # the store failed, or this process stops
 
     def _at_home(self, verb: Callable[[], None]) -> None:
-        """Have the thread that moves the run do it; it is durable soon after."""
-        run = self.run
-        if run.home is None or run.home == threading.get_ident():
-            verb()
-            if run.journal is not None:
-                run.journal.wait(run)
-            return
-        done = threading.Event()
-
-        def work() -> None:
-            try:
-                verb()
-            except BaseException as error:  # noqa: BLE001 - raised in the step
-                self.faults.append(error)
-            finally:
-                done.set()
-
-        run.post(work)
-        done.wait()
-        if self.faults:
-            raise self.faults[0]
+        at_home(self.run, verb)
 
     def _late_blocking(self) -> None:
         self._at_home(self._collect)
@@ -361,7 +373,13 @@ def sleep(flow: Any, delay: Any) -> Any:
 
 
 def wait_for(
-    flow: Any, names: tuple[str, ...], key: Any, timeout: Any, *, several: bool
+    flow: Any,
+    names: tuple[str, ...],
+    key: Any,
+    timeout: Any,
+    transient: bool = False,  # noqa: FBT001, FBT002
+    *,
+    several: bool,
 ) -> Any:
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
@@ -375,6 +393,8 @@ def wait_for(
         raise ValueError(msg)
     text = None if key is None else str(key)
     detail: dict[str, Any] = {"names": list(names), "key": text}
+    if transient:
+        detail["transient"] = True
     if timeout is not None:
         detail["due"] = now() + seconds(timeout, f"{type(flow).__name__}.{verb}")
 
@@ -391,6 +411,8 @@ def wait_for(
 def idempotency_key(flow: Any) -> str:
     """The same text for every attempt of this firing, another one for any other."""
     run, firing = step_of(flow, "idempotency_key")
+    if firing.turn > 1:
+        return f"{run.id}:{firing.id}:{firing.turn}"
     return f"{run.id}:{firing.id}"
 
 

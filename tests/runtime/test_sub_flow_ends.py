@@ -427,3 +427,34 @@ async def test_another_process_loses_what_is_cancelled(tmp_path) -> None:
     found = {name_of(row): row.error for row in rows_of(other)}
     assert found["Root"] == "stopped by the operator"
     other.close()
+
+
+async def test_a_step_that_another_cancels_takes_its_called_run_along(store) -> None:
+    """``self.cancel(step)``: the run goes on, what the step had called does not."""
+    begun = anyio.Event()
+
+    class Search(Flow):
+        @start()
+        async def look(self):
+            begun.set()
+            await anyio.sleep_forever()
+
+    class Order(Flow):
+        search = start(flow=Search)
+
+        @start()
+        async def found(self):
+            await begun.wait()
+            assert self.cancel("search")
+            return "turned up"
+
+        @listen(search.cancelled)
+        async def note(self):
+            return "search given up"
+
+    order = made(Order, store)
+    assert await order.kickoff_async() == "search given up"
+    assert order.run.status == "completed"
+    if store is not None:
+        found = {name_of(row): row.status for row in rows_of(store)}
+        assert found == {"Order": "completed", "Search": "cancelled"}
