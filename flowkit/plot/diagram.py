@@ -21,7 +21,7 @@ from flowkit.plot.cycles import back_edges, loops
 from flowkit.plot.model import Diagram, Edge, Fact, Group, Mark, Node, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowkit.core.definition import Condition, Definition, Schedule, Step
     from flowkit.plot.model import NodeKind
@@ -36,6 +36,7 @@ __all__ = [
     "Node",
     "Status",
     "diagram",
+    "with_marks",
     "with_status",
 ]
 
@@ -80,6 +81,15 @@ def diagram(
     for step in definition.steps:
         drawing.unheard(step)
     return drawing.finished()
+
+
+def with_marks(drawn: Diagram, marks: Mapping[str, Sequence[Mark]]) -> Diagram:
+    """The diagram with further marks on its steps, by step name."""
+    nodes = (
+        replace(node, marks=(*node.marks, *marks.get(node.id, ())))
+        for node in drawn.nodes
+    )
+    return replace(drawn, nodes=tuple(nodes))
 
 
 def with_status(drawn: Diagram, statuses: Mapping[str, Status]) -> Diagram:
