@@ -68,10 +68,11 @@ class Blocking(NamedTuple):
 def blocking_faults(kind: Kind) -> Iterator[Fault]:
     """Blocking calls in async steps, as hints."""
     for step in kind.compiled.definition.steps:
-        if not step.is_async:
+        function = kind.compiled.functions.get(step.name)
+        if not step.is_async or function is None:
             continue
         file = step.place.rpartition(":")[0]
-        for name, cure, line in blocking_calls(kind.compiled.functions[step.name]):
+        for name, cure, line in blocking_calls(function):
             text = (
                 f"{kind.compiled.definition.name}.{step.name} is async and calls "
                 f"{name}(), which stops the event loop and every run on it. Use "

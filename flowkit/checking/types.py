@@ -45,9 +45,14 @@ _UNKNOWN = object()
 
 def type_faults(kind: Kind) -> Iterator[Fault]:
     """Parameters that no value of their producer fits, as warnings."""
-    hints = {name: _hints(each) for name, each in kind.compiled.functions.items()}
+    functions = kind.compiled.functions
+    hints = {
+        step.name: _hints(functions[step.name])
+        for step in kind.compiled.definition.steps
+        if step.name in functions and not getattr(step, "flow", None)
+    }
     for node in kind.compiled.net.nodes:
-        wanted = hints[node.name]
+        wanted = hints.get(node.name)
         if not wanted or not is_plain(node.step):
             continue
         for parameter, leaf in _handed(kind, node):
@@ -94,7 +99,7 @@ def _given(kind: Kind, hints: dict[str, Any], leaf: Leaf) -> tuple[Any, str]:
         others = [n for n in net.nodes if leaf.name in (n.labels or ())]
         if leaf.name in reviews or others:
             return _UNKNOWN, leaf.name
-        return hints[leaf.name].get("return", _UNKNOWN), leaf.name
+        return hints.get(leaf.name, {}).get("return", _UNKNOWN), leaf.name
     if leaf.kind == "name":
         givers = [node for node in net.nodes if leaf.name in (node.labels or ())]
         plain = givers and not any(node.name in reviews for node in givers)
