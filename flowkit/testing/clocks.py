@@ -61,11 +61,12 @@ def told_of_waits(told: Callable[[Run], None]) -> Iterator[None]:
     Runs wait for times in memory meanwhile, however far away these are.
     """
     cls: Any = Run
-    stays = cls.stays
+    stays, at_rest = cls.stays, cls.at_rest
     cls.stays = lambda _run, _due: True
+    cls.at_rest = lambda run, resting: told(run) if resting else None  # once resumed
     cls.on_wait.append(told)
     try:
         yield
     finally:
         cls.on_wait.remove(told)
-        cls.stays = stays
+        cls.stays, cls.at_rest = stays, at_rest

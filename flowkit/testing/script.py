@@ -191,7 +191,7 @@ class Script:
 
         One that waits for a flow it has called is not asked: that one is.
         """
-        if run.context.get(_script) is not self or _is_calling(run):
+        if run.context.get(_script) is not self or _is_calling(run) or _moves(run):
             return
         try:
             if self._came(run):
@@ -265,6 +265,12 @@ def _reviews_pause() -> Iterator[None]:
 
 
 _script: ContextVar[Script | None] = ContextVar("flowkit_script", default=None)
+
+
+def _moves(run: Run) -> bool:
+    """Whether something has come already that the run has not looked at."""
+    due = run.due
+    return bool(run.pending) or run.over or (due is not None and due <= now())
 
 
 def _is_calling(run: Run) -> bool:
