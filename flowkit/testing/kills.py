@@ -100,7 +100,8 @@ def survives_kills(
     """Kill a run before and after each of its records; compare it with a whole one.
 
     Status, result and state must be the same, and no step that had ended may run
-    again. The flow must be one that gives the same twice: stub what is not.
+    again. The flow must be one that gives the same twice: stub what is not. Flows that
+    it calls are not killed in their middle: try them by themselves.
 
     Args:
         flow: as for :func:`kill_and_resume`.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Accept, Advance, Begin
+from flowkit.journal.rows import Advance, Begin
 from flowkit.journal.urls import open_store
 from flowkit.runtime.launch import known
 
@@ -85,23 +85,18 @@ class KillingStore(MemoryStore):
 
     def append(self, hold: Hold, entry: Entry) -> None:
         """As any store, but for the kill."""
-        hit = self._hit((entry,))
+        hit = self._hit((entry,) if hold.n == 1 else ())
         super().append(hold, entry)
         self._kill(hit)
 
     def commit(self, moves: Sequence[Move]) -> list[Outcome]:
-        """As any store, but for the kill."""
+        """As any store, but for the kill; runs that are called are left alone."""
         entries: list[Entry] = []
         for move in moves:
-            if isinstance(move, Begin | Advance):
+            if isinstance(move, Begin):
+                entries += () if self._runs else move.entries
+            elif isinstance(move, Advance) and move.hold.n == 1:
                 entries += move.entries
-            elif isinstance(move, Accept):
-                entries += [
-                    entry
-                    for share in move.deliveries
-                    if share.begin is not None
-                    for entry in share.begin.entries
-                ]
         hit = self._hit(entries)
         outcomes = super().commit(moves)
         self._kill(hit)
