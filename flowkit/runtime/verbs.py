@@ -267,6 +267,10 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if run.pending:  # it was kept, and came with the question's commit
+                    run.take_pending()
+                    await self._settled()
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
