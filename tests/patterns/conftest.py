@@ -11,7 +11,9 @@ from tests.patterns.stage import Stage
 @pytest.fixture
 def stage(monkeypatch):
     """A time that moves by itself when nothing else does, and a tape."""
-    return Stage(monkeypatch)
+    made = Stage(monkeypatch)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -62,8 +62,14 @@ class Stage:
         def receiver(_, step, **__):
             self.tape.append((self.now, step, what))
 
-        getattr(signals, f"step_{what}").connect(receiver)
-        self._receivers.append(receiver)
+        signal = getattr(signals, f"step_{what}")
+        signal.connect(receiver)
+        self._receivers.append((signal, receiver))
+
+    def close(self):
+        """Hear no more."""
+        for signal, receiver in self._receivers:
+            signal.disconnect(receiver)
 
     def enter(self, number, **seconds):
         """The example of a pattern, in the stage's time, its services that slow."""
