@@ -367,7 +367,13 @@ def sleep(flow: Any, delay: Any) -> Any:
 
 
 def wait_for(
-    flow: Any, names: tuple[str, ...], key: Any, timeout: Any, *, several: bool
+    flow: Any,
+    names: tuple[str, ...],
+    key: Any,
+    timeout: Any,
+    transient: bool = False,  # noqa: FBT001, FBT002
+    *,
+    several: bool,
 ) -> Any:
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
@@ -381,6 +387,8 @@ def wait_for(
         raise ValueError(msg)
     text = None if key is None else str(key)
     detail: dict[str, Any] = {"names": list(names), "key": text}
+    if transient:
+        detail["transient"] = True
     if timeout is not None:
         detail["due"] = now() + seconds(timeout, f"{type(flow).__name__}.{verb}")
 
