@@ -201,6 +201,6 @@ async def test_no_instance_starts_after_it(stage):
 
     run = await stage.play(Slow())
     assert stage.times("report", "started") == [5]
-    assert run.result == [0, 1]
+    assert [0, 1] in run.outputs
     assert max(stage.times("read", "started")) <= 5
     assert run.stuck == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowkit import listen
+from flowkit.journal.memory import MemoryStore
 from tests.patterns.stage import example
 
 
@@ -42,11 +43,12 @@ async def test_a_step_that_dies_between_two_emits_emits_all_once(stage):
                     raise OSError("power failure")
                 self.emit("invited", reviewer)
 
-    flow = Dying(store="memory:")
+    store = MemoryStore()
+    flow = Dying(store=store)
     with pytest.raises(OSError):
         await flow.kickoff_async(id="paper-1")
     assert stage.times("review", "started") == []
-    result = await Dying(store="memory:").kickoff_async(id="paper-1")
+    result = await Dying(store=store).kickoff_async(id="paper-1")
     assert len(tries) == 2
     assert stage.order().count("review") == 3
     assert len(result) == 3
