@@ -3,8 +3,11 @@
 python -m examples.patterns.wcp22_recursion
 """
 
+import anyio
+
 from flowkit import Flow, FlowState, listen, start
 
+SECONDS = {"model": 0.001}
 SHORT = 3
 
 
@@ -16,6 +19,7 @@ class Text(FlowState):
 
 async def shortened(words: list[str]) -> list[str]:
     """Stands for a call of a model: the longest of a few words."""
+    await anyio.sleep(SECONDS["model"])
     return [max(words, key=len)]
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flowkit import Flow, FlowState, each, gather, listen, start
 
-SECONDS = {"North": 0.001, "East": 30, "South": 30, "check": 0.01}
+SECONDS = {"North": 0.001, "East": 30, "South": 30, "check": 0.05}
 
 
 class Tender(FlowState):

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from flowkit import Flow, FlowState, each, gather, listen, start
 
-SECONDS = {"parties": 0.001, "price": 0.002, "appendix": 30, "patience": 0.02}
+SECONDS = {"parties": 0.001, "price": 0.002, "appendix": 30, "patience": 0.2}
 
 
 class Contract(FlowState):

@@ -13,7 +13,9 @@ from tests.patterns.stage import example
 @pytest.mark.pattern(12)
 async def test_instances_overlap_and_nobody_waits_for_them(stage):
     """All begin at once, another branch goes on, the run ends after the last."""
-    module = stage.enter(12, **{"shop.example": 1, "mail.example": 5, "wiki.example": 9})
+    module = stage.enter(
+        12, **{"shop.example": 1, "mail.example": 5, "wiki.example": 9}
+    )
     run = await stage.play(module.Monitoring())
     assert stage.times("ping", "started") == [0, 0, 0]
     assert stage.times("ping") == stage.times("show") == [1, 5, 9]

@@ -88,24 +88,10 @@ async def test_every_turn_is_recorded(tmp_path):
 @pytest.mark.pattern(22)
 async def test_a_flow_calls_itself_five_levels_deep(stage):
     """Each level has a state of its own, and the value is that of all leaves."""
-    module = example(22)
+    module = stage.enter(22, model=1)
     words = [f"{number:03}" for number in range(96)]
     run = await stage.play(module.Summary(), {"words": words})
     assert len(run.result) == 32
     assert run.state.words == words
+    assert stage.now == 32
     assert stage.order().count("summarize") == 63
-
-
-@pytest.mark.pattern(22)
-async def test_a_recursion_is_resumed_in_the_middle(stage, tmp_path):
-    """Halves that were done are not done again."""
-    module = example(22)
-    store = SqliteStore(tmp_path / "book.db")
-    flow = module.Summary(store=store)
-    words = "the sea is deepest in the western Pacific".split()
-    whole = await flow.kickoff_async({"words": words}, id="whole")
-    for seq in range(2, store.run("whole").seq):
-        stage.tape.clear()
-        cut = crashed(store, "whole", seq, f"cut-{seq}")
-        assert await resume_async(cut, store=store) == whole
-    store.close()
