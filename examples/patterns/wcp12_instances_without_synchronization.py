@@ -24,7 +24,7 @@ async def probe(address: str) -> bool:
 
 
 class Monitoring(Flow[Watch]):
-    """One firing of ``ping`` for each address; without a ``gather`` nothing joins them."""
+    """One firing of ``ping`` for each address; no ``gather`` waits for them."""
 
     @start()
     async def due(self) -> list[str]:

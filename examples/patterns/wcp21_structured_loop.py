@@ -3,6 +3,8 @@
 python -m examples.patterns.wcp21_structured_loop
 """
 
+from pydantic import Field
+
 from flowkit import Flow, FlowState, listen, start
 
 
@@ -11,7 +13,7 @@ class Plant(FlowState):
 
     fuel: int = 3
     shifts: int = 0
-    dirt: list[int] = [5, 2, 0, 0]
+    dirt: list[int] = Field(default_factory=lambda: [5, 2, 0])
     samples: int = 0
 
 

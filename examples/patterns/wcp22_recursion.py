@@ -4,6 +4,7 @@ python -m examples.patterns.wcp22_recursion
 """
 
 import anyio
+from pydantic import Field
 
 from flowkit import Flow, FlowState, listen, start
 
@@ -14,7 +15,7 @@ SHORT = 3
 class Text(FlowState):
     """Each level has its own."""
 
-    words: list[str] = []
+    words: list[str] = Field(default_factory=list)
 
 
 async def shortened(words: list[str]) -> list[str]:

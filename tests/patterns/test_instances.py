@@ -7,7 +7,6 @@ from itertools import permutations
 import pytest
 
 from flowkit import Flow, each, gather, listen, start
-from tests.patterns.stage import example
 
 
 @pytest.mark.pattern(12)
