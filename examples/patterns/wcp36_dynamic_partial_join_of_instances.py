@@ -1,4 +1,4 @@
-"""An order is invoiced when nine tenths of its parcels, ten or more, have arrived.
+"""An order is invoiced when nine tenths of its parcels, of more than ten, are there.
 
 python -m examples.patterns.wcp36_dynamic_partial_join_of_instances
 """
@@ -35,7 +35,7 @@ class Delivery(Flow[Order]):
     @listen(
         gather(
             deliver,
-            until=lambda here, total: total >= 10 and len(here) >= 0.9 * total,
+            until=lambda here, total: total > 10 and len(here) >= 0.9 * total,
         )
     )
     async def invoice(self, parcels: list[str]):

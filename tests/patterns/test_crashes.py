@@ -63,7 +63,7 @@ async def test_a_crash_after_any_record_changes_nothing(store, monkeypatch, numb
         cut = crashed(store, "whole", seq, f"cut-{seq}")
         before = done(store, cut)
         await resume_async(cut, store=store)
-        assert before <= done(store, cut) == whole
+        assert before <= done(store, cut) == whole, seq
         assert runs.get(cut, store=store).status == "completed"
 
 
