@@ -80,9 +80,6 @@ def test_a_killed_process_loses_nothing(tmp_path, number, services):
 
 
 @pytest.mark.pattern(22)
-@pytest.mark.xfail(
-    strict=True, reason="a killed run that was called is not resumed with its caller"
-)
 def test_a_killed_recursion_goes_on_in_the_middle(tmp_path):
     """Killed two levels deep; halves that were done are not done again."""
     killed_and_resumed(tmp_path, 22, 2)

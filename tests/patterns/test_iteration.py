@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import anyio
 import pytest
 
-from flowkit import RunawayError, resume_async
+from flowkit import Flow, RunawayError, resume_async, runs, start
+from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
 from tests.patterns.stage import example
 from tests.runtime.stored import crashed
@@ -95,3 +97,35 @@ async def test_a_flow_calls_itself_five_levels_deep(stage):
     assert run.state.words == words
     assert stage.now == 32
     assert stage.order().count("summarize") == 63
+
+
+class Deep(Flow[dict], evict_after=0):
+    """Calls itself so often, and then waits."""
+
+    @start()
+    async def go_down(self):
+        left = self.state["levels"]
+        if left > 1:
+            return await self.call(Deep, {"levels": left - 1})
+        return await self.wait_for("bottom reached")
+
+
+@pytest.mark.pattern(22)
+async def test_cancelling_the_root_reaches_the_leaves():
+    """Five levels of runs, all of them cancelled."""
+    store = MemoryStore()
+    root = Deep(store=store)
+    await root.kickoff_async({"levels": 5})
+    assert [each.status for each in runs.list(store=store)] == ["waiting"] * 5
+    root.run.cancel("enough")
+    with anyio.fail_after(5):
+        while {each.status for each in runs.list(store=store)} != {"cancelled"}:  # noqa: ASYNC110 - other threads work, too
+            await anyio.sleep(0.005)
+
+
+@pytest.mark.pattern(22)
+async def test_a_recursion_without_an_end_is_an_error():
+    """Not a stack that is full: it says how deep it was, and what to do."""
+    with pytest.raises(RecursionError) as caught:
+        await Deep().kickoff_async({"levels": 1_000})
+    assert "Deep" in str(caught.value)
