@@ -243,5 +243,5 @@ def _edges(edges: Iterable[Edge], owner: dict[str, str]) -> list[Edge]:
 def _groups(groups: Iterable[Group], owner: dict[str, str]) -> Iterable[Group]:
     for group in groups:
         nodes = tuple(dict.fromkeys(owner[name] for name in group.nodes))
-        if len(nodes) > 1 or nodes == group.nodes:
+        if len(nodes) > 1 or nodes == group.nodes or group.kind in ("region", "each"):
             yield replace(group, nodes=nodes)

@@ -105,7 +105,7 @@ def unplaced(drawn: Diagram) -> Placed:
     """Everything with its size and at no place yet."""
     boxes = tuple(Box(node, 0.0, 0.0, *node_size(node)) for node in drawn.nodes)
     lines = tuple(Line(edge) for edge in lines_of(drawn))
-    frames = tuple(Frame(group, 0.0, 0.0, 60.0, 40.0) for group in nested(drawn)[0])
+    frames = tuple(Frame(group, 0.0, 0.0, 240.0, 40.0) for group in nested(drawn)[0])
     return Placed(drawn, boxes, lines, 100.0, 100.0, frames)
 
 

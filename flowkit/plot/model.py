@@ -274,7 +274,11 @@ def nested(drawn: Diagram) -> tuple[list[Group], dict[str, int], list[int]]:
         overlaps an earlier one without lying inside it is no box.
     """
     known = {node.id for node in drawn.nodes}
-    every = [g for g in drawn.groups if g.kind != "loop" and known & set(g.nodes)]
+    every = [
+        group
+        for group in drawn.groups
+        if group.kind != "loop" and not known.isdisjoint(group.nodes)
+    ]
     boxes: list[Group] = []
     sets: list[set[str]] = []
     for group in sorted(every, key=lambda group: -len(group.nodes)):
@@ -290,5 +294,5 @@ def nested(drawn: Diagram) -> tuple[list[Group], dict[str, int], list[int]]:
                 (i for i, other in enumerate(sets[:index]) if mine <= other), default=-1
             )
         )
-        inside.update(dict.fromkeys(mine, index))
+        inside.update((node.id, index) for node in drawn.nodes if node.id in mine)
     return boxes, inside, around
