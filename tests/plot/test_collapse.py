@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import Definition, Join, Step
 from flowkit.plot import render_diagram
 from flowkit.plot.collapse import MOST, collapsed
 from flowkit.plot.diagram import diagram, with_status

@@ -217,6 +217,6 @@ def test_a_labelled_way_to_itself_has_room_for_its_label() -> None:
     placed = layout(Diagram("F", (node,), (loop,)))
     (line,), (box,) = placed.lines, placed.boxes
     assert line.at[1] > box.y + box.height
-    assert 0 < line.at[0] - text_width(loop.label, 11) / 2
+    assert line.at[0] - text_width(loop.label, 11) / 2 > 0
     assert line.at[0] + text_width(loop.label, 11) / 2 < placed.width
     assert line.points[-1][1] == pytest.approx(box.y + box.height, abs=1)
