@@ -217,7 +217,7 @@ def _status(found: list[Status]) -> Status | None:
     if not found:
         return None
     states = Counter(status.state for status in found)
-    worst = min(states, key=_WORST.index)
+    worst: State = next(state for state in _WORST if states[state])
     note = ", ".join(f"{states[state]} {state}" for state in _WORST if states[state])
     story = tuple(line for status in found for line in status.story)
     return Status(worst, note, story=story)

@@ -92,7 +92,7 @@ def recall(run: Run) -> tuple[list[Execution], Recall]:
     story = Recall(run)
     teller = Teller(story)
     for seq, record in enumerate([*run.records], 1):
-        changed = dict.fromkeys(getattr(record, "changed", ()))
+        changed: dict[str, Any] = dict.fromkeys(getattr(record, "changed", ()), ())
         teller.take(Read(seq, record, changed, {}), record.at)
     return teller.told(), story
 
