@@ -255,7 +255,7 @@ def _module(name: str, value: Any) -> list[str]:
     """A module of functions, and of what they give."""
     lines = [f"### `{name}`", "", as_markdown(value.__doc__ or ""), ""]
     for member in value.__all__:
-        if getattr(flowkit, member, None) is None:  # else it has its own section
+        if member not in flowkit.__all__:  # else it has its own section
             found = getattr(value, member)
             lines += [f"#### `{name}.{member}`", ""]
             if inspect.isfunction(found):
