@@ -20,15 +20,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.definition import Region
 from flowkit.define.conditions import (
     all_active,
     and_,
     any_of,
+    each,
     event,
+    gather,
     merge,
     or_,
     timer,
     times,
+    window,
 )
 from flowkit.define.decorators import listen, router, start
 from flowkit.define.versions import migrate
@@ -94,6 +98,7 @@ __all__ = [
     "InputProvider",
     "InputResponse",
     "PendingFeedbackContext",
+    "Region",
     "Retention",
     "Run",
     "RunError",
@@ -108,9 +113,11 @@ __all__ = [
     "and_",
     "any_of",
     "build_flow_structure",
+    "each",
     "event",
     "factory",
     "flow_config",
+    "gather",
     "human_feedback",
     "listen",
     "merge",
@@ -127,6 +134,7 @@ __all__ = [
     "timer",
     "times",
     "visualize_flow_structure",
+    "window",
 ]
 
 # What needs pydantic or an event loop is loaded when first asked for.

@@ -13,6 +13,8 @@ Split by who mends it::
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
     │   ├── DriftError                    a step that started again asks otherwise
+    │   ├── ItemsError (TypeError)        each(..) over something without items
+    │   ├── GatherError                   fewer results than gather(.., n=..) needs
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
@@ -46,7 +48,9 @@ __all__ = [
     "FencedError",
     "FlowkitError",
     "FlowkitWarning",
+    "GatherError",
     "InputError",
+    "ItemsError",
     "MissingExtraError",
     "RestoredError",
     "RouteError",
@@ -138,6 +142,14 @@ class StateError(RunError, ValueError):
 
 class RunawayError(RunError, RecursionError):
     """A step fired more often in one run than its bound allows."""
+
+
+class ItemsError(RunError, TypeError):
+    """A step takes each item of something that has none."""
+
+
+class GatherError(RunError):
+    """A group gave fewer results than a ``gather(.., n=..)`` needs."""
 
 
 class StuckError(RunError):

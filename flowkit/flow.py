@@ -504,6 +504,80 @@ class Flow(Generic[StateT]):
 
         return calling.call(self, flow, inputs)
 
+    def emit(self, name: str, payload: Any = None) -> None:
+        """Within a step: send an event to the listeners of this run.
+
+        It is delivered when the step ends well, in one commit with its result; the
+        listeners of ``"name"`` and of ``event("name")`` get it, one firing each time.
+
+        Args:
+            name: of the event; no step's.
+            payload: what the listeners are handed.
+
+        Raises:
+            RunError: the step did not declare the name in ``emits=``.
+        """
+        from flowkit.runtime import acts  # only steps that emit
+
+        acts.emit(self, name, payload)
+
+    def spawn(self, step: Any, item: Any) -> bool:
+        """Within a step: add an instance to the group of ``each(..)``.
+
+        Counts at once, and once: a step that starts again does not add it twice.
+
+        Args:
+            step: the step that listens to ``each(..)``, or its name.
+            item: what the new instance is handed.
+
+        Returns:
+            Whether there is a group that still takes instances.
+        """
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "spawn", step, item)
+
+    def seal(self, step: Any) -> bool:
+        """Within a step: let no more instances be added to the group of a step."""
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "seal", step)
+
+    def complete(self, step: Any, value: Any = None) -> bool:
+        """Within a step: go on as if another one, or its group, were done.
+
+        Of a step that listens to ``each(..)`` the instances that still run are
+        cancelled, no more start, and its gather fires with the results that are
+        there. Of any other step the live firings are cancelled, and their listeners
+        get ``value`` as if it had ended well.
+
+        Returns:
+            Whether there was anything of it at work.
+        """
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "complete", step, value)
+
+    def cancel(self, target: Any = None) -> bool:
+        """Cancel a step, a region, a group, or the whole run.
+
+        Within a step: everything of a step, a :class:`~flowkit.Region`, or, for a step
+        that listens to ``each(..)``, its whole group: what runs is cancelled and
+        joined, what is ready or parked is removed. What was committed stays, and so
+        does the step that asks. From outside, without a target: this object's run.
+
+        Returns:
+            Whether there was anything of it at work.
+        """
+        from flowkit.runtime import acts  # only who cancels
+
+        scope = self._flowkit
+        if target is None and scope.firing is None and scope.run is not None:
+            over = scope.run.over
+            scope.run.cancel()
+            return not over
+        return acts.act(self, "cancel", target)
+
     def transaction(self) -> Any:
         """Within a step, with a PostgreSQL store: a connection to its database.
 

@@ -16,10 +16,13 @@ from flowkit.core.records import (
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepActed,
     StepAnswered,
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
+    StepYielded,
 )
 from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
@@ -72,6 +75,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
     run.marking = marking = Marking(len(net.nodes))
     run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
+    run.acting, run.acted, run.yielded, run.emitted = {}, {}, {}, None
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason = False, ""
     run.ready.clear()
@@ -218,8 +222,7 @@ def go_on(run: Run, journal: Journal) -> None:
     Notes which firings that are, so that they know their attempt.
     """
     marking = run.marking
-    queued = marking.queued or {}
-    behind = {each.id for line in queued.values() for each in line}
+    behind = marking.held_back
     again = [
         number
         for number in marking.live
@@ -234,19 +237,33 @@ def go_on(run: Run, journal: Journal) -> None:
 
 
 def _remember(run: Run, record: Any) -> None:
-    if type(record) is StepFinished:
+    kind = type(record)
+    if kind is StepFinished:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
-    elif type(record) is StepAsked:
+    elif kind is StepAsked:
         run.questions[record.firing, record.position] = record
-    elif type(record) is StepAnswered:
+    elif kind is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
-    elif type(record) is RunStopped:
+    elif kind is RunStopped:
         run.last = record.result
-    elif type(record) is StepFailed:
+    elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and not firing.node.failed:
+        if firing is not None and not (firing.node.failed or firing.lane):
             run.failures.append(record.error)
     elif isinstance(record, RunAborted | RunCancelled):
         run.reason = record.reason
+    else:
+        _remember_acts(run, record)
+
+
+def _remember_acts(run: Run, record: Any) -> None:
+    """What a step had done when it was interrupted: not again."""
+    kind = type(record)
+    if kind is StepTurned:
+        run._forget(run.marking.live[record.firing])
+    elif kind is StepYielded:
+        run.yielded[record.firing] = record.ordinal + 1
+    elif kind is StepActed:
+        run.acted.setdefault(record.firing, []).append(record.taken)

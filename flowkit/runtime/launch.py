@@ -71,6 +71,14 @@ class Kind:
 
             names = [node.name for node in compiled.net.nodes]
             self.calls = reviewed_calls(self.calls, compiled.reviews, names)
+        if compiled.tests:
+            from flowkit.runtime.turns import repeating_calls  # only who repeats
+
+            self.calls = repeating_calls(self.calls, compiled.net, compiled.tests)
+        if compiled.net.gathers or any(node.each for node in compiled.net.nodes):
+            from flowkit.runtime.streams import streaming_calls  # only who fans out
+
+            self.calls = streaming_calls(self.calls, compiled.net)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state

@@ -20,6 +20,7 @@ from flowkit.core.commands import (
     End,
     Fault,
     Firing,
+    Judge,
     Report,
     Wait,
 )
@@ -27,6 +28,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
     EventReceived,
+    GroupJudged,
     RunAborted,
     RunCancelled,
     RunExpired,
@@ -36,11 +38,12 @@ from flowkit.core.records import (
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
     TimerFired,
 )
 from flowkit.errors import RouteError, RunawayError, RunExistsError
 from flowkit.runtime import signals
-from flowkit.runtime.calls import Reviewed, labels_of, undeclared
+from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
 
@@ -124,6 +127,11 @@ class Run:
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
+        emitted: what running steps have emitted, by firing.
+        acting: how many verbs of a kind the body of a firing has used so far.
+        acted: what the recorded verbs of a firing came to.
+        yielded: how many items of a firing are recorded.
+        rooms: told when a group may have room, by the firing that feeds it.
     """
 
     lock = _lock
@@ -151,6 +159,7 @@ class Run:
     resting: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    emitted: dict[int, list[tuple[str, Any]]] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -161,6 +170,10 @@ class Run:
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
+    acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
+    acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
+    yielded: _Lazy[dict[int, int]] = _Lazy(dict)
+    rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -306,7 +319,16 @@ class Run:
             self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
+            if firing.lane:
+                self._make_room()
         self.ready.append(firing)
+
+    def _make_room(self) -> None:
+        """Tell steps that feed a group to look whether it takes more."""
+        rooms = self.__dict__.get("rooms")
+        if rooms:
+            for number in list(rooms):
+                rooms.pop(number)()
 
     def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The object a step is called on, and its arguments."""
@@ -335,9 +357,11 @@ class Run:
             self._late(firing, output, None)
             return
         labels: tuple[str, ...] = ()
-        payload, given = None, output
+        payload, given, again = None, output, False
         if type(output) is Reviewed:
             output, labels, payload = output
+        elif type(output) is Again:
+            (output,), again = output, True
         journal = self.journal
         if journal is not None:
             try:
@@ -375,8 +399,17 @@ class Run:
             except Exception as error:  # noqa: BLE001 - the persistence is the user's
                 self.fail(firing, error)
                 return
+        if again or self.emitted is not None:
+            emitted = tuple((self.emitted or {}).pop(firing.id, ()))
+            if again:
+                self._turn(firing, output, changed, emitted)
+                return
+        else:
+            emitted = ()
         self.last = output
-        record = StepFinished(now(), firing.id, output, labels, changed, payload)
+        record = StepFinished(
+            now(), firing.id, output, labels, changed, payload, emitted
+        )
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -392,6 +425,25 @@ class Run:
             or (labels and signals.routed.receivers)
         ):
             self.tell_finished(firing, output, labels, changed)
+
+    def _turn(
+        self, firing: Firing, output: Any, changed: tuple[str, ...], emitted: Any
+    ) -> None:
+        """Commit a turn of a repeated step; the next one starts on what is there."""
+        self._forget(firing)
+        self.apply(StepTurned(now(), firing.id, output, changed, emitted))
+
+    def _forget(self, firing: Firing) -> None:
+        """A body is over: what was kept for it is of no use to another."""
+        number = firing.id
+        firing.driver = None
+        self.asked.pop(number, None)
+        self.acted.pop(number, None)
+        self.acting.pop((number, "act"), None)
+        self.yielded.pop(number, None)
+        for known in (self.answers, self.questions):
+            for place in [place for place in known if place[0] == number]:
+                del known[place]
 
     def _keep(self, firing: Firing, review: Any) -> None:
         """Save the state if it is to be saved, and note what a person said."""
@@ -433,7 +485,9 @@ class Run:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
-        if not firing.node.failed:
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
+        if not (firing.node.failed or firing.lane):
             self.failures.append(error)
         self.apply(StepFailed(now(), firing.id, error))
         if signals.step_failed.receivers:
@@ -751,6 +805,18 @@ class Run:
                 scope.cancel()
             if signals.step_cancelled.receivers:
                 self._tell_step(signals.step_cancelled, firing)
+        self._make_room()
+
+    def _judge(self, command: Judge) -> None:
+        """Ask the predicate of a gather; that it is content is a record."""
+        until = self.compiled.untils[self.net.gathers[command.gather].leaf.until]
+        error: Exception | None = None
+        try:
+            if not until(command.results, command.total):
+                return
+        except Exception as fault:  # noqa: BLE001 - the user's own: it ends the run
+            error = fault
+        self.apply(GroupJudged(now(), command.group, command.gather, error))
 
     def _fault(self, command: Fault) -> None:
         self.failures.append(command.error)
@@ -761,6 +827,8 @@ class Run:
             signals.log().warning("%s", command.text)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
+        elif command.kind == "missed":
+            signals.log().warning("%s", command.text)
         else:
             signals.log().info("%s", command.text)
 
@@ -803,11 +871,18 @@ class Run:
 
     def _again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         firing.driver = None
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         return firing
+
+    def _anew(self, firing: Firing) -> None:
+        """The body of a firing starts from its top: its questions are counted anew."""
+        self.asked.pop(firing.id, None)
+        self.acting.pop((firing.id, "act"), None)
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""
@@ -817,7 +892,7 @@ class Run:
         """A step that waits gave its place in memory up; it starts again later."""
         if self.journal is not None:
             self.journal.drop(firing.id)
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         if firing.driver is not None:
             self.discard(firing.driver)
             firing.driver = None
@@ -826,11 +901,15 @@ class Run:
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""
-        queued = self.marking.queued or {}
-        behind = {each.id for line in queued.values() for each in line}
+        behind = self.marking.held_back
         for number, firing in self.marking.live.items():
             if number not in self.marking.asked and number not in behind:
                 self.ready.append(self._again(firing))
+        if self.marking.lanes is not None:
+            from flowkit.core.groups import unjudged  # only flows with groups
+
+            for command in unjudged(self.marking):
+                self._judge(command)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then; what came before it, first."""
@@ -887,6 +966,7 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Wait: lambda _run, _command: None,
     Arm: lambda _run, _command: None,
     Answer: Run._answer,
+    Judge: Run._judge,
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}

@@ -119,7 +119,7 @@ class _Driver:
         self.run = run
         self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
-        self.listens = bool(run.net.events) or bool(run.watchers)
+        self.listens = bool(run.net.events or run.net.busy) or bool(run.watchers)
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0

@@ -33,6 +33,7 @@ __all__ = [
     "Asking",
     "Question",
     "asked",
+    "at_home",
     "attempt_of",
     "idempotency_key",
     "known_answer",
@@ -138,10 +139,38 @@ class _Open:
 OPEN = _Open()
 
 
+def at_home(run: Run, verb: Callable[[], None]) -> None:
+    """Have the thread that moves a run do something; it is durable soon after.
+
+    Raises:
+        BaseException: whatever it raises there.
+    """
+    if run.home is None or run.home == threading.get_ident():
+        verb()
+        if run.journal is not None:
+            run.journal.wait(run)
+        return
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            verb()
+        except BaseException as error:  # noqa: BLE001 - raised in the step
+            faults.append(error)
+        finally:
+            done.set()
+
+    run.post(work)
+    done.wait()
+    if faults:
+        raise faults[0]
+
+
 class Asking:
     """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("faults", "firing", "place", "position", "question", "run", "used")
+    __slots__ = ("firing", "place", "position", "question", "run", "used")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -151,7 +180,6 @@ class Asking:
         self.position: int = position
         self.place: tuple[int, int] = (firing.id, position)
         self.question: Question = question
-        self.faults: list[BaseException] = []
         self.used: bool = False
 
     def __del__(self) -> None:
@@ -280,27 +308,7 @@ class Asking:
             raise Evicted  # the store failed, or this process stops
 
     def _at_home(self, verb: Callable[[], None]) -> None:
-        """Have the thread that moves the run do it; it is durable soon after."""
-        run = self.run
-        if run.home is None or run.home == threading.get_ident():
-            verb()
-            if run.journal is not None:
-                run.journal.wait(run)
-            return
-        done = threading.Event()
-
-        def work() -> None:
-            try:
-                verb()
-            except BaseException as error:  # noqa: BLE001 - raised in the step
-                self.faults.append(error)
-            finally:
-                done.set()
-
-        run.post(work)
-        done.wait()
-        if self.faults:
-            raise self.faults[0]
+        at_home(self.run, verb)
 
     def _late_blocking(self) -> None:
         self._at_home(self._collect)
@@ -385,6 +393,8 @@ def wait_for(
 def idempotency_key(flow: Any) -> str:
     """The same text for every attempt of this firing, another one for any other."""
     run, firing = step_of(flow, "idempotency_key")
+    if firing.turn > 1:
+        return f"{run.id}:{firing.id}:{firing.turn}"
     return f"{run.id}:{firing.id}"
 
 
