@@ -78,3 +78,33 @@ def test_only_a_store_knows_states_of_the_past(ticket):
     else:
         assert "told" not in last.before
         assert last.after["told"] is True
+
+
+class Drop(Flow, evict_after="0s"):
+    """An event listener that takes one at a time."""
+
+    @start()
+    def open_box(self):
+        pass
+
+    @listen(event("letter"))
+    async def read(self):
+        if self.state.setdefault("asked", 0) == 0:
+            self.state["asked"] = 1
+            await self.wait_for("glasses")
+
+    @listen(read)
+    def file(self):
+        pass
+
+
+def test_what_stood_in_line_came_from_outside_all_the_same(tmp_path):
+    """Another execution made room for it, and did not cause it."""
+    flow = Drop(store=f"sqlite:///{tmp_path}/runs.db")
+    flow.kickoff()
+    flow.send("letter", 1)
+    flow.send("letter", 2)
+    flow.send("glasses", None)
+    told = {(each.step, each.firing): each.causes for each in runs.history(flow.run)}
+    letters = [causes for (step, _), causes in told.items() if step == "read"]
+    assert letters == [(Cause("letter", 0),)] * 2
