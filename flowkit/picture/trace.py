@@ -158,6 +158,7 @@ def taken(drawn: Diagram, told: Recalled) -> Counter[Edge]:
     ways = _Ways(drawn, told)
     for each in told.executions:
         ways.consumed(each.step, each.causes)
+        ways.cancelled(each.step)
         for label in each.labels:
             ways.unheard(each.step, label)
     for parked in told.marking.parked():
@@ -174,8 +175,11 @@ class _Ways:
         self._steps = {each.firing: each.step for each in told.executions}
         self._into: dict[str, list[Edge]] = defaultdict(list)
         self._ends: dict[tuple[str, str], Edge] = {}
+        self._cancels: dict[str, list[Edge]] = defaultdict(list)
         for edge in drawn.edges:
             self._into[edge.target].append(edge)
+            if edge.kind == "cancel":
+                self._cancels[edge.source].append(edge)
             if edge.target.startswith("end:"):
                 self._ends[edge.source, edge.label] = edge
         self._timers = {
@@ -200,6 +204,10 @@ class _Ways:
             # An inner join hands over once what it has put together.
             self.counts[edge] += 1 if edge.kind == "join" else count
 
+    def cancelled(self, step: str) -> None:
+        """An execution of a step began, and with it what it cancels ended."""
+        self.counts.update(self._cancels.get(step, ()))
+
     def unheard(self, step: str, label: str) -> None:
         """A router chose a label that nobody hears."""
         edge = self._ends.get((step, label))
@@ -217,16 +225,14 @@ class _Ways:
         return found
 
     def _fits(self, edge: Edge, name: str, source: str | None) -> bool:
+        if edge.kind == "gather":
+            # A group gathers what its lanes left, whichever came last.
+            return edge.source == name or edge.label.startswith(f"{name}, gather")
         if name in self._timers:
             return edge.kind == "event" and edge.source == self._timers[name]
         if source is None:
             outside = {f"event:{name}", f"outside:{name}"}
             begun = not name and edge.source.startswith("schedule:")
             return edge.source in outside or begun
-        if edge.source != source:
-            return False
-        if edge.kind == "label":
-            return edge.label == name
-        if edge.kind == "failed":
-            return name == f"{source}.failed"
-        return edge.kind == "step" and name == source
+        gives = {"failed": f"{source}.{edge.label}", "step": source}
+        return edge.source == source and gives.get(edge.kind, edge.label) == name

@@ -88,13 +88,12 @@ def draw_title(frame: Frame, number: int) -> str:
     """The title of such a box, drawn over the lines that enter it."""
     group = frame.group
     marks = marks_width(group.marks) + 12.0 if group.marks else 0.0
-    kind = {"region": "lock"}.get(group.kind, group.kind)
     title = fit(group.name, SMALL_SIZE, max(60.0, frame.width - 44.0 - marks))
     x = 36.0 + text_width(title, SMALL_SIZE)
     return (
         f'<g class="group-title" data-group="{number}" '
         f'transform="translate({n(frame.x)} {n(frame.y)})">'
-        f"{icon(kind, 9.0, 5.0, 'kind', 13.0)}"
+        f"{icon(group.kind, 9.0, 5.0, 'kind', 13.0)}"
         f"{words('frame-title', 27.0, 15.5, title)}"
         f"{''.join(_marks(group.marks, x, 5.0))}</g>"
     )

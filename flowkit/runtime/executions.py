@@ -265,7 +265,12 @@ class Teller:
 
 def _gives(each: Execution, name: str) -> bool:
     """Whether what an execution left has that name."""
-    return name in (each.step, *each.labels, f"{each.step}.failed")
+    return name in (
+        each.step,
+        *each.labels,
+        f"{each.step}.failed",
+        f"{each.step}.cancelled",
+    )
 
 
 def _changed(delta: Any, before: Any, after: Any) -> Iterable[str]:

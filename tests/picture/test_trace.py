@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from flowkit import Flow, and_, listen, or_, router, runs, start
+from flowkit import Flow, and_, each, gather, listen, or_, router, runs, start
 from flowkit.picture.trace import traced
 from flowkit.runtime.clock import now
 from flowkit.runtime.recall import recalled
@@ -239,3 +239,48 @@ def test_nothing_of_a_picture_depends_on_the_process(tmp_path):
     runs.plot(flow.run, second)
     assert first.read_text("utf-8") == second.read_text("utf-8")
     assert ">again</text>" in first.read_text("utf-8")
+
+
+class Pages(Flow):
+    """A group whose lanes go two ways, and a step that cancels."""
+
+    @start()
+    def split(self):
+        work(1)
+        return ["a", "b", "c"]
+
+    @listen(each(split, limit=1))
+    def fetch(self, page):
+        work(1)
+        return page
+
+    @router(fetch)
+    def judge(self, page) -> Literal["good", "bad"]:
+        return "bad" if page == "b" else "good"
+
+    @listen("good")
+    def keep(self, page):
+        return page
+
+    @listen("bad")
+    def drop(self, page):
+        pass
+
+    @listen(gather(keep), cancels=[drop])
+    def report(self, pages):
+        return pages
+
+
+def test_lanes_of_a_group_are_counted_together():
+    """Each lane came its way; what gathers them fired once."""
+    flow = Pages()
+    flow.kickoff()
+    assert ways(drawn(flow)) == {
+        ("split", "fetch", ""): 3,
+        ("fetch", "judge", ""): 3,
+        ("judge", "keep", "good"): 2,
+        ("judge", "drop", "bad"): 1,
+        ("keep", "report", "gather"): 1,
+        ("report", "drop", "cancels"): 1,
+    }
+    assert told(drawn(flow))["fetch"] == ("done", "3 s in all", 3)

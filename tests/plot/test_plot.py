@@ -132,6 +132,7 @@ def test_the_package_imports_only_lower_layers() -> None:
     allowed = (
         "flowkit.core.definition",
         "flowkit.core.durations",
+        "flowkit.core.scopes",
         "flowkit.errors",
         "flowkit.plot",
     )
