@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import MissingExtraError
-from flowkit.plot.measure import edge_label_size, lines_of, node_size
+from flowkit.plot.measure import edge_label_size, frame_title, lines_of, node_size
 from flowkit.plot.model import nested
 
 if TYPE_CHECKING:
@@ -134,8 +134,8 @@ class _Request:
             self._place[node.id] = self._node(
                 *node_size(node), self._inside.get(node.id, -1)
             )
-        for outer in around:
-            self._node(10.0, 10.0, outer)
+        for group, outer in zip(self.groups, around, strict=True):
+            self._node(frame_title(group)[1], 10.0, outer)  # as wide at least
         self._around = around
         for edge in lines_of(drawn):
             self._edge(edge)

@@ -19,6 +19,8 @@ from flowkit.plot.model import (
     Diagram,
     Edge,
     Fact,
+    Group,
+    Mark,
     Node,
     Status,
     nested,
@@ -66,6 +68,15 @@ def test_a_box_holds_its_nodes_and_no_others() -> None:
     outer, inner = placed.frames
     assert outer.x < inner.x
     assert inner.x + inner.width < outer.x + outer.width
+
+
+def test_a_box_is_as_wide_as_its_title() -> None:
+    """With its marks, however small the step in it is."""
+    name = "a region with quite a long name"
+    marks = (Mark("lock", "one at a time", "account"),)
+    group = Group(name, ("a",), "region", marks=marks)
+    placed = layout(Diagram("F", (Node("a", "a", "start"),), groups=(group,)))
+    assert placed.frames[0].width >= text_width(name + "account", 11)
 
 
 def test_boxes_have_title_icon_and_tip() -> None:
