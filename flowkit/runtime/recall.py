@@ -9,6 +9,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.errors import RunError
 from flowkit.journal.entries import Read
+from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.executions import Teller, executions
 from flowkit.runtime.launch import known
@@ -151,7 +152,7 @@ def recalled(run: str | Run | None, store: Any = None) -> Recalled:
         run.id,
         run.net.definition.name,
         run.status,
-        records[0].at if records else 0.0,
+        records[0].at if records else now(),
         records[-1].at if run.status in OVER else None,
         f"{type(failures[0]).__name__}: {failures[0]}" if failures else "",
         tuple(told),

@@ -10,6 +10,7 @@ import pytest
 from flowkit import Flow, RunError, runs, start
 from flowkit.errors import MissingExtraError
 from flowkit.plot import FORMATS, TIMELINES
+from flowkit.runtime.recall import recalled
 from tests.picture.flows import Desk, Order
 
 
@@ -92,6 +93,18 @@ def test_a_flow_that_never_ran_has_no_run_to_draw(tmp_path):
         "There is no run to tell: this flow object was never kicked off."
     )
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_that_has_not_begun_is_drawn_as_such(tmp_path, clock):
+    """Nothing has happened yet, and for no time."""
+    flow = Desk()
+    flow.kickoff()
+    flow.run.records.clear()
+    flow.run.marking.status = "running"
+    told = recalled(flow.run)
+    assert (told.began, told.executions) == (clock.now(), ())
+    runs.plot(flow.run, tmp_path / "run.html")
+    runs.timeline(flow.run, tmp_path / "line.html")
 
 
 def test_runs_of_different_flows_are_not_compared(desk, tmp_path):
