@@ -461,7 +461,12 @@ class Flow(Generic[StateT]):
         return verbs.sleep(self, delay)
 
     def wait_for(
-        self, name: str, *, key: Any = None, timeout: float | str | None = None
+        self,
+        name: str,
+        *,
+        key: Any = None,
+        timeout: float | str | None = None,
+        transient: bool = False,
     ) -> Any:
         """Within a step: wait for an outside event and get its payload.
 
@@ -471,21 +476,26 @@ class Flow(Generic[StateT]):
             name: of the event.
             key: only an event with this key; without one, only events without.
             timeout: as :meth:`sleep` takes it.
+            transient: only an event that comes from now on, as of a heartbeat.
 
         Raises:
             TimeoutError: it did not come in time.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
-        return verbs.wait_for(self, (name,), key, timeout, several=False)
+        return verbs.wait_for(self, (name,), key, timeout, transient, several=False)
 
     def wait_any(
-        self, *names: str, key: Any = None, timeout: float | str | None = None
+        self,
+        *names: str,
+        key: Any = None,
+        timeout: float | str | None = None,
+        transient: bool = False,
     ) -> Any:
         """As :meth:`wait_for`, for the first of several; gives ``(name, payload)``."""
         from flowkit.runtime import verbs  # only steps that wait
 
-        return verbs.wait_for(self, names, key, timeout, several=True)
+        return verbs.wait_for(self, names, key, timeout, transient, several=True)
 
     def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
         """Within a step: run another flow and get its result, answered once.

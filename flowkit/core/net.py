@@ -74,6 +74,7 @@ class Net:
         "outside",
         "phases",
         "start_timers",
+        "timed",
         "timers",
         "triggers",
     )
@@ -129,6 +130,10 @@ class Net:
         self._followers: list[int] | None = None
         self._listeners: list[int] | None = None
         Wiring(self).build()
+        windows = (each.window for each in self.triggers if each.window)
+        self.timed: bool = bool(self.timers) or any(
+            window.span or window.gap for window in windows
+        )
 
     def kickoff_starts(self) -> list[Node]:
         """The starts a kickoff runs: plain, else by event or schedule, else all."""

@@ -41,87 +41,82 @@ def grouped(definition: Definition) -> bool:
     )
 
 
+class _Names:
+    """Which steps leave a name: for sure, or perhaps, as they do not say what."""
+
+    def __init__(self, definition: Definition) -> None:
+        self.made: dict[str, list[str]] = {}
+        self.open: list[str] = []
+        for step in definition.steps:
+            for name in (step.name, *(step.labels or ()), *(step.emits or ())):
+                self.made.setdefault(name, []).append(step.name)
+            if (step.router and step.labels is None) or step.emits == ():
+                self.open.append(step.name)
+
+    def of(self, leaf: Leaf, known: dict[str, Scope], *, sure: bool) -> list[Scope]:
+        """The scopes in which a leaf may arrive, as far as they are known."""
+        if leaf.kind == "event" or (leaf.kind == "timer" and not leaf.after):
+            return [()]
+        name = leaf.after if leaf.kind == "timer" else leaf.name
+        makers = self.made.get(name)
+        if makers is None:
+            return [] if sure else [self._perhaps(leaf, known)]
+        if leaf.kind in {"step", "failed", "cancelled", "timer"}:
+            makers = [name]
+        found = [known[each] for each in makers if each in known]
+        return [scope[:-1] for scope in found] if leaf.kind == "gather" else found
+
+    def _perhaps(self, leaf: Leaf, known: dict[str, Scope]) -> Scope:
+        """Of a name that only the run can tell: where all stand that may leave it."""
+        scopes = {known.get(each, ()) for each in self.open}
+        scope = scopes.pop() if len(scopes) == 1 else ()
+        return scope[:-1] if leaf.kind == "gather" else scope
+
+
 def scopes_of(definition: Definition) -> dict[str, Scope]:
     """The scope of each step; a step whose inputs clash has that of the first."""
     known: dict[str, Scope] = {}
-    made = _producers(definition)
-    changed = True
-    while changed:
-        changed = False
-        for step in definition.steps:
-            if step.name not in known:
-                found = _scope_of(step, known, made)
-                if found is not None:
-                    known[step.name] = found
-                    changed = True
+    names = _Names(definition)
+    for sure in (True, False):
+        changed = True
+        while changed:
+            changed = False
+            for step in definition.steps:
+                if step.name not in known:
+                    found = _scope_of(step, known, names, sure=sure)
+                    if found is not None:
+                        known[step.name] = found
+                        changed = True
     for step in definition.steps:
         known.setdefault(step.name, ())
     return known
 
 
 def _scope_of(
-    step: Step, known: dict[str, Scope], made: dict[str, list[str]]
+    step: Step, known: dict[str, Scope], names: _Names, *, sure: bool
 ) -> Scope | None:
     own = () if step.each is None else (step.name,)
     if step.trigger is None or step.start:
         return own
     for leaf in leaves(step.trigger):
-        for scope in _scopes_at(leaf, known, made):
+        for scope in names.of(leaf, known, sure=sure):
             return scope + own
     return None
-
-
-def _scopes_at(
-    leaf: Leaf, known: dict[str, Scope], made: dict[str, list[str]]
-) -> Iterator[Scope]:
-    """The scopes in which a leaf may arrive, as far as they are known."""
-    if leaf.kind == "event":
-        yield ()
-    elif leaf.kind == "timer":
-        if not leaf.after:
-            yield ()
-        elif leaf.after in known:
-            yield known[leaf.after]
-    else:
-        names = [leaf.name] if leaf.kind != "name" else made.get(leaf.name)
-        if leaf.kind == "gather":
-            names = made.get(leaf.name, [leaf.name])
-        if not names:
-            yield ()  # from outside, or from a router that does not say its labels
-        for name in names or ():
-            if name in known:
-                yield known[name][:-1] if leaf.kind == "gather" else known[name]
-
-
-def _producers(definition: Definition) -> dict[str, list[str]]:
-    """Which steps leave a name: its own, a label, or what they say they emit."""
-    made: dict[str, list[str]] = {}
-    opened = []
-    for step in definition.steps:
-        for name in (step.name, *(step.labels or ()), *(step.emits or ())):
-            made.setdefault(name, []).append(step.name)
-        if (step.router and step.labels is None) or step.emits == ():
-            opened.append(step.name)
-    for step in definition.steps:
-        for leaf in leaves(step.trigger):
-            if leaf.kind in {"name", "gather"} and leaf.name not in made and opened:
-                made[leaf.name] = opened
-    return made
 
 
 def clashes(definition: Definition) -> Iterator[Clash]:
     """Every step whose inputs stand in different groups, and every lost gather."""
     known = scopes_of(definition)
-    made = _producers(definition)
+    names = _Names(definition)
     for step in definition.steps:
         first: tuple[Leaf, Scope] | None = None
         for leaf in leaves(step.trigger):
             if leaf.kind == "gather":
-                names = made.get(leaf.name, [leaf.name])
-                if not any(known.get(name) for name in names):
+                makers = names.made.get(leaf.name, names.open)
+                if not any(known.get(name) for name in makers):
                     yield Clash(step, leaf, ())
                     break
-            for scope in _scopes_at(leaf, known, made):
+            for scope in names.of(leaf, known, sure=False):
                 if first is None:
                     first = leaf, scope
                 elif scope != first[1]:

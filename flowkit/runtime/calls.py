@@ -70,7 +70,7 @@ class Call:
     def __init__(self, node: Node, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
-        self.looped: bool = self.is_async
+        self.looped: bool = self.is_async or node.net.timed
         names, required, keywords, unnamed, by_keyword = _parameters(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names

@@ -51,12 +51,14 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.marking import Timer
     from flowkit.core.net import Net, Node
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.progress import Progress
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
@@ -131,6 +133,7 @@ class Run:
         acting: how many verbs of a kind the body of a firing has used so far.
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
+        alarm: told when a timer is set while steps run.
         rooms: told when a group may have room, by the firing that feeds it.
     """
 
@@ -160,6 +163,7 @@ class Run:
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
+    alarm: Callable[[], None] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -242,6 +246,13 @@ class Run:
             for record in self.records
             if isinstance(record, StepFinished | StepFailed)
         ]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """How far each open group is, outermost first."""
+        from flowkit.runtime.progress import progress_of  # asked rarely
+
+        return progress_of(self.marking)
 
     @property
     def _names(self) -> dict[int, str]:
@@ -657,7 +668,7 @@ class Run:
         None if it was an answer to a review, which has ended its step.
         """
         for asked in self._open_questions():
-            if _fits(asked, event.name, event.key):
+            if _fits(asked, event.name, event.key) and not _too_early(asked, event):
                 if asked.verb == "feedback":
                     from flowkit.runtime.reviewed import answered  # only who pauses
 
@@ -917,9 +928,7 @@ class Run:
         if self.journal is not None and self.marking.asked and due is not None:
             self.journal.collect(self, until=due)
             self.take_pending()
-        for number, timer in list(self.marking.timers.items()):
-            if timer.due <= at:
-                self.apply(TimerFired(at, number))
+        self.ring(at)
         for asked in self._open_questions():
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
@@ -928,6 +937,21 @@ class Run:
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    @property
+    def timers(self) -> list[Timer]:
+        """Times of the graph that have not come."""
+        return [*self.marking.timers.values()]
+
+    def ring(self, at: float) -> None:
+        """Fire the graph's timers that were due by then."""
+        for number, timer in list(self.marking.timers.items()):
+            if timer.due <= at and not self.over:
+                self.apply(TimerFired(at, number))
+
+    def _armed(self, _: Arm) -> None:
+        if self.alarm is not None:
+            self.alarm()
 
     @property
     def expires(self) -> float | None:
@@ -964,7 +988,7 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Fault: Run._fault,
     Report: Run._report,
     Wait: lambda _run, _command: None,
-    Arm: lambda _run, _command: None,
+    Arm: Run._armed,
     Answer: Run._answer,
     Judge: Run._judge,
     End: Run._end,
@@ -981,6 +1005,11 @@ def _told(error: Exception, run: Run, node: Node) -> Exception:
 def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
     detail = asked.detail or {}
     return name in detail.get("names", ()) and detail.get("key") == key
+
+
+def _too_early(asked: StepAsked, event: EventReceived) -> bool:
+    """Whether a question is only about what comes after it, and this came before."""
+    return "transient" in (asked.detail or {}) and event.at < asked.at
 
 
 def _too_deep(name: str) -> str:

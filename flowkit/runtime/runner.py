@@ -105,6 +105,7 @@ def _single(group: BaseExceptionGroup[Any]) -> BaseException:
 
 class _Driver:
     __slots__ = (
+        "alarm",
         "begun",
         "group",
         "listens",
@@ -119,7 +120,9 @@ class _Driver:
         self.run = run
         self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
-        self.listens = bool(run.net.events or run.net.busy) or bool(run.watchers)
+        self.alarm: anyio.Event | None = None
+        net = run.net
+        self.listens = bool(net.events or net.busy or net.timed or run.watchers)
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0
@@ -143,11 +146,39 @@ class _Driver:
     async def _go_in_group(self) -> None:
         self._attend()
         self.unbegun = 0
+        if self.run.net.timed:
+            async with anyio.create_task_group() as watch:
+                watch.start_soon(self._watch_timers)
+                await self._work_in_group()
+                watch.cancel_scope.cancel()
+            return
+        await self._work_in_group()
+
+    async def _work_in_group(self) -> None:
         try:
             async with anyio.create_task_group() as self.group:
                 await self._first()
         finally:
             self.group = None
+
+    async def _watch_timers(self) -> None:
+        """Let the graph's timers go off while steps run."""
+        run = self.run
+        run.alarm = self._armed
+        try:
+            while True:
+                self.alarm = anyio.Event()
+                due = min((each.due for each in run.timers), default=None)
+                if await wait_until(due, self.alarm, self.soon):
+                    continue
+                run.pending.append(functools.partial(run.ring, now()))
+                self._look()
+        finally:
+            self.alarm = run.alarm = None
+
+    def _armed(self) -> None:
+        if self.alarm is not None:
+            self.alarm.set()
 
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""

@@ -267,6 +267,10 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if run.pending:  # it was kept, and came with the question's commit
+                    run.take_pending()
+                    await self._settled()
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
@@ -363,7 +367,13 @@ def sleep(flow: Any, delay: Any) -> Any:
 
 
 def wait_for(
-    flow: Any, names: tuple[str, ...], key: Any, timeout: Any, *, several: bool
+    flow: Any,
+    names: tuple[str, ...],
+    key: Any,
+    timeout: Any,
+    transient: bool = False,  # noqa: FBT001, FBT002
+    *,
+    several: bool,
 ) -> Any:
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
@@ -377,6 +387,8 @@ def wait_for(
         raise ValueError(msg)
     text = None if key is None else str(key)
     detail: dict[str, Any] = {"names": list(names), "key": text}
+    if transient:
+        detail["transient"] = True
     if timeout is not None:
         detail["due"] = now() + seconds(timeout, f"{type(flow).__name__}.{verb}")
 
