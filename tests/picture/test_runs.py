@@ -9,6 +9,7 @@ import pytest
 
 from flowkit import Flow, RunError, runs, start
 from flowkit.errors import MissingExtraError
+from flowkit.picture import svg_of
 from flowkit.plot import FORMATS, TIMELINES
 from flowkit.runtime.recall import recalled
 from tests.picture.flows import Desk, Order
@@ -83,6 +84,7 @@ def test_a_notebook_shows_the_latest_run_of_an_object(desk):
     """A cell that ends with the flow shows what became of it."""
     assert "Desk: completed after 4.5 s" in desk._repr_svg_()
     assert "completed" not in Desk()._repr_svg_()
+    assert svg_of(Desk) == Desk()._repr_svg_()
 
 
 def test_a_flow_that_never_ran_has_no_run_to_draw(tmp_path):
