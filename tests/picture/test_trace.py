@@ -7,7 +7,18 @@ from typing import Literal
 
 import pytest
 
-from flowkit import Flow, and_, each, gather, listen, or_, router, runs, start
+from flowkit import (
+    Flow,
+    and_,
+    each,
+    gather,
+    listen,
+    or_,
+    router,
+    runs,
+    start,
+    tasks,
+)
 from flowkit.picture.trace import traced
 from flowkit.runtime.clock import now
 from flowkit.runtime.recall import recalled
@@ -284,3 +295,37 @@ def test_lanes_of_a_group_are_counted_together():
         ("report", "drop", "cancels"): 1,
     }
     assert told(drawn(flow))["fetch"] == ("done", "3 s in all", 3)
+
+
+class Approval(Flow, evict_after="0s"):
+    """Asks a person, and a flow that asks one."""
+
+    @start()
+    async def approve(self):
+        await self.ask_async("Pay 40?\nReally?", role="boss", timeout="1d")
+
+    @start()
+    async def delegate(self):
+        await self.call(Asking)
+
+
+def test_a_question_to_people_is_shown_and_its_token_is_not(tmp_path):
+    """Whoever has the token may answer, so that no picture tells it."""
+    url = f"sqlite:///{tmp_path}/runs.db"
+    flow = Approval(store=url)
+    flow.kickoff()
+    (child,) = [run for run in runs.list(store=url) if run.parent]
+    assert told(drawn(flow)) == {
+        "approve": (
+            "waiting",
+            "for 0 ms\nwaits for boss: Pay 40? until 2026-03-02 12:00:00 UTC",
+            1,
+        ),
+        "delegate": ("waiting", f"for 0 ms\nwaits for run {child.id}", 1),
+    }
+    (task,) = tasks.list(store=url)
+    for name in ("run.html", "run.json"):
+        runs.plot(flow.run, tmp_path / name)
+        runs.timeline(flow.run, tmp_path / f"line_{name}")
+        for path in (tmp_path / name, tmp_path / f"line_{name}"):
+            assert task.token not in path.read_text("utf-8")
