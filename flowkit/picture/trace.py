@@ -172,7 +172,11 @@ class _Ways:
 
     def __init__(self, drawn: Diagram, told: Recalled) -> None:
         self.counts: Counter[Edge] = Counter()
-        self._steps = {each.firing: each.step for each in told.executions}
+        self._steps = {
+            each.firing: each.step
+            for each in told.executions
+            if each.position is None  # else the firing is its caller's
+        }
         self._into: dict[str, list[Edge]] = defaultdict(list)
         self._ends: dict[tuple[str, str], Edge] = {}
         self._cancels: dict[str, list[Edge]] = defaultdict(list)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.commands import Cancel
 from flowkit.core.records import (
+    CallEnded,
     EventReceived,
     RunAborted,
     RunStopped,
@@ -20,6 +21,7 @@ from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import flat, read_loosely
+from flowkit.runtime.verbs import shown_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -90,6 +92,8 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         undone: a rewind took it back: it does not count any more.
+        position: of a step that a function flow called: where among its calls, such
+            as ``3``, or ``3.2.1`` for the first call of a branch; else None.
         causes: what triggered it, all that a join consumed.
     """
 
@@ -108,6 +112,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     undone: bool = False
+    position: str | None = None
     causes: tuple[Cause, ...] = ()
 
     @property
@@ -168,6 +173,8 @@ class Teller:
             if record.kind == "again":
                 self._again(record)
             return
+        if isinstance(record, CallEnded):
+            self._called(record, found.seq, before)
         about = self.open.get(getattr(record, "firing", None) or 0)
         tell = _TOLD.get(type(record))
         if about is not None and tell is not None:
@@ -196,7 +203,30 @@ class Teller:
                     self._causes[number] = self._causes_of(marking.live[number])
                 told.causes = self._causes[number]
         for number, each in self.open.items():
-            each.outcome = "waiting" if number in marking.asked else "running"
+            waits = number in marking.asked and number not in marking.busy
+            each.outcome = "waiting" if waits else "running"
+
+    def _called(
+        self, record: CallEnded, seq: int, before: dict[str, Any] | None
+    ) -> None:
+        fields = None if before is None else flat(before)
+        outcome = "cancelled" if record.cancelled else "done"
+        self.ended.append(
+            Execution(
+                record.step,
+                record.firing,
+                record.began,
+                self.story.attempts.get(record.firing, 1),
+                outcome if record.error is None else "failed",
+                record.at,
+                seq,
+                record.output,
+                error=record.error,
+                before=fields,
+                after=fields,
+                position=shown_position(record.position),
+            )
+        )
 
     def _causes_of(
         self, firing: Firing, giver: Execution | None = None, outside: str | None = None
@@ -247,7 +277,8 @@ class Teller:
     def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
         """Everything after record ``to`` is taken back; ``anew`` starts once more."""
         for each in self.ended:
-            each.undone = each.undone or (each.seq or 0) > to
+            called = each.position is not None and each.firing in anew
+            each.undone = each.undone or (each.seq or 0) > to or called
         kept = self.story.marking.live
         for number, each in list(self.open.items()):
             if number not in kept or number in anew:
