@@ -186,11 +186,14 @@ class Teller:
             if type(command) is Cancel:
                 for firing in command.firings:
                     self._cancel(firing.id, at, found.seq)
+        self._note_causes(about, record)
+        self._begin(at)
+
+    def _note_causes(self, about: Execution | None, record: Any) -> None:
         outside = record.name if type(record) is EventReceived else None
-        for number, firing in story.marking.live.items():
+        for number, firing in self.story.marking.live.items():
             if number not in self._causes:
                 self._causes[number] = self._causes_of(firing, about, outside)
-        self._begin(at)
 
     def _begin(self, at: float) -> None:
         marking = self.story.marking
