@@ -33,7 +33,9 @@ __all__ = [
 NodeKind = Literal[
     "start", "listen", "router", "event", "outside", "join", "end", "flow", "several"
 ]
-EdgeKind = Literal["step", "label", "event", "failed", "join", "gather", "cancel"]
+EdgeKind = Literal[
+    "step", "label", "event", "failed", "join", "gather", "cancel", "call"
+]
 GroupKind = Literal["loop", "region", "flow", "each"]
 State = Literal[
     "ready",
@@ -135,7 +137,8 @@ class Edge:
         label: a router's label; for other edges a short explanation or empty.
         kind: what travels: a finished ``step``, a router's ``label``, an ``event``
             (also a name from outside), a ``failed`` step, the outcome of an inner
-            ``join``, the results of a group (``gather``), or the order to ``cancel``.
+            ``join``, the results of a group (``gather``), the order to
+            ``cancel``, or a ``call`` by a function flow.
         possible: the router may give this label, but nothing shows that it does.
         back: closes a cycle.
         taken: how often each run that is drawn went this way; empty without a run.
