@@ -110,13 +110,19 @@ def style_sheet(theme: Theme, used: Collection[str] | None = None) -> str:
 
 
 def _used(sheet: str, used: Collection[str] | None) -> str:
-    """The rules, one a line, of which some selector fits classes of the drawing."""
+    """The rules, one a line, with the selectors that fit classes of the drawing."""
     if used is None:
         return sheet
-    scope = frozenset({"flowkit", "auto", "light", "dark"})
+    known = {"flowkit", "auto", "light", "dark", *used}
+    kept = []
+    for rule in sheet.splitlines(keepends=True):
+        selectors, brace, body = rule.partition("{")
+        fit = [one for one in selectors.split(",") if known.issuperset(_classes(one))]
+        if fit:
+            kept.append(",".join(fit).strip() + " " + brace + body)
+    return "".join(kept)
 
-    def fits(rule: str) -> bool:
-        selectors = rule.partition("{")[0].split(",")
-        return any(set(_CLASS.findall(each)) - scope <= set(used) for each in selectors)
 
-    return "".join(rule for rule in sheet.splitlines(keepends=True) if fits(rule))
+def _classes(selector: str) -> list[str]:
+    found: list[str] = _CLASS.findall(selector)
+    return found

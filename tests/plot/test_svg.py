@@ -213,3 +213,13 @@ def test_a_merged_line_names_all_its_labels() -> None:
     other = replace(twice.edges[0], label="y")
     placed = layouts.layout(replace(twice, edges=(twice.edges[0], other)))
     assert [line.edge.label for line in placed.lines] == ["x | y"]
+
+
+def test_a_drawing_carries_the_rules_it_uses_and_no_others() -> None:
+    """A picture in a repository is small, and changes only with what it shows."""
+    drawn = to_svg(NEWS)
+    assert ".status-failed" not in drawn
+    assert ".fold-band" not in drawn
+    failed = to_svg(NEWS, statuses={"collect": Status("failed")})
+    assert ".status-failed .box" in failed
+    assert ".status-done" not in failed
