@@ -6,6 +6,7 @@ Split by who mends it::
     ├── DefinitionError (ValueError)      the flow's author: faults of a class
     ├── RunError                          the caller of a run
     │   ├── InputError (ValueError)       inputs or a payload that do not fit
+    │   ├── NotFoundError (LookupError)   a run or a task that is not there
     │   ├── ArgumentError (TypeError)     a step whose parameters cannot be bound
     │   ├── RouteError (ValueError)       a router returned an undeclared label
     │   ├── FeedbackError (ValueError)    an answer that means none of the outcomes
@@ -48,6 +49,7 @@ __all__ = [
     "FlowkitWarning",
     "InputError",
     "MissingExtraError",
+    "NotFoundError",
     "RestoredError",
     "RouteError",
     "RunEndedError",
@@ -107,6 +109,10 @@ class RunError(FlowkitError):
 
 class InputError(RunError, ValueError):
     """Inputs or an event payload do not fit the declared type."""
+
+
+class NotFoundError(RunError, LookupError):
+    """No run or task of that name is where it was looked for."""
 
 
 class ArgumentError(RunError, TypeError):

@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
+from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import Execution, QuestionInfo, history
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.replaying import Replayed, follow, replay
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
@@ -30,15 +33,20 @@ __all__ = [
     "Execution",
     "Purged",
     "QuestionInfo",
+    "Replayed",
     "Retention",
     "RunInfo",
     "WaitInfo",
+    "abandoned",
+    "cancel",
     "export",
+    "follow",
     "fork",
     "get",
     "history",
     "list",
     "purge",
+    "replay",
     "rewind",
     "search",
     "state_at",

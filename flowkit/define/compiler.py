@@ -8,6 +8,7 @@ name set to None takes the step away. All faults are reported together.
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Definition, Join, Leaf, Step
@@ -24,12 +25,14 @@ from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flowkit.core.net import Net
     from flowkit.define.decorators import Review, Saved
 
-__all__ = ["Compiled", "compile_class", "faults_of"]
+__all__ = ["Compiled", "compile_class", "faults_of", "gathered"]
+
+_gathering: list[tuple[type, Compiled, list[Fault]]] | None = None
 
 
 class Compiled:
@@ -106,12 +109,31 @@ def compile_class(
         for fault in faults
         if fault.level == "error" or (strict and fault.level == "warning")
     ]
+    if _gathering is not None:
+        _gathering.append((cls, compiled, faults))
+        return compiled
     if errors:
         raise DefinitionError(cls.__name__, errors)
     compiled.warnings = faults
     for fault in faults:
         warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
+
+
+@contextmanager
+def gathered() -> Iterator[list[tuple[type, Compiled, list[Fault]]]]:
+    """Within it classes with faults are made, too: each, and its errors and warnings.
+
+    For checks that tell the faults of all classes of a module; such a class must not
+    be run.
+    """
+    global _gathering  # noqa: PLW0603 - classes are made by import, which has no argument
+    before, found = _gathering, []
+    _gathering = found
+    try:
+        yield found
+    finally:
+        _gathering = before
 
 
 def faults_of(compiled: Compiled) -> list[Fault]:

@@ -18,9 +18,10 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
     """Take a run over; ``again`` if it was let go and nobody else moves it here.
 
     Raises:
-        RunError: no such run, or a living process moves it.
+        NotFoundError: no such run.
+        RunError: a living process moves it.
     """
-    from flowkit.errors import RunError
+    from flowkit.errors import NotFoundError, RunError
 
     presence = presence_in(store)
     owner = presence.ensure()
@@ -40,7 +41,7 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
             f"There is no run {run_id!r} in {store.url}. Look at the ids with "
             f"`runs.list()`, or check which store is meant."
         )
-        raise RunError(msg) from None
+        raise NotFoundError(msg) from None
     if found is None:
         msg = (
             f"Run {run_id!r} is being moved by another process. Wait until it is done "

@@ -1,0 +1,157 @@
+"""A run moved here: its progress, its result, and the exit code it ends with."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowkit import runs, tasks
+from flowkit.cli import output
+from flowkit.cli.exits import INTERRUPTED, code_of
+from flowkit.cli.progress import Progress, progress
+from flowkit.errors import FencedError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Ended", "moved"]
+
+NOTE = "flowkit: step "
+
+
+class Ended(NamedTuple):
+    """How a run stands after it was moved."""
+
+    id: str
+    flow: str
+    status: str
+    result: Any
+    error: str
+
+
+def moved(
+    move: Callable[[], Any],
+    ended: Callable[[], Ended],
+    *,
+    store: Any,
+    as_json: bool = False,
+    quiet: bool = False,
+) -> int:
+    """Move a run, show how, print what came of it; gives the exit code.
+
+    Args:
+        move: kicks it off or resumes it; what it raises is the run's.
+        ended: tells how it stands then.
+        store: where it is kept, a URL or a store.
+        as_json: print one JSON object instead of the result.
+        quiet: show no progress.
+
+    Raises:
+        Exception: what was wrong before a step ran.
+    """
+    error: BaseException | None = None
+    with progress(quiet=quiet) as seen:
+        try:
+            move()
+        except KeyboardInterrupt as interrupt:
+            error = interrupt
+        except FencedError as lost:
+            error = lost
+        except Exception as failure:
+            if _step_of(failure) is None and not seen.runs:
+                raise
+            error = failure
+    found = ended()
+    if as_json:
+        output.print_json({**found._asdict(), "steps": _steps(seen, found.id)})
+    elif found.status == "completed" and found.result is not None:
+        output.data(output.said(found.result))
+    if isinstance(error, KeyboardInterrupt):
+        _interrupted(found)
+        return INTERRUPTED
+    _told(found, error, store)
+    return code_of(found.status)
+
+
+def _steps(seen: Progress, id: str) -> list[dict[str, Any]]:
+    run = seen.runs.get(id)
+    return [
+        {"step": each.name, "status": each.status, "fired": each.fired}
+        for each in (run.steps.values() if run else ())
+    ]
+
+
+def _interrupted(found: Ended) -> None:
+    if found.status in {"running", "waiting"}:
+        output.complain(f"interrupted. Go on with: flowkit resume {found.id}")
+    else:
+        output.complain(f"interrupted; run {found.id} is {found.status}.")
+
+
+def _told(found: Ended, error: BaseException | None, store: Any) -> None:
+    status = found.status
+    word = output.paint(status, output.STYLES.get(status), sys.stderr)
+    output.say(f"run {found.id} {word}")
+    if isinstance(error, FencedError) and status == "cancelled":
+        output.say("another process has cancelled it")
+    elif error is not None:
+        _say_failure(error)
+    if status == "waiting":
+        for line in waits_of(found.id, store):
+            output.say(f"  {line}")
+    elif status == "failed" and error is not None:
+        output.say(f"  mend it, then go on: flowkit resume {found.id}")
+
+
+def _say_failure(error: BaseException) -> None:
+    if "--debug" in sys.argv:
+        traceback.print_exception(error)
+        return
+    step = _step_of(error)
+    where = _place(error)
+    at = f" ({where})" if where else ""
+    before = f"step {step}: " if step else ""
+    output.complain(f"{before}{type(error).__name__}: {error}{at}")
+
+
+def _step_of(error: BaseException) -> str | None:
+    for note in getattr(error, "__notes__", ()):
+        if note.startswith(NOTE):
+            return str(note.removeprefix(NOTE).rpartition(", run ")[0])
+    return None
+
+
+def _place(error: BaseException) -> str:
+    """The last line of the user's own code that the error came through."""
+    here = str(Path(__file__).parents[1])
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not each.filename.startswith((here, "<"))]
+    inside = [each for each in own if each.filename.startswith(str(Path.cwd()))]
+    last = (inside or own or [None])[-1]
+    return "" if last is None else f"{Path(last.filename).name}:{last.lineno}"
+
+
+def waits_of(id: str, store: Any) -> list[str]:
+    """What a run waits for, and the command that gives it, a line each."""
+    try:
+        found = runs.get(id, store)
+    except NotFoundError:  # kept in memory, and gone with this process
+        return []
+    lines = []
+    for wait in found.waits:
+        if wait.kind != "event":
+            continue
+        if wait.name.startswith(("run:", "timer:")):
+            continue
+        key = "" if wait.key is None else f" --key {wait.key}"
+        lines.append(
+            f"waits for the event {wait.name!r}: flowkit send {wait.name}{key}"
+        )
+    for task in tasks.list(run=found.id, store=store):
+        verb = "answer" if task.proposal is None else "approve"
+        lines.append(f"asks {task.message!r}: flowkit {verb} {found.id}")
+    if found.due is not None:
+        lines.append(f"goes on by itself at {output.when(found.due)}, once resumed")
+    return lines
