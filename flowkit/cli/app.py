@@ -13,7 +13,7 @@ from flowkit import __version__
 from flowkit.cli import output
 from flowkit.cli.exits import FAILED, INTERRUPTED, NOT_FOUND, USAGE, Refused
 from flowkit.cli.verbs import VERBS
-from flowkit.core.validate import closest
+from flowkit.core.validate import closest, is_typo
 from flowkit.errors import (
     FlowkitError,
     InputError,
@@ -31,7 +31,7 @@ def made() -> App:
         version=__version__,
         help_format="plaintext",
         result_action="return_value",
-        default_parameter=Parameter(negative=()),
+        default_parameter=Parameter(negative=(), show_default=False),
     )
     for name, verb in VERBS.items():
         app.command(
@@ -69,7 +69,8 @@ def call(words: list[str]) -> int:
 
 def _called(words: list[str]) -> int:
     if words and words[0] not in VERBS and not words[0].startswith("-"):
-        guess = closest(words[0], frozenset(VERBS))
+        slips = [verb for verb in VERBS if is_typo(words[0], verb)]
+        guess = slips[0] if slips else closest(words[0], frozenset(VERBS))
         hint = f"Did you mean {guess!r}?" if guess else "flowkit --help lists them."
         raise Refused(USAGE, f"There is no verb {words[0]!r}. {hint}")
     code: Any = made()(words, exit_on_error=False, print_error=False)

@@ -9,8 +9,9 @@ from typing import Any
 
 from flowkit.cli.exits import NOT_FOUND, USAGE, Refused
 from flowkit.runtime.given import inputs_from
+from flowkit.runtime.opening import class_of
 
-__all__ = ["inputs_of", "read_json"]
+__all__ = ["inputs_of", "read_json", "state_of"]
 
 
 def read_json(given: str | None) -> Any:
@@ -52,3 +53,8 @@ def inputs_of(flow: type, words: list[str] | None, given: str | None) -> dict[st
         text = f"Inputs are a JSON object, not {json.dumps(data)[:40]}."
         raise Refused(USAGE, f"{text} Write -d '{{\"pieces\": 3}}'.")
     return {**(data or {}), **inputs_from(flow, words or [])}
+
+
+def state_of(flow: str, words: list[str] | None) -> dict[str, Any] | None:
+    """Fields of the state of a stored run's flow, from the words of ``-s``."""
+    return inputs_from(class_of(flow), words) if words else None

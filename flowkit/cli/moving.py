@@ -129,8 +129,8 @@ def _place(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     own = [each for each in frames if not each.filename.startswith((here, "<"))]
     inside = [each for each in own if each.filename.startswith(str(Path.cwd()))]
-    last = (inside or own or [None])[-1]
-    return "" if last is None else f"{Path(last.filename).name}:{last.lineno}"
+    last = (inside or own)[-1:]
+    return "".join(f"{Path(each.filename).name}:{each.lineno}" for each in last)
 
 
 def waits_of(id: str, store: Any) -> list[str]:
@@ -143,7 +143,7 @@ def waits_of(id: str, store: Any) -> list[str]:
     for wait in found.waits:
         if wait.kind != "event":
             continue
-        if wait.name.startswith(("run:", "timer:")):
+        if wait.name.startswith(("answer:", "run:", "timer:")):
             continue
         key = "" if wait.key is None else f" --key {wait.key}"
         lines.append(

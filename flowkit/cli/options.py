@@ -6,7 +6,18 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-__all__ = ["By", "Comment", "Data", "Inputs", "Json", "RunId", "Store", "Tags"]
+__all__ = [
+    "By",
+    "Comment",
+    "Data",
+    "Inputs",
+    "Json",
+    "RunId",
+    "State",
+    "Store",
+    "Tags",
+    "Task",
+]
 
 Store = Annotated[
     str | None,
@@ -47,3 +58,15 @@ Tags = Annotated[
 ]
 By = Annotated[str | None, Parameter(name="--by", help="Who answers.")]
 Comment = Annotated[str, Parameter(name="--comment", help="What is said with it.")]
+Task = Annotated[
+    str | None,
+    Parameter(name="--task", help="Token of the task, if the run has several."),
+]
+State = Annotated[
+    list[str] | None,
+    Parameter(
+        name=["--state", "-s"],
+        help="A field of the state to change first, name=value; may be repeated.",
+        negative_iterable=(),
+    ),
+]

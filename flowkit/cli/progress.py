@@ -138,7 +138,9 @@ class Progress:
             seen.note = note or seen.note
             self._shown.told(found, seen, status)
 
-    def _finished(self, _: Any, *, run: Any, step: str, firing: int, **_more: Any) -> None:
+    def _finished(
+        self, _: Any, *, run: Any, step: str, firing: int, **_more: Any
+    ) -> None:
         self._over(run, step, firing, "done", "")
 
     def _failed(
@@ -147,16 +149,20 @@ class Progress:
         text = f"{type(error).__name__}: {error}"
         self._over(run, step, firing, "failed", " ".join(text.split()))
 
-    def _cancelled(self, _: Any, *, run: Any, step: str, firing: int, **_more: Any) -> None:
+    def _cancelled(
+        self, _: Any, *, run: Any, step: str, firing: int, **_more: Any
+    ) -> None:
         self._over(run, step, firing, "cancelled", "")
 
-    def _routed(self, _: Any, *, run: Any, step: str, labels: Any, **_more: Any) -> None:
+    def _routed(
+        self, _: Any, *, run: Any, step: str, labels: Any, **_more: Any
+    ) -> None:
         with self.lock:
             found, seen = self._step(run, step)
             seen.note = f"-> {', '.join(labels)}"
             self._shown.told(found, seen, "routed")
 
-    def _waiting(self, _: Any, *, run: Any, events: tuple[str, ...]) -> None:
+    def _waiting(self, _: Any, *, run: Any, **_more: Any) -> None:
         with self.lock:
             found = self._run(run)
             found.status = "waiting"

@@ -20,6 +20,7 @@ __all__ = ["run"]
 
 def run(
     target: str,
+    /,
     *,
     input: options.Inputs = None,
     data: options.Data = None,
@@ -36,15 +37,14 @@ def run(
     With --store memory: it is gone afterwards. Progress goes to stderr.
 
     Args:
-        target: module:Class, a file, or a name under [tool.flowkit.flows].
-        id: of the run: the same id and inputs mean the same run, which goes on.
-        quiet: show no progress.
+        target: A flow: module:Class, a file, or a name under [tool.flowkit.flows].
+        id: Id of the run: the same id and inputs mean the same run, which goes on.
+        quiet: Show no progress.
     """
     cls = load(target)
     inputs = inputs_of(cls, input, data)
     url = store or known[cls].store or store_url(None)
-    flow = made(cls)
-    flow._flowkit.options["store"] = url
+    flow = made(cls, url)
 
     def kickoff() -> Any:
         return flow.kickoff(inputs, id=id, tags=tag or (), created_by="flowkit run")

@@ -167,8 +167,8 @@ def _class_in(module: ModuleType, name: str, target: str) -> type:
         return last[0]
     if not last:
         raise Refused(NOT_FOUND, f"There is no flow in {where}. {_HOW}")
-    names = ", ".join(sorted(cls.__qualname__ for cls in last))
-    first = sorted(cls.__qualname__ for cls in last)[0]
+    several = sorted(cls.__qualname__ for cls in last)
+    names, first = ", ".join(several), several[0]
     text = f"{where} has several flows: {names}. Name one: {target}:{first}"
     raise Refused(USAGE, text)
 

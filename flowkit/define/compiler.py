@@ -128,7 +128,8 @@ def gathered() -> Iterator[list[tuple[type, Compiled, list[Fault]]]]:
     be run.
     """
     global _gathering  # noqa: PLW0603 - classes are made by import, which has no argument
-    before, found = _gathering, []
+    before = _gathering
+    found: list[tuple[type, Compiled, list[Fault]]] = []
     _gathering = found
     try:
         yield found

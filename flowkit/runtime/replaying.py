@@ -47,9 +47,7 @@ class Replayed:
     state: dict[str, Any]
 
 
-def replay(
-    run_id: str, seq: int | None = None, *, store: Any = None
-) -> list[Replayed]:
+def replay(run_id: str, seq: int | None = None, *, store: Any = None) -> list[Replayed]:
     """The records of a run in order, with the state after each; nothing is run.
 
     Args:
@@ -70,9 +68,7 @@ def replay(
     return list(_Teller(place, row, entries).told(entries[:seq]))
 
 
-def follow(
-    run_id: str, *, every: float = 0.5, store: Any = None
-) -> Iterator[Replayed]:
+def follow(run_id: str, *, every: float = 0.5, store: Any = None) -> Iterator[Replayed]:
     """As :func:`replay`, and each further record as it comes, until the run is over.
 
     Blocks while it waits; whoever moves the run is not disturbed.
