@@ -71,6 +71,7 @@ SECTIONS: dict[str, list[str]] = {
         "DefinitionError",
         "RunError",
         "InputError",
+        "NotFoundError",
         "FeedbackError",
         "StateError",
         "StateConflictError",

@@ -9,10 +9,9 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flowkit import __version__
 from flowkit.cli import output
 from flowkit.cli.exits import FAILED, INTERRUPTED, NOT_FOUND, USAGE, Refused
-from flowkit.cli.verbs import VERBS
+from flowkit.cli.verbs import VERBS, version
 from flowkit.core.validate import closest, is_typo
 from flowkit.errors import (
     FlowkitError,
@@ -28,7 +27,7 @@ def made() -> App:
     """The app; a verb's module loads when the verb is asked for."""
     app = App(
         name="flowkit",
-        version=__version__,
+        version=version(),
         help_format="plaintext",
         result_action="return_value",
         default_parameter=Parameter(negative=(), show_default=False),

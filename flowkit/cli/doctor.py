@@ -9,11 +9,12 @@ import sys
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any, NamedTuple
 
-from flowkit import __version__, runs
+from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, FAILED, Refused
 from flowkit.cli.project import existing, on_path, project, store_url
 from flowkit.cli.target import load
+from flowkit.cli.verbs import version as flowkit_version
 from flowkit.errors import FlowkitError
 from flowkit.journal.examine import examine
 
@@ -42,14 +43,14 @@ def doctor(*, store: options.Store = None, json: options.Json = False) -> int:
     if json:
         output.print_json([each._asdict() for each in found])
     else:
-        output.table(("", "what", "how it is"), found)
+        output.table(("", "what", "how it is"), found, fold=True)
     return FAILED if any(each.level == "error" for each in found) else DONE
 
 
 def _installed() -> list[Finding]:
     python = f"{platform.python_version()}, {sys.executable}"
     found = [
-        Finding("ok", "flowkit", __version__),
+        Finding("ok", "flowkit", flowkit_version()),
         Finding("ok", "python", python),
     ]
     for name, extra in _needs():
@@ -134,10 +135,13 @@ def _stuck(given: str | None) -> list[Finding]:
     found = [Finding("ok", "schema", f"{schema}, up to date")]
     for run in left[:MANY]:
         name = output.short_name(run.flow)
-        text = f"{run.id} of {name} is {run.status}, and nobody moves it: flowkit "
-        found.append(Finding("warning", "run", f"{text}resume {run.id}"))
+        text = f"{run.id} of {name} is {run.status}, and nobody moves it"
+        found.append(Finding("warning", "run", text))
     if len(left) > MANY:
-        found.append(Finding("warning", "runs", f"more than {MANY} are left so"))
+        found.append(Finding("warning", "runs", f"more than {MANY} are so"))
+    if left:
+        text = "flowkit resume RUN goes on with one, resume --all FLOW with all"
+        found.append(Finding("warning", "cure", text))
     if not left:
         found.append(Finding("ok", "runs", "none is left without a process"))
     return found

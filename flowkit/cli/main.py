@@ -38,9 +38,9 @@ def _done(words: list[str]) -> int:
         print(overview(), end="", flush=True)
         return DONE
     if words == ["--version"]:
-        from flowkit import __version__
+        from flowkit.cli.verbs import version
 
-        print(__version__)
+        print(version())
         return DONE
     from flowkit.cli.app import call
 

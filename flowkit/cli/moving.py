@@ -11,7 +11,8 @@ from flowkit import runs, tasks
 from flowkit.cli import output
 from flowkit.cli.exits import INTERRUPTED, code_of
 from flowkit.cli.progress import Progress, progress
-from flowkit.errors import FencedError, NotFoundError
+from flowkit.cli.project import project
+from flowkit.errors import FencedError, NotFoundError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -57,13 +58,16 @@ def moved(
             move()
         except KeyboardInterrupt as interrupt:
             error = interrupt
-        except FencedError as lost:
-            error = lost
         except Exception as failure:
             if _step_of(failure) is None and not seen.runs:
                 raise
             error = failure
+    if isinstance(error, StoreError) and not isinstance(error, FencedError):
+        raise error  # how the run stands, the store would have to say
     found = ended()
+    if isinstance(error, FencedError):
+        row = runs.get(found.id, store)
+        found = Ended(row.id, row.flow, row.status, None, row.error)
     if as_json:
         output.print_json({**found._asdict(), "steps": _steps(seen, found.id)})
     elif found.status == "completed" and found.result is not None:
@@ -95,7 +99,7 @@ def _told(found: Ended, error: BaseException | None, store: Any) -> None:
     word = output.paint(status, output.STYLES.get(status), sys.stderr)
     output.say(f"run {found.id} {word}")
     if isinstance(error, FencedError) and status == "cancelled":
-        output.say("another process has cancelled it")
+        output.say("  another process has cancelled it")
     elif error is not None:
         _say_failure(error)
     if status == "waiting":
@@ -126,11 +130,14 @@ def _step_of(error: BaseException) -> str | None:
 def _place(error: BaseException) -> str:
     """The last line of the user's own code that the error came through."""
     here = str(Path(__file__).parents[1])
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if not each.filename.startswith((here, "<"))]
-    inside = [each for each in own if each.filename.startswith(str(Path.cwd()))]
-    last = (inside or own)[-1:]
-    return "".join(f"{Path(each.filename).name}:{each.lineno}" for each in last)
+    frames = [
+        each
+        for each in traceback.extract_tb(error.__traceback__)
+        if each.filename.startswith(str(project().root))
+        and not each.filename.startswith(here)
+        and "site-packages" not in each.filename
+    ]
+    return "".join(f"{Path(each.filename).name}:{each.lineno}" for each in frames[-1:])
 
 
 def waits_of(id: str, store: Any) -> list[str]:

@@ -139,8 +139,13 @@ def lasted(seconds: float | None) -> str:
     return f"{seconds // _DAY:.0f}d{seconds % _DAY // _HOUR:02.0f}h"
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Rows on stdout: a table on a terminal, else lines with tabs and no heading."""
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, fold: bool = False
+) -> None:
+    """Rows on stdout: a table on a terminal, else lines with tabs and no heading.
+
+    The last column takes what the others leave, and is cut there, or folded.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             data("\t".join(" ".join(str(cell).split()) for cell in row))
@@ -153,7 +158,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     for number, name in enumerate(columns):
         last = number == len(columns) - 1
         shown.add_column(
-            name, no_wrap=True, overflow="ellipsis", ratio=1 if last else None
+            name,
+            no_wrap=not (fold and last),
+            overflow="fold" if fold else "ellipsis",
+            ratio=1 if last else None,
         )
     for row in rows:
         shown.add_row(*(Text(str(each), STYLES.get(str(each), "")) for each in row))

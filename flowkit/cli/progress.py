@@ -25,6 +25,7 @@ class Seen:
         fired: how many firings began.
         began: of the latest one, by the monotonic clock.
         took: seconds of all that ended, together.
+        last: seconds of the one that ended last.
         note: labels it chose, or what it raised.
         firings: those that run.
         calls: ids of the runs it called.
@@ -36,6 +37,7 @@ class Seen:
         self.fired: int = 0
         self.began: float = 0.0
         self.took: float = 0.0
+        self.last: float = 0.0
         self.note: str = ""
         self.firings: dict[int, float] = {}
         self.calls: list[str] = []
@@ -131,7 +133,8 @@ class Progress:
             found, seen = self._step(run, step)
             began = seen.firings.pop(firing, None)
             if began is not None:
-                seen.took += time.monotonic() - began
+                seen.last = time.monotonic() - began
+                seen.took += seen.last
             if status == "cancelled" and began is None:
                 return
             seen.status = "running" if seen.firings else status
@@ -193,7 +196,7 @@ class Lines:
             if step is not None:
                 output.say(f"{run.flow}.{step.name} {step.note}")
             return
-        took = f" in {output.lasted(step.took)}" if what == "done" else ""
+        took = f" in {output.lasted(step.last)}" if what == "done" else ""
         told = step.note if what in {"failed", "stuck", "started"} else ""
         more = f": {told}" if told else ""
         word = output.paint(what, output.STYLES.get(what, "dim"), sys.stderr)

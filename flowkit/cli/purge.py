@@ -7,12 +7,12 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from flowkit import Retention
 from flowkit import runs as stored
 from flowkit.cli import options, output
 from flowkit.cli.exits import CANCELLED, DONE, USAGE, Refused
 from flowkit.cli.project import existing
 from flowkit.cli.target import load, load_project
+from flowkit.runtime.retention import Retention
 
 __all__ = ["purge"]
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-import flowkit
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, USAGE, Refused, code_of
@@ -14,6 +13,7 @@ from flowkit.cli.moving import Ended, moved
 from flowkit.cli.progress import progress
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.target import load, load_project
+from flowkit.runtime import resumption
 
 __all__ = ["resume", "resumed"]
 
@@ -62,7 +62,7 @@ def resumed(run: str, store: Any, *, as_json: bool = False, quiet: bool = False)
         return Ended(found.id, found.flow, found.status, result, found.error)
 
     return moved(
-        lambda: flowkit.resume(row.id, store),
+        lambda: resumption.resume(row.id, store),
         ended,
         store=store,
         as_json=as_json,

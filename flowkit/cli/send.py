@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from flowkit import EventBus, runs
+from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, FAILED, NOT_FOUND, USAGE, Refused
 from flowkit.cli.given import read_json
@@ -15,6 +15,7 @@ from flowkit.cli.project import on_path, project, store_url
 from flowkit.cli.target import load, load_project
 from flowkit.errors import RunError
 from flowkit.journal.urls import open_store
+from flowkit.runtime.bus import EventBus
 from flowkit.runtime.opening import class_of
 
 if TYPE_CHECKING:

@@ -49,9 +49,15 @@ def show(
     if found.status == "waiting":
         for line in waits_of(found.id, place):
             output.say(line)
+    elif found.status == "running" and _left(found.id, place):
+        output.say(f"nobody moves it; go on with: flowkit resume {found.id}")
     elif found.status == "failed":
         output.say(f"mend it, then go on: flowkit resume {found.id}")
     return DONE
+
+
+def _left(id: str, store: Any) -> bool:
+    return any(run.id == id for run in runs.abandoned(limit=-1, store=store))
 
 
 def _state(run: RunInfo, store: Any) -> dict[str, Any]:

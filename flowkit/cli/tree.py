@@ -92,11 +92,11 @@ class Tree:
         }
         roots = [run for id, run in progress.runs.items() if id not in called]
         room = max(self._console.height - SPARE, 5)
-        return Group(*(self._run(run, progress, room) for run in roots))
+        return Group(*(self._run(run, progress, room, run.id) for run in roots))
 
-    def _run(self, run: Flowing, progress: Progress, room: int) -> Drawn:
+    def _run(self, run: Flowing, progress: Progress, room: int, told: str) -> Drawn:
         label = Text(run.flow, "bold")
-        label.append(f"  {run.id}", "dim")
+        label.append(f"  {told}", "dim")
         tree = Drawn(label, guide_style="dim")
         steps = list(run.steps.values())
         hidden = max(len(steps) - room, 0)
@@ -106,7 +106,7 @@ class Tree:
         for step in steps[hidden:]:
             branch = tree.add(self._step(step, width))
             for each in step.calls:
-                branch.add(self._run(progress.runs[each], progress, room))
+                branch.add(self._run(progress.runs[each], progress, room, ""))
         return tree
 
     def _step(self, step: Seen, width: int) -> RenderableType:

@@ -6,9 +6,10 @@ A summary is the first line of its function's docstring; a test compares them.
 
 from __future__ import annotations
 
+import sys
 from typing import Final, NamedTuple
 
-__all__ = ["VERBS", "Verb", "overview"]
+__all__ = ["VERBS", "Verb", "overview", "version"]
 
 
 class Verb(NamedTuple):
@@ -127,13 +128,19 @@ Everywhere
   --version     of flowkit
   --debug       with an error: its traceback, too
 
-A flow is named by module:Class, by a file, or by a name under [tool.flowkit.flows]
-in pyproject.toml; a run by its id, cut short as long as it stays unique. Runs are in
---store URL, else in FLOWKIT_STORE, else in .flowkit/journal.db of the project.
+A flow is named by module:Class, by a file, or by a name that stands under
+[tool.flowkit.flows] in pyproject.toml; a run by its id, cut short as long as it
+stays unique. Runs are in --store URL, else in FLOWKIT_STORE, else in
+.flowkit/journal.db of the project.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 waiting, 4 cancelled, 5 not found,
-130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 waiting, 4 cancelled,
+5 not found, 130 interrupted.
 """
+
+
+def version() -> str:
+    """Of flowkit; its root is loaded, as that of every module's package."""
+    return str(sys.modules["flowkit"].__version__)
 
 
 def overview() -> str:

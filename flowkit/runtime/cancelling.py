@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import RunCancelled
 from flowkit.errors import RunEndedError
 from flowkit.journal.rows import is_over
 from flowkit.runtime.blocking import drive_blocking, in_thread
+from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
+from flowkit.runtime.durable import Journal
+from flowkit.runtime.folding import refold
 from flowkit.runtime.history import RunInfo, get_run
 from flowkit.runtime.launch import known
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.loops import in_running_loop
-from flowkit.runtime.opening import class_for, load, made
+from flowkit.runtime.opening import class_for, empty_run, made, widen
 from flowkit.runtime.presence import presence_in
+
+if TYPE_CHECKING:
+    from flowkit.journal.base import Store
+    from flowkit.runtime.run import Run
 
 __all__ = ["cancel"]
 
@@ -51,10 +58,9 @@ def cancel(
     flow = made(class_for(row))
     if force and row.owner is not None:
         place.claim(row.id, presence_in(place).ensure(), now(), [row.owner])
-    run = load(flow, place, row)
+    run = _claimed(flow, place, row.id)
     run.reason = reason
-    run.ready.clear()  # interrupted steps do not start again for this
-    run.pending.appendleft(RunCancelled(now(), reason))
+    run.pending.append(RunCancelled(now(), reason))
     backend = known[type(flow)].backend
     if in_running_loop():
         in_thread(lambda: drive_blocking(run, backend))
@@ -63,3 +69,22 @@ def cancel(
     if run.lost is not None:
         raise run.lost
     return get_run(row.id, place)
+
+
+def _claimed(flow: Any, store: Store, id: str) -> Run:
+    """A run as it stands; unlike for a resume, nothing of it starts again."""
+    widen()
+    run = empty_run(flow)
+    row, hold = claim(store, id)
+    journal = Journal(store, row)
+    journal.hold = hold
+    journal.attach(run)
+    try:
+        refold(run, journal)
+        journal.flush(run)
+        if run.over:  # its records say so, its row did not yet
+            journal.ended(run)
+    except BaseException:
+        journal.give_up()
+        raise
+    return run
