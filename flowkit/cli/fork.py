@@ -12,7 +12,6 @@ from flowkit.cli.exits import DONE
 from flowkit.cli.given import state_of
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
-from flowkit.cli.target import load_project
 
 __all__ = ["fork"]
 
@@ -41,7 +40,6 @@ def fork(
         resume: Go on with it at once; prints its result instead of its id.
     """
     on_path()
-    load_project()
     place = existing(store)
     made = runs.fork(
         run,

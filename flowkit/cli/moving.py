@@ -13,6 +13,7 @@ from flowkit.cli.exits import INTERRUPTED, code_of
 from flowkit.cli.progress import Progress, progress
 from flowkit.cli.project import project
 from flowkit.errors import FencedError, NotFoundError, StoreError
+from flowkit.runtime.verbs import leave_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,6 +53,7 @@ def moved(
     Raises:
         Exception: what was wrong before a step ran.
     """
+    leave_waits()
     error: BaseException | None = None
     with progress(quiet=quiet) as seen:
         try:

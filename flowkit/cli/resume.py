@@ -12,7 +12,7 @@ from flowkit.cli.exits import DONE, USAGE, Refused, code_of
 from flowkit.cli.moving import Ended, moved
 from flowkit.cli.progress import progress
 from flowkit.cli.project import existing, on_path
-from flowkit.cli.target import load, load_project
+from flowkit.cli.target import load
 from flowkit.runtime import resumption
 
 __all__ = ["resume", "resumed"]
@@ -53,7 +53,6 @@ def resume(
 def resumed(run: str, store: Any, *, as_json: bool = False, quiet: bool = False) -> int:
     """Go on with one run and print what came of it; gives the exit code."""
     on_path()
-    load_project()
     row = runs.get(run, store)
 
     def ended() -> Ended:

@@ -12,7 +12,6 @@ from flowkit.cli.exits import DONE
 from flowkit.cli.given import state_of
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
-from flowkit.cli.target import load_project
 
 __all__ = ["rewind"]
 
@@ -38,7 +37,6 @@ def rewind(
         resume: Go on with it at once.
     """
     on_path()
-    load_project()
     place = existing(store)
     found = runs.get(run, place)
     fields = state_of(found.flow, state)

@@ -12,8 +12,8 @@ from flowkit.cli.exits import DONE, FAILED, NOT_FOUND, USAGE, Refused
 from flowkit.cli.given import read_json
 from flowkit.cli.progress import progress
 from flowkit.cli.project import on_path, project, store_url
-from flowkit.cli.target import load, load_project
-from flowkit.errors import RunError
+from flowkit.cli.target import load
+from flowkit.errors import FlowkitError, RunError
 from flowkit.journal.urls import open_store
 from flowkit.runtime.bus import EventBus
 from flowkit.runtime.opening import class_of
@@ -54,7 +54,7 @@ def send(
     payload = read_json(data)
     on_path()
     place = open_store(store_url(store))
-    classes = [load(each) for each in flow] if flow else load_project()
+    classes = [load(each) for each in flow] if flow else _projects()
     for name in place.subscribers(event):
         try:
             classes.append(class_of(name))
@@ -71,6 +71,17 @@ def send(
     if not receipt and not classes:
         raise Refused(NOT_FOUND, _nobody(event))
     return _told(receipt, place, as_json=json)
+
+
+def _projects() -> list[type]:
+    """The project's flows, without those that cannot be imported."""
+    found = []
+    for name in project().flows:
+        try:
+            found.append(load(name))
+        except (Refused, FlowkitError) as error:
+            output.say(f"{name} is left out: {error}")
+    return found
 
 
 def _nobody(event: str) -> str:
