@@ -30,7 +30,9 @@ def made() -> App:
         version=version(),
         help_format="plaintext",
         result_action="return_value",
-        default_parameter=Parameter(negative=(), show_default=False),
+        default_parameter=Parameter(
+            negative_bool=(), negative_iterable=(), show_default=False
+        ),
     )
     for name, verb in VERBS.items():
         app.command(

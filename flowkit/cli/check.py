@@ -32,9 +32,7 @@ class Found(NamedTuple):
     text: str
 
 
-def check(
-    *targets: str, store: options.Store = None, json: options.Json = False
-) -> int:
+def check(*targets: str, json: options.Json = False) -> int:
     """List every fault of a project's flows.
 
     Errors, warnings and hints, each with its place and a cure. The exit code is 1 if

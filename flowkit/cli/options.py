@@ -37,7 +37,6 @@ Inputs = Annotated[
     Parameter(
         name=["--input", "-i"],
         help="A field of the inputs, name=value; may be repeated.",
-        negative_iterable=(),
     ),
 ]
 Data = Annotated[
@@ -53,7 +52,6 @@ Tags = Annotated[
     Parameter(
         name="--tag",
         help="A short word to find the run by; may be repeated.",
-        negative_iterable=(),
     ),
 ]
 By = Annotated[str | None, Parameter(name="--by", help="Who answers.")]
@@ -67,6 +65,5 @@ State = Annotated[
     Parameter(
         name=["--state", "-s"],
         help="A field of the state to change first, name=value; may be repeated.",
-        negative_iterable=(),
     ),
 ]

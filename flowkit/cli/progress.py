@@ -13,6 +13,7 @@ from flowkit.runtime import signals
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
 __all__ = ["Flowing", "Progress", "Seen", "progress"]
 
@@ -70,7 +71,7 @@ class Progress:
 
     def __init__(self, shown: Shown) -> None:
         self.runs: dict[str, Flowing] = {}
-        self.lock = threading.RLock()
+        self.lock: AbstractContextManager[Any] = threading.RLock()
         self._shown = shown
 
     def connect(self) -> None:

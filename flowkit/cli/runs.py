@@ -22,7 +22,7 @@ def runs(
     target: str | None = None,
     /,
     *,
-    status: Annotated[list[str] | None, Parameter(negative_iterable=())] = None,
+    status: list[str] | None = None,
     key: str | None = None,
     tag: str | None = None,
     search: str = "",

@@ -33,7 +33,7 @@ def send(
     data: options.Data = None,
     key: str | None = None,
     id: str | None = None,
-    flow: Annotated[list[str] | None, Parameter(negative_iterable=())] = None,
+    flow: list[str] | None = None,
     store: options.Store = None,
     json: options.Json = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
