@@ -10,6 +10,7 @@ from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
 from flowkit.cli.given import state_of
+from flowkit.cli.hints import again
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
 
@@ -57,5 +58,5 @@ def fork(
         output.print_json(runs.get(made, place))
     else:
         output.data(made)
-        output.say(f"go on with it: flowkit resume {made}")
+        output.say(f"go on with it: {again(f'resume {made}', place)}")
     return DONE

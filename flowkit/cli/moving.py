@@ -7,12 +7,13 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit import runs, tasks
+from flowkit import runs
 from flowkit.cli import output
 from flowkit.cli.exits import INTERRUPTED, code_of
+from flowkit.cli.hints import again, is_kept, waits_of
 from flowkit.cli.progress import Progress, progress
 from flowkit.cli.project import project
-from flowkit.errors import FencedError, NotFoundError, StoreError
+from flowkit.errors import FencedError, StoreError
 from flowkit.runtime.verbs import leave_waits
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def moved(
     elif found.status == "completed" and found.result is not None:
         output.data(output.said(found.result))
     if isinstance(error, KeyboardInterrupt):
-        _interrupted(found)
+        _interrupted(found, store)
         return INTERRUPTED
     _told(found, error, store)
     return code_of(found.status)
@@ -89,9 +90,12 @@ def _steps(seen: Progress, id: str) -> list[dict[str, Any]]:
     ]
 
 
-def _interrupted(found: Ended) -> None:
-    if found.status in {"running", "waiting"}:
-        output.complain(f"interrupted. Go on with: flowkit resume {found.id}")
+def _interrupted(found: Ended, store: Any) -> None:
+    if not is_kept(store):
+        output.complain("interrupted. The run was kept in memory only, and is gone.")
+    elif found.status in {"running", "waiting"}:
+        command = again(f"resume {found.id}", store)
+        output.complain(f"interrupted. Go on with: {command}")
     else:
         output.complain(f"interrupted; run {found.id} is {found.status}.")
 
@@ -104,11 +108,14 @@ def _told(found: Ended, error: BaseException | None, store: Any) -> None:
         output.say("  another process has cancelled it")
     elif error is not None:
         _say_failure(error)
-    if status == "waiting":
+    if not is_kept(store):
+        if status == "waiting":
+            output.say("  it was kept in memory only, and is gone")
+    elif status == "waiting":
         for line in waits_of(found.id, store):
             output.say(f"  {line}")
     elif status == "failed" and error is not None:
-        output.say(f"  mend it, then go on: flowkit resume {found.id}")
+        output.say(f"  mend it, then go on: {again(f'resume {found.id}', store)}")
 
 
 def _say_failure(error: BaseException) -> None:
@@ -140,27 +147,3 @@ def _place(error: BaseException) -> str:
         and "site-packages" not in each.filename
     ]
     return "".join(f"{Path(each.filename).name}:{each.lineno}" for each in frames[-1:])
-
-
-def waits_of(id: str, store: Any) -> list[str]:
-    """What a run waits for, and the command that gives it, a line each."""
-    try:
-        found = runs.get(id, store)
-    except NotFoundError:  # kept in memory, and gone with this process
-        return []
-    lines = []
-    for wait in found.waits:
-        if wait.kind != "event":
-            continue
-        if wait.name.startswith(("answer:", "run:", "timer:")):
-            continue
-        key = "" if wait.key is None else f" --key {wait.key}"
-        lines.append(
-            f"waits for the event {wait.name!r}: flowkit send {wait.name}{key}"
-        )
-    for task in tasks.list(run=found.id, store=store):
-        verb = "answer" if task.proposal is None else "approve"
-        lines.append(f"asks {task.message!r}: flowkit {verb} {found.id}")
-    if found.due is not None:
-        lines.append(f"goes on by itself at {output.when(found.due)}, once resumed")
-    return lines

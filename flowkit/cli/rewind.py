@@ -10,6 +10,7 @@ from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
 from flowkit.cli.given import state_of
+from flowkit.cli.hints import again
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
 
@@ -47,5 +48,5 @@ def rewind(
         output.print_json(runs.get(found.id, place))
     else:
         output.data(found.id)
-        output.say(f"go on with it: flowkit resume {found.id}")
+        output.say(f"go on with it: {again(f'resume {found.id}', place)}")
     return DONE

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
-from flowkit.cli.moving import waits_of
+from flowkit.cli.hints import again, waits_of
 from flowkit.cli.project import existing, on_path
 
 if TYPE_CHECKING:
@@ -50,9 +50,9 @@ def show(
         for line in waits_of(found.id, place):
             output.say(line)
     elif found.status == "running" and _left(found.id, place):
-        output.say(f"nobody moves it; go on with: flowkit resume {found.id}")
+        output.say(f"nobody moves it; go on with: {again(f'resume {found.id}', place)}")
     elif found.status == "failed":
-        output.say(f"mend it, then go on: flowkit resume {found.id}")
+        output.say(f"mend it, then go on: {again(f'resume {found.id}', place)}")
     return DONE
 
 

@@ -268,7 +268,9 @@ def test_ctrl_c_of_a_run_in_memory_cancels_it(project):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said.splitlines()[-1].startswith("error: interrupted")
+    assert said.splitlines()[-1] == (
+        "error: interrupted. The run was kept in memory only, and is gone."
+    )
 
 
 def test_a_locked_journal_is_one_sentence(project):
@@ -285,4 +287,20 @@ def test_a_locked_journal_is_one_sentence(project):
     assert done.stderr == (
         f"error: The journal {path} was locked by another process for more than 5 "
         f"seconds; nothing was written. End what holds it, or try again.\n"
+    )
+
+
+def test_hints_name_a_store_that_would_not_be_found(project):
+    """So that the command can be typed as it stands there."""
+    words = ["shop", "-i", "pieces=50", "--id", "r1", "-q"]
+    done = flowkit(project, "run", *words, "--store", "sqlite:///own.db")
+    said = done.stderr.splitlines()[1]
+    store = f"--store sqlite:///{project}/own.db"
+    assert said == f"  asks 'Sell?': flowkit approve r1 {store}"
+    done = flowkit(project, *said.split()[3:])
+    assert (done.returncode, done.stdout) == (0, "50 to Berlin\n")
+    done = flowkit(project, "run", *words, "--store", "memory:")
+    assert done.returncode == 3
+    assert done.stderr == (
+        "run r1 waiting\n  it was kept in memory only, and is gone\n"
     )

@@ -216,10 +216,10 @@ def test_watch_follows_a_run_to_its_end(project):
     first = json.loads(watching.stdout.readline())
     assert (first["seq"], first["kind"]) == (1, "start")
     (project / "go").touch()
-    out, said = watching.communicate(timeout=20)
-    moving.communicate(timeout=20)
-    rest = [json.loads(line) for line in out.splitlines()]
+    rest = [json.loads(line) for line in watching.stdout]
     assert [each["step"] for each in rest] == ["first", "second"]
+    _, said = watching.communicate(timeout=20)
+    moving.communicate(timeout=20)
     assert (watching.returncode, said) == (0, "run s1 completed\n")
 
 
