@@ -27,8 +27,12 @@ def is_kept(store: Any) -> bool:
 
 def again(words: str, store: Any) -> str:
     """``flowkit`` with these words, and the store if it would not be found."""
-    place = _place(store)
-    more = "" if place == default_url() else f" --store {place}"
+    place, default = _place(store), default_url()
+    if default.startswith("postgres"):
+        from flowkit.journal.postgres.address import parse
+
+        default = parse(default).url  # without its password, too
+    more = "" if place == default else f" --store {place}"
     return f"flowkit {words}{more}"
 
 

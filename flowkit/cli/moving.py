@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit import runs
 from flowkit.cli import output
-from flowkit.cli.exits import INTERRUPTED, code_of
+from flowkit.cli.exits import FAILED, INTERRUPTED, Refused, code_of
 from flowkit.cli.hints import again, is_kept, waits_of
 from flowkit.cli.progress import Progress, progress
 from flowkit.cli.project import project
@@ -66,7 +66,7 @@ def moved(
                 raise
             error = failure
     if isinstance(error, StoreError) and not isinstance(error, FencedError):
-        raise error  # how the run stands, the store would have to say
+        raise _unsaid(error, seen)
     found = ended()
     if isinstance(error, FencedError):
         row = runs.get(found.id, store)
@@ -80,6 +80,15 @@ def moved(
         return INTERRUPTED
     _told(found, error, store)
     return code_of(found.status)
+
+
+def _unsaid(error: StoreError, seen: Progress) -> Exception:
+    """A store that failed: how the run stands, it would have to say."""
+    begun = next((run for run in seen.runs.values() if run.steps), None)
+    if begun is None:
+        return error
+    text = f"{error} What was written of the run is kept: flowkit resume {begun.id}"
+    return Refused(FAILED, text)
 
 
 def _steps(seen: Progress, id: str) -> list[dict[str, Any]]:

@@ -70,7 +70,12 @@ def on_path() -> None:
 
 def store_url(given: str | None) -> str:
     """The store that is meant: as given, else ``FLOWKIT_STORE``, else the default."""
-    return given or default_url()
+    url = given or default_url()
+    if url.startswith("postgres"):  # its own talk of what our errors say
+        import logging
+
+        logging.getLogger("psycopg").addHandler(logging.NullHandler())
+    return url
 
 
 def existing(given: str | None) -> Store:

@@ -145,12 +145,12 @@ def flowkit(folder, *words, env=None, **more):
     )
 
 
-def begun(folder, *words):
+def begun(folder, *words, env=None):
     """One command, begun; read its stdout to know how far it is."""
     return subprocess.Popen(
         [sys.executable, "-P", "-m", "flowkit", *words],
         cwd=folder,
-        env=environment(),
+        env=environment(**(env or {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
