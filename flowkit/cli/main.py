@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
+from io import TextIOWrapper
 from typing import TYPE_CHECKING
 
 from flowkit.cli.exits import DONE, USAGE
@@ -24,6 +25,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if any(find_spec(name) is None for name in NEEDED):
         print(MissingExtraError("The command line", "cli"), file=sys.stderr)
         return USAGE
+    if isinstance(sys.stdout, TextIOWrapper):  # what it cannot say is spelt out
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         return _done(given)
     except BrokenPipeError:  # such as `flowkit runs | head -1`

@@ -154,16 +154,18 @@ def table(
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(highlight=False)
+    cut: Any = "ellipsis" if console.encoding.startswith("utf") else "crop"
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for number, name in enumerate(columns):
         last = number == len(columns) - 1
         shown.add_column(
             name,
             no_wrap=not (fold and last),
-            overflow="fold" if fold else "ellipsis",
+            overflow="fold" if fold else cut,
             ratio=1 if last else None,
         )
     for row in rows:
         shown.add_row(*(Text(str(each), STYLES.get(str(each), "")) for each in row))
     shown.expand = True
-    Console(highlight=False).print(shown)
+    console.print(shown)

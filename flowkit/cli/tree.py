@@ -6,12 +6,11 @@ import builtins
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from rich.console import Console, Group
 from rich.live import Live
 from rich.spinner import Spinner
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Drawn
 
@@ -44,7 +43,8 @@ class Tree:
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False)
-        self._spinner = Spinner("dots", style="blue")
+        self._wide = self._console.encoding.startswith("utf")
+        self._spinner = Spinner("dots" if self._wide else "line", style="blue")
         self._live: Live | None = None
 
     def told(self, run: Flowing, step: Seen | None, what: str) -> None:
@@ -98,34 +98,46 @@ class Tree:
         label = Text(run.flow, "bold")
         label.append(f"  {told}", "dim")
         tree = Drawn(label, guide_style="dim")
-        steps = list(run.steps.values())
-        hidden = max(len(steps) - room, 0)
+        steps, hidden = _shown(run, room)
         if hidden:
             tree.add(Text(f".. {hidden} more steps", "dim"))
         width = max((len(step.name) for step in steps), default=0)
-        for step in steps[hidden:]:
+        for step in steps:
             branch = tree.add(self._step(step, width))
             for each in step.calls:
                 branch.add(self._run(progress.runs[each], progress, room, ""))
         return tree
 
-    def _step(self, step: Seen, width: int) -> RenderableType:
+    def _step(self, step: Seen, width: int) -> Text:
         running = step.status == "running"
         style = output.STYLES.get(step.status, "")
         took = step.took + (time.monotonic() - step.began if running else 0.0)
-        row = Table.grid(padding=(0, 1, 0, 0))
-        row.add_column(no_wrap=True)
-        row.add_column(no_wrap=True, min_width=width)
-        row.add_column(no_wrap=True, justify="right", min_width=6)
-        row.add_column(no_wrap=True, overflow="ellipsis")
-        mark: Any = self._spinner if running else self._mark(step.status, style)
-        times = f"{step.fired}x " if step.fired > 1 else ""
-        note = Text(f"{times}{step.note}", "red" if step.status == "failed" else "dim")
-        row.add_row(mark, step.name, Text(output.lasted(took), "dim"), note)
-        return row
+        line = Text(no_wrap=True, overflow="ellipsis" if self._wide else "crop")
+        if running:
+            line.append_text(cast("Text", self._spinner.render(time.monotonic())))
+        else:
+            line.append(self._mark(step.status), style)
+        line.append(f" {step.name:<{width}} ")
+        line.append(f"{output.lasted(took):>6} ", "dim")
+        if step.fired > 1:
+            line.append(f"{step.fired}x ", "dim")
+        line.append(step.note, "red" if step.status == "failed" else "dim")
+        line.rstrip()
+        return line
 
-    def _mark(self, status: str, style: str) -> Text:
+    def _mark(self, status: str) -> str:
         mark = MARKS.get(status, "·")
-        if not self._console.encoding.startswith("utf"):
-            mark = {"✓": "+", "✗": "x"}.get(mark, "-")
-        return Text(mark, style)
+        if self._wide:
+            return mark
+        return {"✓": "+", "✗": "x"}.get(mark, "-")
+
+
+def _shown(run: Flowing, room: int) -> tuple[list[Seen], int]:
+    """The steps to draw, and how many are not: those that are done go first."""
+    steps = list(run.steps.values())
+    over = len(steps) - room
+    if over <= 0 or run.status != "running":  # the last frame has them all
+        return steps, 0
+    done = [step for step in steps if step.status == "done"]
+    gone = {step.name for step in [*done, *reversed(steps)][:over]}
+    return [step for step in steps if step.name not in gone], over

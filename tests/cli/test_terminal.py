@@ -163,3 +163,15 @@ def test_purge_asks_first(project):
     _, code = on_terminal(project, "purge", "--keep", "0", typed=("[y/N] ", "y\n"))
     assert code == 0
     assert flowkit(project, "show", "r1").returncode == 5
+
+
+def test_a_terminal_without_unicode_is_served(project):
+    """Tables, trees and results; what it cannot show is spelt out."""
+    env = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    words = ("-i", f"city=Köln{'x' * 90}", "--id", "r1")
+    shown, code = on_terminal(project, "run", "shop", *words, **env)
+    assert code == 0
+    assert "K\\xf6ln" in shown
+    shown, code = on_terminal(project, "runs", **env)
+    assert code == 0
+    assert shown.isascii()
