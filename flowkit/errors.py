@@ -7,6 +7,7 @@ Split by who mends it::
     ├── RunError                          the caller of a run
     │   ├── InputError (ValueError)       inputs or a payload that do not fit
     │   ├── NotFoundError (LookupError)   a run or a task that is not there
+    │   ├── BusyError                     a living process moves the run
     │   ├── ArgumentError (TypeError)     a step whose parameters cannot be bound
     │   ├── RouteError (ValueError)       a router returned an undeclared label
     │   ├── FeedbackError (ValueError)    an answer that means none of the outcomes
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BusyError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -113,6 +115,10 @@ class InputError(RunError, ValueError):
 
 class NotFoundError(RunError, LookupError):
     """No run or task of that name is where it was looked for."""
+
+
+class BusyError(RunError):
+    """A living process moves the run: nobody else can, until it is done or waits."""
 
 
 class ArgumentError(RunError, TypeError):

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
+from flowkit.cli.hints import run_fields
 from flowkit.cli.project import existing, on_path
 
 __all__ = ["cancel"]
@@ -33,7 +34,7 @@ def cancel(
     on_path()
     found = runs.cancel(run, reason, force=force, store=existing(store))
     if json:
-        output.print_json(found)
+        output.print_json(run_fields(found))
     else:
         output.table((), [(found.id, found.status)])
     return DONE

@@ -89,9 +89,7 @@ def _of_target(target: str, checked: set[str]) -> Iterator[Found]:
         except Refused as refused:
             yield Found("error", target, "", str(refused))
         except Exception as error:  # noqa: BLE001 - a faulty class may break anything
-            if not made:
-                text = f"{type(error).__name__}: {error}"
-                yield Found("error", target, "", text)
+            yield Found("error", target, "", f"{type(error).__name__}: {error}")
     for cls, compiled, faults in made:
         flow = f"{cls.__module__}:{cls.__qualname__}"
         checked.add(flow)

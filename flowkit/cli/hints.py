@@ -9,7 +9,7 @@ from flowkit.cli import output
 from flowkit.errors import NotFoundError
 from flowkit.journal.urls import default_url, open_store
 
-__all__ = ["again", "is_kept", "waits_of"]
+__all__ = ["again", "is_kept", "run_fields", "waits_of"]
 
 NAMELESS = ("answer:", "run:", "timer:")
 """How events begin that no person sends."""
@@ -34,6 +34,22 @@ def again(words: str, store: Any) -> str:
         default = parse(default).url  # without its password, too
     more = "" if place == default else f" --store {place}"
     return f"flowkit {words}{more}"
+
+
+def run_fields(run: runs.RunInfo) -> dict[str, Any]:
+    """A run as JSON has it: without the tokens, which let their holder answer."""
+    waits = [
+        {"name": each.name, "key": each.key, "place": each.place, "since": each.since}
+        for each in run.waits
+        if each.kind == "event" and not each.name.startswith(NAMELESS)
+    ]
+    asks = [
+        {"place": each.place, "since": each.since}
+        for each in run.waits
+        if each.kind == "person"
+    ]
+    fields = {name: getattr(run, name) for name in run.__slots__}
+    return {**fields, "waits": waits, "asks": asks}
 
 
 def waits_of(id: str, store: Any) -> list[str]:

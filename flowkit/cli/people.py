@@ -9,6 +9,7 @@ from flowkit.cli import output
 from flowkit.cli.exits import DONE, NOT_FOUND, USAGE, Refused
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
+from flowkit.errors import BusyError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,11 @@ def answered(
     output.say(f"answered: {task.message}")
     if not resume:
         return DONE
-    return resumed(task.run, place, as_json=as_json)
+    try:
+        return resumed(task.run, place, as_json=as_json)
+    except BusyError:
+        output.say("the process that moves the run goes on with it")
+        return DONE
 
 
 def _task(run: runs.RunInfo, token: str | None, store: Any) -> Task:

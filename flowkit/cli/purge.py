@@ -63,7 +63,8 @@ def purge(
         return DONE
     output.table(("flow", "runs"), found.flows.items())
     word = "would be deleted" if dry else "deleted"
-    output.say(f"{len(found.runs)} runs {word}")
+    count = len(found.runs)
+    output.say(f"{count} run{'' if count == 1 else 's'} {word}")
     return DONE
 
 

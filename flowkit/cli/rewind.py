@@ -10,7 +10,7 @@ from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
 from flowkit.cli.given import state_of
-from flowkit.cli.hints import again
+from flowkit.cli.hints import again, run_fields
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
 
@@ -45,7 +45,7 @@ def rewind(
     if resume:
         return resumed(found.id, place, as_json=json)
     if json:
-        output.print_json(runs.get(found.id, place))
+        output.print_json(run_fields(runs.get(found.id, place)))
     else:
         output.data(found.id)
         output.say(f"go on with it: {again(f'resume {found.id}', place)}")

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from flowkit import runs as stored
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, NOT_FOUND, Refused
+from flowkit.cli.hints import NAMELESS, run_fields
 from flowkit.cli.project import existing
 from flowkit.cli.target import load
 
@@ -69,7 +70,7 @@ def runs(
         store=place,
     )
     if json:
-        output.print_json(found)
+        output.print_json([run_fields(run) for run in found])
         return DONE
     if not found:
         output.say("no runs")
@@ -104,7 +105,7 @@ def outcome(run: RunInfo) -> str:
         return run.error
     if run.waits:
         events = [wait.name for wait in run.waits if wait.kind == "event"]
-        named = [name for name in events if not name.startswith(("answer:", "run:"))]
+        named = [name for name in events if not name.startswith(NAMELESS)]
         asked = any(wait.kind == "person" for wait in run.waits)
         told = [*dict.fromkeys(named), *(["a person"] if asked else [])]
         return f"waits for {', '.join(told)}" if told else "waits"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
-from flowkit.cli.hints import again, waits_of
+from flowkit.cli.hints import again, run_fields, waits_of
 from flowkit.cli.project import existing, on_path
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def show(
     state = _state(found, place)
     if json:
         steps = [step_of(each) for each in told]
-        fields = {name: getattr(found, name) for name in found.__slots__}
-        output.print_json({**fields, "state": state, "steps": steps})
+        output.print_json({**run_fields(found), "state": state, "steps": steps})
         return DONE
     for name, text in _facts(found, state):
         status = text if name == "status" else ""
@@ -119,4 +118,21 @@ def came_of(each: Execution) -> str:
 def step_of(each: Execution) -> dict[str, Any]:
     """An execution as JSON has it."""
     fields = {name: getattr(each, name) for name in each.__slots__}
-    return {**fields, "duration": each.duration}
+    questions = [
+        {
+            "verb": asked.verb,
+            "detail": _untold(asked.detail),
+            "asked": asked.asked,
+            "answer": asked.answer,
+            "answered": asked.answered,
+        }
+        for asked in each.questions
+    ]
+    return {**fields, "questions": questions, "duration": each.duration}
+
+
+def _untold(detail: Any) -> Any:
+    """What a step asked, without the token that lets its holder answer."""
+    if not isinstance(detail, dict) or "token" not in detail:
+        return detail
+    return {key: detail[key] for key in detail if key not in {"token", "names"}}

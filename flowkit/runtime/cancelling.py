@@ -48,7 +48,8 @@ def cancel(
     Raises:
         NotFoundError: no such run.
         RunEndedError: it is over already.
-        RunError: a living process moves it, or its class is not there.
+        BusyError: a living process moves it.
+        RunError: its class is not there.
     """
     place = store_of(store)
     row = row_of(place, run_id)

@@ -19,9 +19,9 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
 
     Raises:
         NotFoundError: no such run.
-        RunError: a living process moves it.
+        BusyError: a living process moves it.
     """
-    from flowkit.errors import NotFoundError, RunError
+    from flowkit.errors import BusyError, NotFoundError
 
     presence = presence_in(store)
     owner = presence.ensure()
@@ -31,7 +31,7 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
             f"Run {run_id!r} is being moved by this process just now. Wait until it is "
             f"done or waits."
         )
-        raise RunError(msg)
+        raise BusyError(msg)
     try:
         found = store.claim(run_id, owner, at) or store.claim(
             run_id, owner, at, presence.gone()
@@ -47,5 +47,5 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
             f"Run {run_id!r} is being moved by another process. Wait until it is done "
             f"or waits; if that process is gone, the run is free within 30 seconds."
         )
-        raise RunError(msg)
+        raise BusyError(msg)
     return found

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
-from tests.cli.command import as_json, flowkit
+from tests.cli.command import as_json, environment, flowkit
 
 
 @pytest.fixture
@@ -138,3 +141,41 @@ def test_an_event_without_any_flow_says_where_to_name_one(tmp_path):
         f"[tool.flowkit.flows] in {tmp_path}/pyproject.toml, and no stored run waits "
         f"for it. Name one: --flow module:Class.\n"
     )
+
+
+def test_json_tells_no_token(asking):
+    """It would let its reader answer; the run's id needs the store, too."""
+    import sqlite3
+
+    held = sqlite3.connect(asking / ".flowkit" / "journal.db")
+    [(token,)] = held.execute("SELECT token FROM wait WHERE token <> ''").fetchall()
+    held.close()
+    for words in (["runs"], ["show", "r1"], ["history", "r1"], ["run", "shop"]):
+        for more in ([], ["--json"]):
+            done = flowkit(asking, *words, *more)
+            assert token not in done.stdout + done.stderr
+    found = as_json(flowkit(asking, "show", "r1", "--json"))
+    assert (found["waits"], [each["place"] for each in found["asks"]]) == ([], ["4:0"])
+
+
+def test_a_run_that_a_living_process_holds_is_left_to_it(project):
+    """The answer is in its inbox; the approval is done."""
+    (project / "holds.py").write_text(
+        "from flowkit.journal.urls import open_store\n"
+        "from flowkit.journal.rows import Owner\n"
+        "store = open_store()\n"
+        "store.beat(Owner('other', 4e9))\n"
+        "assert store.claim('r1', 'other', 0.0)\n"
+    )
+    flowkit(project, "run", "shop", "-i", "pieces=50", "--id", "r1", "-q")
+    subprocess.run(
+        [sys.executable, "holds.py"], cwd=project, env=environment(), check=True
+    )
+    done = flowkit(project, "approve", "r1")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == (
+        "answered: Sell?\nthe process that moves the run goes on with it\n"
+    )
+    done = flowkit(project, "resume", "r1")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Run 'r1' is being moved by another process.")

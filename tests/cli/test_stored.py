@@ -336,7 +336,7 @@ def test_purge_deletes_what_is_not_to_be_kept(shop):
     done = flowkit(shop, "purge", "--keep", "0", "--dry")
     assert (done.stdout, done.stderr) == (
         "flows:Shop\t1\n",
-        "1 runs would be deleted\n",
+        "1 run would be deleted\n",
     )
     done = flowkit(shop, "purge", "--keep", "0", "--failures", "--yes", "--json")
     assert as_json(done)["runs"] == ["r2", "r1"]

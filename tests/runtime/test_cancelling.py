@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit import Flow, NotFoundError, RunError, event, listen, runs, start
-from flowkit.errors import FencedError, RunEndedError
+from flowkit import Flow, NotFoundError, event, listen, runs, start
+from flowkit.errors import BusyError, FencedError, RunEndedError
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
@@ -88,7 +88,7 @@ def test_a_run_that_a_living_process_moves_is_left_to_it(store):
     """Unless it is taken by force."""
     Parcel(store=store).kickoff(id="p1")
     owned_elsewhere(store, "p1")
-    with pytest.raises(RunError) as caught:
+    with pytest.raises(BusyError) as caught:
         runs.cancel("p1", store=store)
     assert str(caught.value) == (
         "Run 'p1' is being moved by another process. Wait until it is done or waits; "
