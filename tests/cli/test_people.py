@@ -155,7 +155,7 @@ def test_json_tells_no_token(asking):
             done = flowkit(asking, *words, *more)
             assert token not in done.stdout + done.stderr
     found = as_json(flowkit(asking, "show", "r1", "--json"))
-    assert (found["waits"], [each["place"] for each in found["asks"]]) == ([], ["4:0"])
+    assert (found["waits"], [each["place"] for each in found["asks"]]) == ([], ["3:0"])
 
 
 def test_a_run_that_a_living_process_holds_is_left_to_it(project):
