@@ -56,29 +56,32 @@ def moved(
     """
     leave_waits()
     error: BaseException | None = None
+    taken: FencedError | None = None
     with progress(quiet=quiet) as seen:
         try:
             move()
-        except KeyboardInterrupt as interrupt:
+        except (KeyboardInterrupt, SystemExit) as interrupt:
             error = interrupt
+        except FencedError as lost:
+            taken = lost
         except Exception as failure:
             if _step_of(failure) is None and not seen.runs:
                 raise
             error = failure
-    if isinstance(error, StoreError) and not isinstance(error, FencedError):
+    if isinstance(error, StoreError) and _step_of(error) is None:
         raise _unsaid(error, seen)
     found = ended()
-    if isinstance(error, FencedError):
+    if taken is not None:
         row = runs.get(found.id, store)
         found = Ended(row.id, row.flow, row.status, None, row.error)
-    if as_json:
-        output.print_json({**found._asdict(), "steps": _steps(seen, found.id)})
-    elif found.status == "completed" and found.result is not None:
-        output.data(output.said(found.result))
+    _print(found, seen, as_json=as_json)
     if isinstance(error, KeyboardInterrupt):
-        _interrupted(found, store)
+        _interrupted("interrupted", found, store)
         return INTERRUPTED
-    _told(found, error, store)
+    if isinstance(error, SystemExit):
+        _interrupted("a step ended the process (SystemExit)", found, store)
+        return FAILED
+    _told(found, error or taken, store)
     return code_of(found.status)
 
 
@@ -91,6 +94,15 @@ def _unsaid(error: StoreError, seen: Progress) -> Exception:
     return Refused(FAILED, text)
 
 
+def _print(found: Ended, seen: Progress, *, as_json: bool) -> None:
+    if as_json:
+        output.print_json({**found._asdict(), "steps": _steps(seen, found.id)})
+    elif found.status == "completed" and found.result is not None:
+        output.data(output.said(found.result))
+    for reason in seen.stuck:
+        output.say(f"{output.paint('warning:', 'yellow', sys.stderr)} {reason}")
+
+
 def _steps(seen: Progress, id: str) -> list[dict[str, Any]]:
     run = seen.runs.get(id)
     return [
@@ -99,14 +111,14 @@ def _steps(seen: Progress, id: str) -> list[dict[str, Any]]:
     ]
 
 
-def _interrupted(found: Ended, store: Any) -> None:
+def _interrupted(how: str, found: Ended, store: Any) -> None:
     if not is_kept(store):
-        output.complain("interrupted. The run was kept in memory only, and is gone.")
+        output.complain(f"{how}. The run was kept in memory only, and is gone.")
     elif found.status in {"running", "waiting"}:
         command = again(f"resume {found.id}", store)
-        output.complain(f"interrupted. Go on with: {command}")
+        output.complain(f"{how}. Go on with: {command}")
     else:
-        output.complain(f"interrupted; run {found.id} is {found.status}.")
+        output.complain(f"{how}; run {found.id} is {found.status}.")
 
 
 def _told(found: Ended, error: BaseException | None, store: Any) -> None:

@@ -77,14 +77,15 @@ def data(text: str) -> None:
 
 def plain(value: Any) -> Any:
     """Any value as JSON has it; what it has nothing for is told by its repr."""
-    from pydantic_core import to_jsonable_python  # only who prints values pays
+    from pydantic_core import to_json  # only who prints values pays
 
     try:
-        return to_jsonable_python(
+        text = to_json(
             value, fallback=_told, inf_nan_mode="strings", bytes_mode="base64"
         )
     except ValueError:  # it contains itself
         return repr(value)
+    return json.loads(text)
 
 
 def _told(value: Any) -> Any:

@@ -66,11 +66,13 @@ class Progress:
 
     Attributes:
         runs: by id, the first one first.
+        stuck: one sentence for each join that could not fire.
         lock: held while they change.
     """
 
     def __init__(self, shown: Shown) -> None:
         self.runs: dict[str, Flowing] = {}
+        self.stuck: list[str] = []
         self.lock: AbstractContextManager[Any] = threading.RLock()
         self._shown = shown
 
@@ -184,7 +186,8 @@ class Progress:
     def _stuck(self, _: Any, *, run: Any, step: str, reason: str) -> None:
         with self.lock:
             found, seen = self._step(run, step)
-            seen.status, seen.note = "cancelled", reason
+            seen.status, seen.note = "cancelled", "stuck"
+            self.stuck.append(reason)
             self._shown.told(found, seen, "stuck")
 
 
@@ -198,7 +201,7 @@ class Lines:
                 output.say(f"{run.flow}.{step.name} {step.note}")
             return
         took = f" in {output.lasted(step.last)}" if what == "done" else ""
-        told = step.note if what in {"failed", "stuck", "started"} else ""
+        told = step.note if what in {"failed", "started"} else ""
         more = f": {told}" if told else ""
         word = output.paint(what, output.STYLES.get(what, "dim"), sys.stderr)
         output.say(f"{run.flow}.{step.name} {word}{took}{more}")

@@ -304,3 +304,44 @@ def test_hints_name_a_store_that_would_not_be_found(project):
     assert done.stderr == (
         "run r1 waiting\n  it was kept in memory only, and is gone\n"
     )
+
+
+def test_a_step_that_exits_does_not_go_unsaid(project):
+    """The run is kept, the process ends with 1."""
+    (project / "odd.py").write_text(
+        "import sys\nfrom flowkit import Flow, start\n\n\n"
+        "class Odd(Flow):\n    @start()\n    def leave(self):\n        sys.exit(0)\n"
+    )
+    done = flowkit(project, "run", "odd.py", "--id", "o1", "-q")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        "error: a step ended the process (SystemExit). Go on with: flowkit resume o1\n"
+    )
+
+
+@pytest.mark.parametrize("words", [[], ["-q"]])
+def test_a_join_that_cannot_fire_is_told(project, words):
+    """Also where no progress is shown; the run has completed all the same."""
+    (project / "odd.py").write_text(
+        "from flowkit import Flow, and_, listen, router, start\n\n\n"
+        "class Odd(Flow):\n"
+        "    @start()\n    @router(emit=['a', 'b'])\n"
+        "    def choose(self):\n        return 'a'\n\n"
+        "    @listen(and_('a', 'b'))\n"
+        "    def both(self):\n        return 1\n"
+    )
+    done = flowkit(project, "run", "odd.py", "--id", "o1", *words)
+    assert (done.returncode, done.stdout) == (0, "a\n")
+    [line] = [each for each in done.stderr.splitlines() if "warning" in each]
+    assert line.startswith("warning: Odd.both ")
+
+
+def test_a_result_is_json_whatever_it_is(project):
+    """Sets, bytes, models and what JSON has no word for."""
+    (project / "odd.py").write_text(
+        "from flowkit import Flow, start\n\n\n"
+        "class Odd(Flow):\n    @start()\n    def all(self):\n"
+        "        return {'nan': float('nan'), 'set': {1}, 'bytes': b'\\xff', 'big': 2**70}\n"
+    )
+    done = flowkit(project, "run", "odd.py", "-q")
+    assert as_json(done) == {"nan": "NaN", "set": [1], "bytes": "_w==", "big": 2**70}
