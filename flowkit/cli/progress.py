@@ -133,6 +133,9 @@ class Progress:
 
     def _over(self, run: Any, step: str, firing: int, status: str, note: str) -> None:
         with self.lock:
+            known = self.runs.get(run.id)
+            if status == "cancelled" and (known is None or step not in known.steps):
+                return  # it never began
             found, seen = self._step(run, step)
             began = seen.firings.pop(firing, None)
             if began is not None:
