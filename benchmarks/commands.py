@@ -1,7 +1,8 @@
 """Whole processes of the command line: the overview, and a list of many runs.
 
-``python -m benchmarks.commands [--runs N] [--rounds N]`` prints wall milliseconds,
-and the ratio to a bare interpreter in the same round.
+``python -m benchmarks.commands [--runs N] [--rounds N]`` prints medians of wall and
+processor milliseconds, and of the ratio to a bare interpreter in the same round. Goals
+are held against processor time, which a busy machine stretches least.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median
 from time import perf_counter
 
@@ -36,14 +38,13 @@ def main() -> int:
         path = Path(folder) / "journal.db"
         filled(path, options.runs)
         print(f"{options.runs} runs, {path.stat().st_size / 2**20:.0f} MB")
-        print(f"{'flowkit':24} {'median':>8} {'least':>8} {'ratio':>7}  goal")
+        print(f"{'flowkit':24} {'wall':>8} {'cpu':>8} {'ratio':>7}  goal")
         for words, goal in GOALS.items():
-            times, ratios = timed(words.split(), path, options.rounds)
-            here = median(times)
-            missed = missed or here > goal
-            mark = "  MISSED" if here > goal else ""
+            walls, cpus, ratios = timed(words.split(), path, options.rounds)
+            missed = missed or median(cpus) > goal
+            mark = "  MISSED" if median(cpus) > goal else ""
             print(
-                f"{words:24} {here:6.0f}ms {min(times):6.0f}ms "
+                f"{words:24} {median(walls):6.0f}ms {median(cpus):6.0f}ms "
                 f"{median(ratios):7.1f}  {goal:.0f} ms{mark}"
             )
     return int(missed)
@@ -69,25 +70,32 @@ def filled(path: Path, count: int) -> None:
     store.close()
 
 
-def timed(words: list[str], path: Path, rounds: int) -> tuple[list[float], list[float]]:
-    """Milliseconds of each round, and each one's ratio to ``python -c pass``."""
+Times = list[float]
+
+
+def timed(words: list[str], path: Path, rounds: int) -> tuple[Times, Times, Times]:
+    """Of each round: wall and processor milliseconds, and the ratio of the latter."""
     env = {**os.environ, "FLOWKIT_STORE": f"sqlite:///{path}"}
     env.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed flowkit is compiled
     command = [sys.executable, "-m", "flowkit", *words]
     once(command, env)
-    times, ratios = [], []
+    walls, cpus, ratios = [], [], []
     for _ in range(rounds):
-        bare, here = once([sys.executable, "-c", "pass"], env), once(command, env)
-        times.append(here)
-        ratios.append(here / bare)
-    return times, ratios
+        _, bare = once([sys.executable, "-c", "pass"], env)
+        wall, cpu = once(command, env)
+        walls.append(wall)
+        cpus.append(cpu)
+        ratios.append(cpu / bare)
+    return walls, cpus, ratios
 
 
-def once(command: list[str], env: dict[str, str]) -> float:
-    """Wall milliseconds of a process."""
-    begun = perf_counter()
+def once(command: list[str], env: dict[str, str]) -> tuple[float, float]:
+    """Wall and processor milliseconds of a process."""
+    used, begun = getrusage(RUSAGE_CHILDREN), perf_counter()
     subprocess.run(command, env=env, check=True, capture_output=True)
-    return (perf_counter() - begun) * 1e3
+    wall, now = perf_counter() - begun, getrusage(RUSAGE_CHILDREN)
+    cpu = now.ru_utime + now.ru_stime - used.ru_utime - used.ru_stime
+    return wall * 1e3, cpu * 1e3
 
 
 if __name__ == "__main__":
