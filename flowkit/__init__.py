@@ -20,19 +20,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.definition import Region
 from flowkit.define.conditions import (
     all_active,
     and_,
     any_of,
+    each,
     event,
+    gather,
     merge,
     or_,
     timer,
     times,
+    window,
 )
 from flowkit.define.decorators import listen, router, start
 from flowkit.define.versions import migrate
 from flowkit.errors import (
+    CallError,
     DefinitionError,
     FeedbackError,
     FlowkitError,
@@ -51,7 +56,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import runs, tasks
+    from flowkit import functions, runs, tasks
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -78,6 +83,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallError",
     "ConsoleProvider",
     "Decision",
     "DefinitionError",
@@ -96,6 +102,7 @@ __all__ = [
     "InputResponse",
     "NotFoundError",
     "PendingFeedbackContext",
+    "Region",
     "Retention",
     "Run",
     "RunError",
@@ -110,9 +117,12 @@ __all__ = [
     "and_",
     "any_of",
     "build_flow_structure",
+    "each",
     "event",
     "factory",
     "flow_config",
+    "functions",
+    "gather",
     "human_feedback",
     "listen",
     "merge",
@@ -129,6 +139,7 @@ __all__ = [
     "timer",
     "times",
     "visualize_flow_structure",
+    "window",
 ]
 
 # What needs pydantic or an event loop is loaded when first asked for.
@@ -151,6 +162,7 @@ _LAZY = {
     "PendingFeedbackContext": "flowkit.runtime.people",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
+    "functions": "flowkit",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
@@ -169,7 +181,7 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name in {"runs", "signals", "tasks"}:
+        if name in {"functions", "runs", "signals", "tasks"}:
             return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 

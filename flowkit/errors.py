@@ -15,8 +15,11 @@ Split by who mends it::
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
     │   ├── DriftError                    a step that started again asks otherwise
+    │   ├── ItemsError (TypeError)        each(..) over something without items
+    │   ├── GatherError                   fewer results than gather(.., n=..) needs
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
     └── StoreError                        the deployment: a store that fails
@@ -43,13 +46,16 @@ if TYPE_CHECKING:
 __all__ = [
     "ArgumentError",
     "BusyError",
+    "CallError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
     "FencedError",
     "FlowkitError",
     "FlowkitWarning",
+    "GatherError",
     "InputError",
+    "ItemsError",
     "MissingExtraError",
     "NotFoundError",
     "RestoredError",
@@ -152,6 +158,14 @@ class RunawayError(RunError, RecursionError):
     """A step fired more often in one run than its bound allows."""
 
 
+class ItemsError(RunError, TypeError):
+    """A step takes each item of something that has none."""
+
+
+class GatherError(RunError):
+    """A group gave fewer results than a ``gather(.., n=..)`` needs."""
+
+
 class StuckError(RunError):
     """A strict flow ended with a join that can never fire."""
 
@@ -189,6 +203,24 @@ class UnstorableError(RunError, TypeError):
     def at(self, step: str) -> UnstorableError:
         """The same error, telling which step left the value (``Orders.charge``)."""
         return UnstorableError(self.where, self.what, self.why, self.cure, step)
+
+
+class CallError(RunError):
+    """A run that a step has called ended as cancelled or expired: it gives no result.
+
+    Attributes:
+        run: id of the called run.
+        status: ``cancelled`` or ``expired``.
+        reason: why, as it was said, or "".
+    """
+
+    def __init__(
+        self, text: str, *, run: str = "", status: str = "", reason: str = ""
+    ) -> None:
+        self.run: str = run
+        self.status: str = status
+        self.reason: str = reason
+        super().__init__(text)
 
 
 class RestoredError(RunError):

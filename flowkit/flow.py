@@ -67,6 +67,7 @@ _CLASS_OPTIONS = frozenset(
         "backend",
         "evict_after",
         "lifetime",
+        "max_depth",
         "max_firings",
         "older",
         "on_conflict",
@@ -105,6 +106,17 @@ class _shown(Generic[ShownT]):  # noqa: N801 - a decorator, as property is
         return self if flow is None else self.read(flow)
 
 
+if TYPE_CHECKING:
+    _either = classmethod  # what it looks like to those who call it
+else:
+
+    class _either(classmethod):  # noqa: N801 - a decorator, as classmethod is
+        """A class method that an object calls on itself."""
+
+        def __get__(self, flow: Any, owner: Any = None) -> Any:
+            return self.__func__.__get__(owner if flow is None else flow)
+
+
 class Flow(Generic[StateT]):
     """A flow: subclass it, decorate methods, call :meth:`kickoff`.
 
@@ -118,6 +130,8 @@ class Flow(Generic[StateT]):
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
         max_firings: most firings of a listener in one run, 100 by default.
+        max_depth: most calls that may lie above a run of this class (:meth:`call`),
+            50 by default: the end of a recursion that has none.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
         lifetime: how long after its start a stored run that still waits ends as
@@ -163,6 +177,7 @@ class Flow(Generic[StateT]):
         on_conflict: str | None = None,
         backend: str | None = None,
         max_firings: int | None = None,
+        max_depth: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
         lifetime: float | str | None = None,
@@ -199,6 +214,7 @@ class Flow(Generic[StateT]):
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
+        kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
 
@@ -450,7 +466,12 @@ class Flow(Generic[StateT]):
         return verbs.sleep(self, delay)
 
     def wait_for(
-        self, name: str, *, key: Any = None, timeout: float | str | None = None
+        self,
+        name: str,
+        *,
+        key: Any = None,
+        timeout: float | str | None = None,
+        transient: bool = False,
     ) -> Any:
         """Within a step: wait for an outside event and get its payload.
 
@@ -460,38 +481,137 @@ class Flow(Generic[StateT]):
             name: of the event.
             key: only an event with this key; without one, only events without.
             timeout: as :meth:`sleep` takes it.
+            transient: only an event that comes from now on, as of a heartbeat.
 
         Raises:
             TimeoutError: it did not come in time.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
-        return verbs.wait_for(self, (name,), key, timeout, several=False)
+        return verbs.wait_for(self, (name,), key, timeout, transient, several=False)
 
     def wait_any(
-        self, *names: str, key: Any = None, timeout: float | str | None = None
+        self,
+        *names: str,
+        key: Any = None,
+        timeout: float | str | None = None,
+        transient: bool = False,
     ) -> Any:
         """As :meth:`wait_for`, for the first of several; gives ``(name, payload)``."""
         from flowkit.runtime import verbs  # only steps that wait
 
-        return verbs.wait_for(self, names, key, timeout, several=True)
+        return verbs.wait_for(self, names, key, timeout, transient, several=True)
 
     def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
         """Within a step: run another flow and get its result, answered once.
 
-        ``await`` it in an async step. With a store the called run is kept there, too:
-        a caller that starts again goes on with it, or is given its outcome.
+        ``await`` it in an async step. The called run has a state of its own and ends
+        with its own ``stop``; it is cancelled with the step that called it. While it
+        waits, the caller waits. With a store it is kept there, too: a caller that
+        starts again goes on with it, or is given its outcome.
 
         Args:
-            flow: a flow class, or an object of one.
+            flow: a flow class (this one, too), an object of one, or the name of one,
+                ``package.module:Class``.
             inputs: as for :meth:`kickoff`.
 
         Raises:
-            Exception: whatever the called flow's kickoff raises.
+            CallError: the called run was cancelled, or its lifetime is over.
+            RunawayError: more calls lie above it than its class's ``max_depth``.
+            Exception: whatever the called run failed with, as it is.
         """
         from flowkit.runtime import calling  # only steps that call
 
         return calling.call(self, flow, inputs)
+
+    def join(self, awaitables: Iterable[Any]) -> Any:
+        """Within a step: wait for several calls at once; their results in order.
+
+        ``await self.join([self.call(A), self.call(B)])`` runs them side by side. The
+        first failure cancels the others and is raised as it is. In a synchronous
+        step calls block, one after the other, and this gives their results.
+
+        Args:
+            awaitables: calls, other questions (:meth:`wait_for`, :meth:`sleep`) or
+                whatever can be awaited.
+        """
+        from flowkit.runtime import joining  # only steps that join
+
+        return joining.joined(self, awaitables)
+
+    def emit(self, name: str, payload: Any = None) -> None:
+        """Within a step: send an event to the listeners of this run.
+
+        It is delivered when the step ends well, in one commit with its result; the
+        listeners of ``"name"`` and of ``event("name")`` get it, one firing each time.
+
+        Args:
+            name: of the event; no step's.
+            payload: what the listeners are handed.
+
+        Raises:
+            RunError: the step did not declare the name in ``emits=``.
+        """
+        from flowkit.runtime import acts  # only steps that emit
+
+        acts.emit(self, name, payload)
+
+    def spawn(self, step: Any, item: Any) -> bool:
+        """Within a step: add an instance to the group of ``each(..)``.
+
+        Counts at once, and once: a step that starts again does not add it twice.
+
+        Args:
+            step: the step that listens to ``each(..)``, or its name.
+            item: what the new instance is handed.
+
+        Returns:
+            Whether there is a group that still takes instances.
+        """
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "spawn", step, item)
+
+    def seal(self, step: Any) -> bool:
+        """Within a step: let no more instances be added to the group of a step."""
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "seal", step)
+
+    def complete(self, step: Any, value: Any = None) -> bool:
+        """Within a step: go on as if another one, or its group, were done.
+
+        Of a step that listens to ``each(..)`` the instances that still run are
+        cancelled, no more start, and its gather fires with the results that are
+        there. Of any other step the live firings are cancelled, and their listeners
+        get ``value`` as if it had ended well.
+
+        Returns:
+            Whether there was anything of it at work.
+        """
+        from flowkit.runtime import acts  # only steps that act
+
+        return acts.act(self, "complete", step, value)
+
+    def cancel(self, target: Any = None) -> bool:
+        """Cancel a step, a region, a group, or the whole run.
+
+        Within a step: everything of a step, a :class:`~flowkit.Region`, or, for a step
+        that listens to ``each(..)``, its whole group: what runs is cancelled and
+        joined, what is ready or parked is removed. What was committed stays, and so
+        does the step that asks. From outside, without a target: this object's run.
+
+        Returns:
+            Whether there was anything of it at work.
+        """
+        from flowkit.runtime import acts  # only who cancels
+
+        scope = self._flowkit
+        if target is None and scope.firing is None and scope.run is not None:
+            over = scope.run.over
+            scope.run.cancel()
+            return not over
+        return acts.act(self, "cancel", target)
 
     def transaction(self) -> Any:
         """Within a step, with a PostgreSQL store: a connection to its database.
@@ -707,29 +827,39 @@ class Flow(Generic[StateT]):
         """The graph of this class, as plain data."""
         return known[cls].compiled.definition
 
-    @classmethod
-    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002 - by position in CrewAI
-        """Draw the graph into exactly this file.
+    @_either
+    def plot(
+        cls,  # noqa: N805 - of a class or an object
+        filename: str | Path = "flow.html",
+        show: bool = False,  # noqa: FBT001, FBT002 - by position in CrewAI
+        *,
+        expand: bool | Iterable[str] = False,
+    ) -> str:
+        """Draw the graph into exactly this file; of an object, its latest run over it.
 
         Args:
-            filename: its suffix chooses the format: ``.html .svg .mmd .dot .json``.
+            filename: its suffix chooses the format:
+                ``.html .svg .png .mmd .dot .json``.
             show: open the picture in a browser, too.
+            expand: show steps that run flows from inside: True for all, or their
+                names, ``{"charge", "charge/refund"}`` with those of inner flows.
 
         Returns:
             The path as given, as text.
 
         Raises:
-            ValueError: an unknown suffix.
-            MissingExtraError: ``.svg`` without the extra ``plot``.
+            ValueError: an unknown suffix, or a step that runs no flow.
+            FileNotFoundError: the folder of ``filename`` does not exist.
+            MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
         """
-        from flowkit.picture import plot_class  # pictures load when drawn
+        from flowkit.picture import plot_flow  # pictures load when drawn
 
-        return plot_class(cls, filename, show=show)
+        return plot_flow(cls, filename, show=show, expand=expand)
 
     def _repr_svg_(self) -> str:
         from flowkit.picture import svg_of  # a notebook asks
 
-        return svg_of(type(self))
+        return svg_of(self)
 
 
 def _facade(origin: Any, scope: Scope) -> Any:
@@ -773,6 +903,7 @@ def _opened(
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
+    call = flow._flowkit.options.get("call")
     if store is None:
         if said["id"] is not None:
             msg = (
@@ -782,15 +913,18 @@ def _opened(
             )
             raise RunError(msg)
         run = new_run(flow, inputs, said["restore"])
+        if call is not None:
+            call.adopt(run)
         run.begin(None, kickoff_payloads(flow, run))
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    options = flow._flowkit.options.get("call", {})
-    run, fresh = begun_or_resumed(
-        flow, inputs, store_for(store), met=met, **{**said, **options}
-    )
+    if call is not None:
+        said = {**said, **call.said}
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **said)
     flow._flowkit.run = run
+    if call is not None:
+        call.adopt(run)
     if run.journal is not None:
         run.journal.blocking = blocking
         run.journal.lenient = lenient

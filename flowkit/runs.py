@@ -1,4 +1,4 @@
-"""Stored runs: find them, read their story, go back in them, delete them.
+"""Stored runs: find them, read and draw their story, go back in them, delete them.
 
 ::
 
@@ -15,12 +15,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import Execution, QuestionInfo, history
+from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.recall import history
 from flowkit.runtime.replaying import Replayed, follow, replay
 from flowkit.runtime.retention import Purged, Retention, purge
 
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "CalledRun",
+    "Cause",
     "Execution",
     "Purged",
     "QuestionInfo",
@@ -39,17 +43,20 @@ __all__ = [
     "WaitInfo",
     "abandoned",
     "cancel",
+    "compare",
     "export",
     "follow",
     "fork",
     "get",
     "history",
     "list",
+    "plot",
     "purge",
     "replay",
     "rewind",
     "search",
     "state_at",
+    "timeline",
 ]
 
 
@@ -59,6 +66,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -71,6 +79,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         status: one or several.
         key: correlation key.
         tag: one of those the run was begun with.
+        parent: id of the run that called them, or that they were forked from.
         since: created then or later.
         until: created before.
         limit: most of them.
@@ -84,6 +93,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }
@@ -97,6 +107,7 @@ def search(
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -112,6 +123,7 @@ def search(
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }

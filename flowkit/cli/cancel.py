@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from cyclopts import Parameter
-
 from flowkit import runs
 from flowkit.cli import options, output
-from flowkit.cli.exits import DONE
+from flowkit.cli.exits import DONE, FAILED, Refused
 from flowkit.cli.hints import run_fields
 from flowkit.cli.project import existing, on_path
 
@@ -20,19 +16,25 @@ def cancel(
     /,
     *,
     reason: str = "cancelled from outside",
-    force: Annotated[bool, Parameter(name=["--force", "-f"])] = False,
     store: options.Store = None,
     json: options.Json = False,
 ) -> int:
     """End a run as cancelled.
 
+    With every run that it has called, and whichever process moves it: that one's next
+    write is refused, and what it does until then does not count.
+
     Args:
         reason: Why, for those who read its story.
-        force: Take it from a living process, too. That one's next write is refused;
-            what it does until then does not count.
     """
     on_path()
-    found = runs.cancel(run, reason, force=force, store=existing(store))
+    place = existing(store)
+    id = runs.get(run, place).id
+    cancelled = runs.cancel(id, reason, store=place)
+    found = runs.get(id, place)
+    if not cancelled:
+        text = f"Run {id!r} is over already ({found.status}); there is nothing to end."
+        raise Refused(FAILED, text)
     if json:
         output.print_json(run_fields(found))
     else:

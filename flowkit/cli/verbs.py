@@ -44,7 +44,9 @@ VERBS: Final[dict[str, Verb]] = {
         _WRITE, "List every fault of a project's flows.", "flowkit check shop.py"
     ),
     "plot": Verb(
-        _WRITE, "Draw a flow into a file.", "flowkit plot shop --output shop.svg"
+        _WRITE,
+        "Draw a flow, or a run, into a file.",
+        "flowkit plot shop --output shop.svg",
     ),
     "runs": Verb(
         _LOOK, "List stored runs, newest first.", "flowkit runs --status failed"

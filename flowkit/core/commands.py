@@ -17,6 +17,7 @@ __all__ = [
     "End",
     "Fault",
     "Firing",
+    "Judge",
     "Report",
     "Status",
     "Wait",
@@ -34,13 +35,17 @@ class Cancel(NamedTuple):
 class Fault(NamedTuple):
     """The run fails for a reason of its own, not of a step."""
 
-    error: Exception
+    error: BaseException
 
 
 class Report(NamedTuple):
-    """Tell observers; the run goes on. ``kind`` is ``unheard`` or ``stuck``."""
+    """Tell observers; the run goes on.
 
-    kind: Literal["unheard", "stuck"]
+    ``kind`` is ``unheard`` (a label nobody takes), ``stuck`` (a join that cannot fire)
+    or ``missed`` (a firing that came outside its time).
+    """
+
+    kind: Literal["unheard", "stuck", "missed"]
     step: str
     text: str
 
@@ -51,6 +56,18 @@ class Answer(NamedTuple):
     firing: Firing
     position: int
     value: Any
+
+
+class Judge(NamedTuple):
+    """Ask a gather's predicate whether these results are enough.
+
+    If so, give a :class:`~flowkit.core.records.GroupJudged`.
+    """
+
+    group: int
+    gather: int
+    results: list[Any]
+    total: int
 
 
 class Arm(NamedTuple):
@@ -70,4 +87,4 @@ class End(NamedTuple):
     status: Status
 
 
-Command = Firing | Cancel | Fault | Report | Wait | End | Answer | Arm
+Command = Firing | Cancel | Fault | Report | Wait | End | Answer | Arm | Judge

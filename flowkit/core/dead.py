@@ -45,9 +45,11 @@ def stays_open(marking: Marking, each: Round) -> bool:
     reach = 0
     for slot in bits(each.trigger.full & ~each.arrived):
         reach |= each.trigger.reach[slot]
-    number = each.id
+    number, lane = each.id, each.lane
     for firing in marking.live.values():
         if reach & firing.node.bit:
+            if lane and firing.lane[: len(lane)] != lane:
+                continue
             past = firing.past
             if not past or (number not in past and -number not in past):
                 return True
@@ -67,9 +69,11 @@ def _turned(marking: Marking, each: Round, dead: int) -> int:
 
 def _moving(marking: Marking, each: Round) -> int:
     """Steps with firings that this round, or its turn of a loop, did not cause."""
-    number = each.id
+    number, lane = each.id, each.lane
     moving = 0
     for firing in marking.live.values():
+        if lane and firing.lane[: len(lane)] != lane:
+            continue
         past = firing.past
         if not past or (number not in past and -number not in past):
             moving |= firing.node.bit
@@ -88,10 +92,12 @@ def _unreached(each: Round, moving: int) -> int:
 def _beside(marking: Marking, each: Round, aside: frozenset[int]) -> list[Round]:
     """Rounds parked in other steps that this round did not cause."""
     node, number, fired = each.trigger.node, each.id, each.fired
+    lane = each.lane
     return [
         parked
         for parked in marking.parked()
         if parked.trigger.node is not node
+        and parked.lane[: len(lane)] == lane
         and parked.id not in aside
         and not (
             fired

@@ -19,9 +19,11 @@ from flowkit.core.durations import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LeafKind = Literal["step", "name", "event", "failed", "timer"]
-JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
+LeafKind = Literal["step", "name", "event", "failed", "cancelled", "timer", "gather"]
+JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times", "window"]
 Rest = Literal["ignore", "block", "cancel"]
+Failures = Literal["fail_fast", "finish", "collect"]
+Test = Literal["", "while", "until"]
 Missed = Literal["latest", "all", "skip"]
 
 
@@ -32,13 +34,19 @@ class Leaf(NamedTuple):
         name: of the step, label or event.
         kind: ``step`` a finished step of this flow; ``name`` a router's label or
             any name from outside; ``event`` an outside event; ``failed`` a step
-            that failed; ``timer`` a time after the run's start or a step's end.
+            that failed, ``cancelled`` one that was cancelled; ``timer`` a time after
+            the run's start or a step's end; ``gather`` the end of a group, with the
+            results that the step or label of that name left in its instances.
         key: events only: the payload or state field that correlates events with
             runs, ``"<function>"`` if a callable reads it, else None.
         transient: events only: lost unless taken at once.
         optional: events only: does not keep a run waiting.
         after: timers only: the step whose end starts it, ``""`` for the run's start.
         delay: timers only: seconds.
+        need: gathers only: how many results are enough, 0 for all.
+        until: gathers only: place of the predicate that says when it is enough,
+            ``""`` for none.
+        rest: gathers only: what becomes of instances that are not needed.
     """
 
     name: str
@@ -48,13 +56,30 @@ class Leaf(NamedTuple):
     optional: bool = False
     after: str = ""
     delay: float = 0.0
+    need: int = 0
+    until: str = ""
+    rest: Rest = "ignore"
 
     def __str__(self) -> str:
+        if self.kind == "gather":
+            return self._gather()
         if self.kind == "event":
             return f"event({self.name!r})"
         if self.kind == "timer":
             return self.name
-        return f"{self.name}.failed" if self.kind == "failed" else self.name
+        if self.kind in {"failed", "cancelled"}:
+            return f"{self.name}.{self.kind}"
+        return self.name
+
+    def _gather(self) -> str:
+        said = [self.name]
+        if self.need:
+            said.append(f"n={self.need}")
+        if self.until:
+            said.append("until=..")
+        if self.rest != "ignore":
+            said.append(f"rest={self.rest!r}")
+        return f"gather({', '.join(said)})"
 
 
 class Join(NamedTuple):
@@ -64,17 +89,23 @@ class Join(NamedTuple):
         kind: which condition the author wrote.
         inputs: leaves or inner joins, in the order written.
         need: how many inputs must have arrived; for ``times`` how many tokens of
-            its single input.
+            its single input; for ``window`` too, 0 for any number.
         rest: what happens to the inputs that did not make it.
+        span: windows only: seconds from the first token to the end, 0 for any time.
+        gap: windows only: seconds without a token that end it, 0 for none.
     """
 
     kind: JoinKind
     inputs: tuple[Condition, ...]
     need: int = 1
     rest: Rest = "ignore"
+    span: float = 0.0
+    gap: float = 0.0
 
     def __str__(self) -> str:
         inner = ", ".join(map(str, self.inputs))
+        if self.kind == "window":
+            return f"window({inner}{self._limits()})"
         if self.kind == "times":
             return f"times({self.need}, {inner})"
         if self.kind == "any_of":
@@ -82,6 +113,12 @@ class Join(NamedTuple):
             return f"any_of({self.need}, {inner}{rest})"
         name = {"and": "and_", "or": "or_"}.get(self.kind, self.kind)
         return f"{name}({inner})"
+
+    def _limits(self) -> str:
+        count = f", count={self.need}" if self.need else ""
+        span = f", time={shown(self.span)!r}" if self.span else ""
+        gap = f", gap={shown(self.gap)!r}" if self.gap else ""
+        return f"{count}{span}{gap}"
 
 
 Condition = Leaf | Join
@@ -118,6 +155,50 @@ class Schedule(NamedTuple):
         return self.cron or f"every {shown(self.every)}"
 
 
+class Each(NamedTuple):
+    """How a step fans out: one instance for each item of what triggers it.
+
+    Attributes:
+        times: so many instances of the one payload, 0 for an instance per item.
+        limit: most instances at work at once, 0 for all of them.
+        batch: items that one instance is handed, as a list; 0 for one item as it is.
+        failures: what the failure of an instance does: ``fail_fast`` cancels the
+            others, ``finish`` lets them end and then fails, ``collect`` hands the
+            errors over among the results.
+        max_failures: failures that are borne: a count, or a share below 1.
+    """
+
+    times: int = 0
+    limit: int = 0
+    batch: int = 0
+    failures: Failures = "fail_fast"
+    max_failures: float | None = None
+
+    def __str__(self) -> str:
+        return "".join(
+            f", {name}={value!r}"
+            for name, value in zip(self._fields, self, strict=True)
+            if value != self._field_defaults[name]
+        )
+
+
+class Region(NamedTuple):
+    """A named part of a flow: ``@listen(.., region=Region("deposit"))``.
+
+    A region can be cancelled as a whole. With a ``mutex`` it is a critical section:
+    of all regions and steps with that mutex only one is at work at a time in a run.
+    The first step that starts in the region takes it, and it is free again when
+    nothing is left to do there.
+
+    Attributes:
+        name: unique in the flow.
+        mutex: name of what only one may hold, ``""`` for none.
+    """
+
+    name: str
+    mutex: str = ""
+
+
 class Step(NamedTuple):
     """A unit of user code and what triggers it.
 
@@ -133,6 +214,15 @@ class Step(NamedTuple):
         max_firings: most firings of this step in a run; None takes the flow's.
         is_async: the method is a coroutine function.
         schedule: when it begins runs by itself, or None.
+        flow: the flow it runs, ``package.module:Class``, or ``""`` for a plain step.
+        each: fans out: one instance for each item, or None.
+        mutex: name of what only one firing of a run may hold, ``""`` for none.
+        region: the part of the flow it stands in, or None.
+        during: names that open and close the time in which it may start.
+        test: ``while`` tests before each turn whether to repeat the step, ``until``
+            after it whether to end; ``""`` for a step of one turn.
+        cancels: steps, and regions as ``region(name)``, cancelled when it fires.
+        emits: names of what it may emit; None for nothing, empty for any.
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -148,6 +238,14 @@ class Step(NamedTuple):
     max_firings: int | None = None
     is_async: bool = False
     schedule: Schedule | None = None
+    flow: str = ""
+    each: Each | None = None
+    mutex: str = ""
+    region: Region | None = None
+    during: tuple[str, str] | None = None
+    test: Test = ""
+    cancels: tuple[str, ...] = ()
+    emits: tuple[str, ...] | None = None
     doc: str = ""
     file: str = ""
     line: int = 0

@@ -22,6 +22,7 @@ def awaited(net: Net, marking: Marking) -> tuple[str, ...]:
     """
     if not (net.events or marking.timers):
         return ()
+    windows = [timer.name for timer in marking.timers.values() if timer.window]
     moved = moved_by_events(net, marking)
     armed = {timer.name for timer in marking.timers.values()}
     names = [
@@ -32,7 +33,7 @@ def awaited(net: Net, marking: Marking) -> tuple[str, ...]:
         for node, leaf in net.timers
         if leaf.name in armed and moved & node.bit
     ]
-    return tuple(dict.fromkeys(names))
+    return tuple(dict.fromkeys(names + windows))
 
 
 def moved_by_events(net: Net, marking: Marking) -> int:
@@ -55,9 +56,30 @@ def _can_fire(
 ) -> bool:
     if node.step.begins_on_event:
         events = set()  # such events begin runs of their own
+    if node.during is not None and not _may_open(net, marking, node, moved, events):
+        return False
+    gates = marking.gates
+    if gates is not None and any(each.node is node for each in gates.waiting.values()):
+        return True
     if any(_comes(net, leaf, moved, events) for leaf in node.direct):
         return True
     return any(_meets(net, marking, each, moved, events) for each in node.triggers)
+
+
+def _may_open(
+    net: Net, marking: Marking, node: Node, moved: int, events: set[str]
+) -> bool:
+    """Whether a step's milestone is open, or may still open."""
+    assert node.during is not None  # noqa: S101 - who calls has looked
+    opened = node.during[0]
+    phases = {} if marking.gates is None else marking.gates.phases
+    if phases.get(node.index) == "open":
+        return True
+    by_step = any(
+        each.bit & moved and (opened == each.name or opened in (each.labels or ()))
+        for each in net.nodes
+    )
+    return by_step or opened in events or bool(net.open_routers & moved)
 
 
 def _comes(net: Net, leaf: Leaf, moved: int, events: set[str]) -> bool:
@@ -145,8 +167,11 @@ def _reasons(net: Net, marking: Marking, leaf: Leaf) -> list[str]:
 
 def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
     times = marking.seen[node.index]
-    if leaf.kind == "failed":
-        return f"{node.name} did not fail"
+    if leaf.kind in {"failed", "cancelled"}:
+        how = "did not fail" if leaf.kind == "failed" else "was not cancelled"
+        return f"{node.name} {how}"
+    if leaf.kind == "gather":
+        return f"the group of {leaf.name} never ended"
     if not times:
         how = "ended well" if marking.fired[node.index] else "ran"
         return f"{node.name} never {how}"

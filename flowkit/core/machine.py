@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import (
     Answer,
-    Arm,
     Cancel,
     Command,
     End,
@@ -27,28 +26,35 @@ from flowkit.core.commands import (
     Wait,
 )
 from flowkit.core.ending import awaited, stuck_text
-from flowkit.core.marking import NOTHING, Firing, Marking, Timer, Token
+from flowkit.core.leaving import arm, give_up, leave, milestone, token_of
+from flowkit.core.lines import fire, started
+from flowkit.core.marking import NOTHING, Firing, Marking, Token
 from flowkit.core.records import (
+    CallBegun,
+    CallEnded,
     EventReceived,
+    GroupJudged,
     Record,
     RunAborted,
     RunCancelled,
     RunExpired,
     RunStarted,
     RunStopped,
+    StepActed,
     StepAnswered,
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
+    StepYielded,
     TimerFired,
 )
-from flowkit.core.rounds import arrive, fire, next_in_line, same_turn, settle
-from flowkit.errors import RouteError, RunawayError
+from flowkit.core.rounds import arrive, same_turn, settle, spread
+from flowkit.errors import RunawayError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowkit.core.definition import Leaf
     from flowkit.core.net import Edge, Net, Node, Trigger
 
 __all__ = ["decide"]
@@ -65,6 +71,7 @@ def decide(net: Net, marking: Marking, record: Record) -> Sequence[Command]:
 
 def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command]:
     name = record.event
+    marking.at = record.at
     if record.step is not None:
         nodes = [node for node in net.nodes if node.name == record.step]
     else:
@@ -76,21 +83,13 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
         if len(nodes) == 1:
             token = Token(name or "", payload, 0, NOTHING)
         else:
-            token = _token(marking, name or "", payload, None, -1)
+            token = token_of(marking, name or "", payload, None, -1)
         fire(marking, node, token, out)
     for leaf in net.start_timers:
-        _arm(marking, leaf, record.at, None, out)
-    return out if marking.live else _rest(net, marking, out)
-
-
-def _arm(
-    marking: Marking, leaf: Leaf, at: float, source: Firing | None, out: list[Command]
-) -> None:
-    number = marking.next_timer
-    marking.next_timer = number + 1
-    past, firing = (NOTHING, -1) if source is None else (source.past, source.id)
-    marking.timers[number] = Timer(leaf.name, at + leaf.delay, past, firing)
-    out.append(Arm(number, at + leaf.delay))
+        arm(marking, leaf, record.at, None, out)
+    if marking.late or not marking.live:
+        return _checked(net, marking, out)
+    return out
 
 
 def _finished(  # noqa: C901 - the hot path, in one body
@@ -149,8 +148,8 @@ def _one(
     node = edge.node
     index = node.index
     fired = marking.fired
-    if fired[index] >= node.limit or node.serial:
-        token = _token(marking, name, payload, source, -1)
+    if fired[index] >= node.limit or node.special:
+        token = token_of(marking, name, payload, source, -1)
         out: list[Command] = []
         return _checked(net, marking, _fire(net, marking, node, token, out))
     fired[index] += 1
@@ -174,7 +173,7 @@ def _joined(
 ) -> Sequence[Command]:
     """One token into one plain join."""
     out: list[Command] = []
-    token = _token(marking, firing.node.name, payload, firing, -1)
+    token = token_of(marking, firing.node.name, payload, firing, -1)
     arrive(marking, trigger, edge.slot, token, out)
     if not out and marking.live and not (marking.watched or marking.asked):
         return out
@@ -185,64 +184,14 @@ def _deliver(
     net: Net, marking: Marking, firing: Firing, record: StepFinished
 ) -> Sequence[Command]:
     out: list[Command] = []
-    node = firing.node
     first = marking.next_token, marking.next_firing
-    if node.serial:
-        next_in_line(marking, node, out)
-    for leaf in node.timers:
-        _arm(marking, leaf, record.at, firing, out)
-    if node.done:
-        token = _token(marking, node.name, record.output, firing, -1)
-        _spread(net, marking, node.done, token, out)
-    for label in record.labels:
-        edges = net.by_name.get(label)
-        if edges:
-            payload = label if record.payload is None else record.payload
-            token = _token(marking, label, payload, firing, node.index)
-            _spread(net, marking, edges, token, out)
-            continue
-        text = f"{net.definition.name}.{node.name} chose {label!r}; nobody listens"
-        if net.definition.strict:
-            error = RouteError(f"{text}. ({node.step.place})")
-            return _fault(net, marking, error)
-        out.append(Report("unheard", node.name, text))
+    marking.at = record.at
+    fault = leave(net, marking, firing, record, out)
+    if fault is not None:
+        return _fault(net, marking, fault)
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)
-
-
-def _token(
-    marking: Marking, name: str, payload: Any, source: Firing | None, router: int
-) -> Token:
-    seq = marking.next_token
-    marking.next_token = seq + 1
-    if source is None:
-        return Token(name, payload, seq, NOTHING, -1, router)
-    return Token(name, payload, seq, source.past, source.id, router)
-
-
-def _spread(
-    net: Net,
-    marking: Marking,
-    edges: tuple[Edge, ...],
-    token: Token,
-    out: list[Command],
-) -> None:
-    """A copy of the token to every listener, routers first (R1)."""
-    for edge in edges:
-        if edge.trigger is None:
-            node = edge.node
-            if node.serial:
-                _fire(net, marking, node, token, out)
-                continue
-            number = marking.next_firing
-            marking.next_firing = number + 1
-            firing = Firing(number, node, token.name, token.payload, token.past)
-            marking.live[number] = firing
-            marking.fired[node.index] += 1
-            out.append(firing)
-        else:
-            arrive(marking, edge.trigger, edge.slot, token, out)
 
 
 def _fire(
@@ -256,16 +205,106 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
     """Settle, then stop a runaway, then see whether anything is left."""
     if marking.watched:
         settle(marking, out)
+    if marking.lanes is not None or marking.gates is not None or marking.late:
+        _settle_rest(net, marking, out)
     for command in out:
         if type(command) is Firing:
             node = command.node
-            if marking.fired[node.index] > node.limit:
+            if _count(marking, command) > node.limit:
                 return _fault(net, marking, _runaway(net, node))
+        elif type(command) is Fault:
+            faults = [each for each in out if type(each) is Fault]
+            marking.status = "failed"
+            return (*faults, *_cancel_all(marking), End("failed"))
     if not marking.live:
         return _rest(net, marking, out)
+    gates = marking.gates
+    if gates is not None and len(gates.waiting) == len(marking.live):
+        return _gated(net, marking, out)
     if marking.asked and marking.waits:
         marking.status = "waiting"
         out.append(Wait())
+    return out
+
+
+def _count(marking: Marking, firing: Firing) -> int:
+    """How often a step has fired, in its lane."""
+    if firing.lane and marking.lanes is not None and firing.id in marking.live:
+        return marking.lanes.count(firing)
+    return 0 if firing.lane else marking.fired[firing.node.index]
+
+
+def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
+    """Groups, then gates, until nothing moves (R3)."""
+    moved = True
+    while moved:
+        moved = False
+        if marking.late:
+            late, marking.late = marking.late, ()
+            for what, *about in late:
+                _LATE[what](net, marking, out, *about)
+            moved = True
+        elif marking.lanes is not None and marking.lanes.settle(marking, out):
+            moved = True
+        elif marking.gates is not None:
+            from flowkit.core.gates import recheck  # only flows with gates
+
+            for firing in recheck(marking, out):
+                started(marking, firing, out)
+                moved = True
+        if moved and marking.watched:
+            settle(marking, out)
+
+
+def _open(
+    net: Net,
+    marking: Marking,
+    out: list[Command],
+    node: Node,
+    token: Token,
+    past: frozenset[int],
+) -> None:
+    from flowkit.core.groups import open_group  # only flows that fan out
+
+    open_group(marking, node, token, past, out)
+
+
+def _cut(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None:
+    """What a step cancels as it starts."""
+    from flowkit.core.withdraw import reach, withdraw  # only flows that cancel
+
+    nodes = firing.node.cancels
+    lane = reach(net, nodes, firing.lane)
+    withdraw(net, marking, nodes, out, lane=lane, asking=firing.id)
+
+
+def _tell(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None:
+    """Who listens to the cancelling of a step hears of it, if its lane goes on."""
+    if not (firing.lane and _is_gone(marking, firing)):
+        token = token_of(marking, f"{firing.node.name}.cancelled", None, firing, -1)
+        spread(marking, firing.node.cancelled, token, out)
+
+
+_LATE: dict[str, Callable[..., None]] = {"open": _open, "cut": _cut, "tell": _tell}
+
+
+def _is_gone(marking: Marking, firing: Firing) -> bool:
+    """Whether the lane of a firing is over."""
+    assert marking.lanes is not None  # noqa: S101 - it has a lane
+    number, index = firing.lane[-1]
+    group = marking.lanes.groups.get(number)
+    return group is None or index not in group.lanes
+
+
+def _gated(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
+    """All that is live waits at a gate: for an event, or for what never comes."""
+    from flowkit.core.gates import expire  # only flows with gates
+
+    if awaited(net, marking):
+        marking.status = "waiting"
+        return (*out, Wait())
+    if expire(marking, out):
+        return _checked(net, marking, out)
     return out
 
 
@@ -292,39 +331,62 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     if firing is None:
         return ()
     marking.asked.pop(firing.id, None)
+    marking.at = record.at
     node = firing.node
-    if not node.failed:
+    if not (node.failed or firing.lane):
         marking.status = "failed"
         return (*_cancel_all(marking), End("failed"))
     out: list[Command] = []
-    if node.serial:
-        next_in_line(marking, node, out)
+    if node.special:
+        give_up(marking, firing, out)
+    if node.feeds:
+        from flowkit.core.groups import exhaust  # only flows with groups
+
+        exhaust(marking, firing)
     first = marking.next_token, marking.next_firing
-    token = _token(marking, f"{node.name}.failed", record.error, firing, -1)
-    _spread(net, marking, node.failed, token, out)
+    name = f"{node.name}.failed"
+    if net.phases:
+        milestone(net, marking, name)
+    if node.failed:
+        token = token_of(marking, name, record.error, firing, -1)
+        spread(marking, node.failed, token, out)
+    else:
+        from flowkit.core.groups import fail_instance  # only flows with groups
+
+        fail_instance(marking, firing.lane, record.error, out)
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)
 
 
+def _awake(marking: Marking, at: float) -> None:
+    """Something came from outside: firings are counted anew (R11)."""
+    marking.status = "running"
+    marking.at = at
+    marking.fired = [0] * len(marking.fired)
+    if marking.lanes is not None:
+        marking.lanes.anew()
+
+
 def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Command]:
     if marking.status not in {"running", "waiting"}:
         return ()
-    marking.status = "running"
-    marking.fired = [0] * len(marking.fired)
+    _awake(marking, record.at)
     out: list[Command] = []
     first = marking.next_token, marking.next_firing
-    token = _token(marking, record.name, record.payload, None, -1)
+    if net.phases:
+        milestone(net, marking, record.name)
+    token = token_of(marking, record.name, record.payload, None, -1)
     edges = [
         edge
         for edge in net.by_event.get(record.name, ())
         if not edge.node.step.begins_on_event
     ]
     for edge in edges:
-        _spread(net, marking, (edge,), _share(token, record, edge.node), out)
+        spread(marking, (edge,), _share(token, record, edge.node), out)
     if record.name not in net.definition.names:
         plain = tuple(edge for edge in net.by_name.get(record.name, ()))
-        _spread(net, marking, plain, token, out)
+        spread(marking, plain, token, out)
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)
@@ -343,25 +405,73 @@ def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Comm
         return ()
     if not open_ones:
         del marking.asked[record.firing]
-    marking.status = "running"
-    marking.fired = [0] * len(marking.fired)
+    _awake(marking, record.at)
     firing = marking.live[record.firing]
     return (Answer(firing, record.position, record.answer),)
+
+
+def _call_begun(_net: Net, marking: Marking, record: CallBegun) -> Sequence[Command]:
+    if record.firing in marking.live:
+        marking.busy.setdefault(record.firing, set()).add(record.position)
+        marking.status = "running"
+    return ()
+
+
+def _call_ended(net: Net, marking: Marking, record: CallEnded) -> Sequence[Command]:
+    places = marking.busy.get(record.firing)
+    if places is None or record.firing not in marking.live:
+        return ()
+    places.discard(record.position)
+    if not places:
+        del marking.busy[record.firing]
+    return _checked(net, marking, [])
 
 
 def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
     timer = marking.timers.pop(record.timer, None)
     if timer is None or marking.status not in {"running", "waiting"}:
         return ()
-    marking.status = "running"
-    marking.fired = [0] * len(marking.fired)
+    _awake(marking, record.at)
     out: list[Command] = []
     first = marking.next_token, marking.next_firing
-    token = Token(timer.name, timer.due, first[0], timer.past, timer.source)
-    marking.next_token += 1
-    _spread(net, marking, net.by_timer.get(timer.name, ()), token, out)
+    if timer.window:
+        from flowkit.core.windows import ended  # only flows with windows
+
+        ended(net, marking, timer, out)
+    else:
+        token = Token(
+            timer.name, timer.due, first[0], timer.past, timer.source, -1, timer.lane
+        )
+        marking.next_token += 1
+        spread(marking, net.by_timer.get(timer.name, ()), token, out)
+    if timer.lane and marking.lanes is not None:
+        marking.lanes.leave(timer.lane)
     if marking.watched:
         same_turn(marking, *first)
+    return _checked(net, marking, out)
+
+
+def _rare(net: Net, marking: Marking, record: Any) -> Sequence[Command]:
+    from flowkit.core import acts  # only flows that use these verbs
+
+    if record.firing not in marking.live:
+        return ()
+    marking.at = record.at
+    out: list[Command] = []
+    fault = acts.HANDLERS[type(record)](net, marking, record, out)
+    return _checked(net, marking, out) if fault is None else _fault(net, marking, fault)
+
+
+def _judged(net: Net, marking: Marking, record: GroupJudged) -> Sequence[Command]:
+    from flowkit.core.groups import judged  # only flows with groups
+
+    if marking.status not in {"running", "waiting"}:
+        return ()
+    if record.error is not None:
+        marking.status = "failed"
+        return (Fault(record.error), *_cancel_all(marking), End("failed"))
+    out: list[Command] = []
+    judged(marking, record.group, net.gathers[record.gather], out)
     return _checked(net, marking, out)
 
 
@@ -414,7 +524,8 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     marking.watched.clear()
     marking.asked.clear()
     marking.timers.clear()
-    marking.queued = None
+    marking.queued = marking.lanes = marking.gates = None
+    marking.late = ()
     return (Cancel(firings),) if firings else ()
 
 
@@ -463,5 +574,11 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunExpired: _expired,
     StepAsked: _asked,
     StepAnswered: _answered,
+    StepTurned: _rare,
+    StepYielded: _rare,
+    StepActed: _rare,
+    GroupJudged: _judged,
     TimerFired: _timed,
+    CallBegun: _call_begun,
+    CallEnded: _call_ended,
 }

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterator
 
+    from flowkit.core.gates import Gates
+    from flowkit.core.groups import Lanes
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked
 
@@ -30,6 +32,7 @@ __all__ = [
     "Round",
     "Timer",
     "Token",
+    "within",
 ]
 
 Lane = tuple[tuple[int, int], ...]
@@ -37,10 +40,15 @@ ROOT: Lane = ()
 NOTHING: frozenset[int] = frozenset()
 
 
-class Token:
-    """One arrival: a name, its payload, and where it comes from (R1)."""
+def within(lane: Lane, outer: Lane) -> bool:
+    """Whether a lane is another one, or below it."""
+    return not outer or lane[: len(outer)] == outer
 
-    __slots__ = ("name", "past", "payload", "router", "seq", "source")
+
+class Token:
+    """One arrival: a name, its payload, its lane, and where it comes from (R1)."""
+
+    __slots__ = ("lane", "name", "past", "payload", "router", "seq", "source")
 
     def __init__(
         self,
@@ -50,9 +58,11 @@ class Token:
         past: frozenset[int],
         source: int = -1,
         router: int = -1,
+        lane: Lane = (),
     ) -> None:
         self.name: str = name
         self.payload: Any = payload
+        self.lane: Lane = lane
         self.seq: int = seq
         self.past: frozenset[int] = past
         self.source: int = source
@@ -63,8 +73,9 @@ class Firing:
     """One execution of a step (R2).
 
     ``name`` and ``payload`` are the last arrival's; ``tokens`` all that a join
-    consumed, None for a single trigger. ``driver`` is the runner's own note: the
-    core never reads it.
+    consumed, None for a single trigger. ``turn`` counts the turns of a step that
+    repeats itself, from 1. ``driver`` is the runner's own note: the core never reads
+    it.
     """
 
     __slots__ = (
@@ -77,6 +88,7 @@ class Firing:
         "past",
         "payload",
         "tokens",
+        "turn",
     )
 
     def __init__(
@@ -97,6 +109,7 @@ class Firing:
         self.tokens: tuple[Token, ...] | None = tokens
         self.lane: Lane = lane
         self.attempt: int = 1
+        self.turn: int = 1
         self.driver: Any = None
 
     def __repr__(self) -> str:
@@ -129,13 +142,24 @@ def _seq(token: Token) -> int:
 
 
 class Timer:
-    """A time that was set and has not come (``due`` in the records' time)."""
+    """A time that was set and has not come (``due`` in the records' time).
 
-    __slots__ = ("due", "name", "past", "source")
+    ``window`` is the number of the round that it ends, 0 for a timer of the graph.
+    """
+
+    __slots__ = ("due", "lane", "name", "past", "source", "window")
 
     def __init__(
-        self, name: str, due: float, past: frozenset[int], source: int
+        self,
+        name: str,
+        due: float,
+        past: frozenset[int],
+        source: int,
+        lane: Lane = (),
+        window: int = 0,
     ) -> None:
+        self.lane: Lane = lane
+        self.window: int = window
         self.name: str = name
         self.due: float = due
         self.past: frozenset[int] = past
@@ -156,11 +180,22 @@ class Marking:
         routes: the labels each router chose last.
         asked: what each waiting firing waits for, by position.
         timers: times set and not come, by number.
+        lanes: groups of instances; None before the first.
+        gates: held mutexes, milestones and who waits there; None before the first.
+        late: what settling has still to do: groups to open, work to cancel,
+            listeners to tell of a cancelled firing.
+        at: time of the record that is being decided, where it matters.
+        busy: positions of recorded calls under way, by firing.
     """
 
     __slots__ = (
         "asked",
+        "at",
+        "busy",
         "fired",
+        "gates",
+        "lanes",
+        "late",
         "live",
         "next_firing",
         "next_round",
@@ -190,14 +225,35 @@ class Marking:
         self.next_timer: int = 1
         self.asked: dict[int, dict[int, StepAsked]] = {}
         self.timers: dict[int, Timer] = {}
+        self.lanes: Lanes | None = None
+        self.gates: Gates | None = None
+        self.late: tuple[tuple[Any, ...], ...] = ()
+        self.at: float = 0.0
+        self.busy: dict[int, set[int]] = {}
 
     @property
     def waits(self) -> bool:
         """Whether every live firing waits for something outside."""
-        if not self.asked:
+        if not self.asked or not self.busy.keys().isdisjoint(self.asked):
             return False
-        inline = sum(map(len, self.queued.values())) if self.queued else 0
-        return len(self.asked) + inline == len(self.live)
+        return len(self.asked) + len(self.held_back) == len(self.live)
+
+    @property
+    def held_back(self) -> set[int]:
+        """Numbers of live firings that stand in line or at a gate."""
+        found = set() if self.gates is None else set(self.gates.waiting)
+        if self.queued:
+            found.update(each.id for line in self.queued.values() for each in line)
+        return found
+
+    def close(self, each: Round) -> None:
+        """Forget a round; its join is as new."""
+        self.watched.pop(each.id, None)
+        key = (each.trigger.index, each.lane)
+        rounds = self.rounds[key]
+        rounds.remove(each)
+        if not rounds:
+            del self.rounds[key]
 
     def parked(self) -> Iterator[Round]:
         """Rounds that hold tokens and have not fired, oldest first per join."""

@@ -12,17 +12,23 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CallBegun",
+    "CallEnded",
     "EventReceived",
+    "GroupJudged",
     "Record",
     "RunAborted",
     "RunCancelled",
     "RunExpired",
     "RunStarted",
     "RunStopped",
+    "StepActed",
     "StepAnswered",
     "StepAsked",
     "StepFailed",
     "StepFinished",
+    "StepTurned",
+    "StepYielded",
     "TimerFired",
 ]
 
@@ -43,7 +49,8 @@ class RunStarted(NamedTuple):
 class StepFinished(NamedTuple):
     """A firing ended well; ``labels`` are a router's, ``changed`` state fields.
 
-    ``payload`` is what listeners of its labels get, if not the label itself.
+    ``payload`` is what listeners of its labels get, if not the label itself;
+    ``emitted`` names and payloads of what the step emitted.
     """
 
     at: float
@@ -52,6 +59,53 @@ class StepFinished(NamedTuple):
     labels: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     payload: Any = None
+    emitted: tuple[tuple[str, Any], ...] = ()
+
+
+class StepTurned(NamedTuple):
+    """A turn of a repeated step ended well, and another one follows."""
+
+    at: float
+    firing: int
+    output: Any = None
+    changed: tuple[str, ...] = ()
+    emitted: tuple[tuple[str, Any], ...] = ()
+
+
+class StepYielded(NamedTuple):
+    """A running step gave an item; ``ordinal`` counts those of one firing from 0."""
+
+    at: float
+    firing: int
+    ordinal: int
+    item: Any = None
+
+
+class StepActed(NamedTuple):
+    """A running step changed what goes on beside it.
+
+    ``verb`` is ``spawn``, ``seal``, ``complete`` or ``cancel``, ``target`` a step or
+    ``region(name)``; ``ordinal`` counts the verbs of one firing from 0. ``payload``
+    is the item of a ``spawn``, the value of a ``complete``; ``taken`` says whether
+    there was anything to do it to.
+    """
+
+    at: float
+    firing: int
+    ordinal: int
+    verb: str
+    target: str
+    payload: Any = None
+    taken: bool = True
+
+
+class GroupJudged(NamedTuple):
+    """The predicate of a gather has said that its group gave enough, or raised."""
+
+    at: float
+    group: int
+    gather: int
+    error: BaseException | None = None
 
 
 class StepFailed(NamedTuple):
@@ -98,6 +152,46 @@ class StepAnswered(NamedTuple):
     firing: int
     position: int
     answer: Any = None
+
+
+class CallBegun(NamedTuple):
+    """A step has called another one while it waits for something outside, too.
+
+    Without such a wait the beginning of a call is not recorded.
+    """
+
+    at: float
+    firing: int
+    position: int
+    step: str
+
+
+class CallEnded(NamedTuple):
+    """What a step that another one called gave; the same again after a restart.
+
+    ``position`` is counted as that of a question, ``began`` is when the call began.
+    One that was ``cancelled`` gave nothing: made again, it hangs until what had
+    cancelled it does so again.
+    """
+
+    at: float
+    firing: int
+    position: int
+    step: str
+    began: float
+    output: Any = None
+    error: BaseException | None = None
+    cancelled: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What stands at this position, as for a question."""
+        return "step"
+
+    @property
+    def detail(self) -> Any:
+        """What must be the same when the step starts again."""
+        return {"mark": [self.step]}
 
 
 class TimerFired(NamedTuple):
@@ -148,5 +242,11 @@ Record = (
     | RunExpired
     | StepAsked
     | StepAnswered
+    | StepTurned
+    | StepYielded
+    | StepActed
+    | GroupJudged
     | TimerFired
+    | CallBegun
+    | CallEnded
 )

@@ -15,75 +15,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.commands import Cancel, Command
 from flowkit.core.dead import circle, dead_inputs, older, stays_open
+from flowkit.core.lines import fire
 from flowkit.core.marking import NOTHING, Firing, Lane, Marking, Round, Token
 from flowkit.core.net import MET, Trigger, bits
 
 if TYPE_CHECKING:
-    from flowkit.core.net import Node, Tree
+    from flowkit.core.commands import Command
+    from flowkit.core.net import Edge, Tree
 
-__all__ = [
-    "arrive",
-    "fire",
-    "forget",
-    "next_in_line",
-    "same_turn",
-    "settle",
-]
+__all__ = ["arrive", "same_turn", "settle", "spread"]
 
 
-def fire(
-    marking: Marking,
-    node: Node,
-    token: Token,
-    out: list[Command],
-    tokens: tuple[Token, ...] | None = None,
-    past: frozenset[int] = NOTHING,
+def spread(
+    marking: Marking, edges: tuple[Edge, ...], token: Token, out: list[Command]
 ) -> None:
-    """Make a firing of ``node`` ready; an event listener takes one at a time."""
-    number = marking.next_firing
-    marking.next_firing = number + 1
-    firing = Firing(number, node, token.name, token.payload, past, tokens)
-    if node.serial:
-        behind = any(each.node is node for each in marking.live.values())
-        marking.live[number] = firing
-        if behind:
-            _queue(marking, firing)
-            return
-    else:
-        marking.live[number] = firing
-    marking.fired[node.index] += 1
-    out.append(firing)
-
-
-def _queue(marking: Marking, firing: Firing) -> None:
-    from collections import deque  # rarely needed: an event behind an event
-
-    if marking.queued is None:
-        marking.queued = {}
-    marking.queued.setdefault(firing.node.index, deque()).append(firing)
-
-
-def next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
-    """Start the next event of a listener that takes one at a time, if it is free."""
-    line = (marking.queued or {}).get(node.index)
-    if not line:
-        return
-    live = sum(each.node is node for each in marking.live.values())
-    if live == len(line):
-        firing = line.popleft()
-        if firing.name in node.events:
-            marking.fired = [0] * len(marking.fired)
-        marking.fired[node.index] += 1
-        out.append(firing)
+    """A copy of the token to every listener, routers first (R1)."""
+    for edge in edges:
+        if edge.trigger is None:
+            node = edge.node
+            if node.special:
+                fire(marking, node, token, out, past=token.past)
+                continue
+            number = marking.next_firing
+            marking.next_firing = number + 1
+            firing = Firing(number, node, token.name, token.payload, token.past)
+            marking.live[number] = firing
+            marking.fired[node.index] += 1
+            out.append(firing)
+        else:
+            arrive(marking, edge.trigger, edge.slot, token, out)
 
 
 def arrive(
     marking: Marking, trigger: Trigger, slot: int, token: Token, out: list[Command]
 ) -> None:
     """Put a token into the round it belongs to, and fire that round if it is met."""
-    lane = _lane(token)
+    if trigger.window is not None:
+        from flowkit.core.windows import put  # only flows with windows
+
+        put(marking, trigger, token, out)
+        return
+    lane = token.lane
     rounds = marking.rounds.setdefault((trigger.index, lane), [])
     if rounds and trigger.simple and not (token.past or marking.watched):
         each = rounds[0]
@@ -97,7 +70,7 @@ def arrive(
         each.arrived |= 1 << slot
     if each.fired:
         if each.arrived == trigger.full:
-            _close(marking, each)
+            marking.close(each)
         return
     if trigger.races:
         _race(marking, each, 0, out)
@@ -135,10 +108,6 @@ def _put(
         _fire_round(marking, each, out)
 
 
-def _lane(token: Token) -> Lane:
-    return ()
-
-
 def _takes(each: Round, trigger: Trigger, slot: int, token: Token) -> bool:
     past = token.past
     if each.arrived >> slot & 1 or each.id in past:
@@ -163,7 +132,7 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
     tokens = _consumed(each)
     each.fired = True
     if each.arrived == each.trigger.full:
-        _close(marking, each)
+        marking.close(each)
         own = NOTHING
     else:
         marking.watched[each.id] = each
@@ -231,15 +200,6 @@ def _is_entry(each: Round, token: int) -> bool:
     )
 
 
-def _close(marking: Marking, each: Round) -> None:
-    marking.watched.pop(each.id, None)
-    key = (each.trigger.index, each.lane)
-    rounds = marking.rounds[key]
-    rounds.remove(each)
-    if not rounds:
-        del marking.rounds[key]
-
-
 def settle(marking: Marking, out: list[Command]) -> None:
     """Fire and close what dead inputs allow, until nothing moves any more (R3)."""
     moved = True
@@ -303,7 +263,7 @@ def _move(marking: Marking, each: Round, out: list[Command]) -> bool:
     if each.fired:
         if stays_open(marking, each):
             return False
-        _close(marking, each)
+        marking.close(each)
         return True
     dead = dead_inputs(marking, each)
     raced = _race(marking, each, dead, out)
@@ -346,39 +306,15 @@ def _race(marking: Marking, each: Round, dead: int, out: list[Command]) -> bool:
         if each.cancelled & bit or tree.status(each.arrived, dead) != MET:
             continue
         each.cancelled |= bit
-        forget(marking, each.trigger.exclusive(tree), each.id, out)
+        _forget(marking, each, tree, out)
         raced = True
     return raced
 
 
-def forget(marking: Marking, nodes: int, spared: int, out: list[Command]) -> None:
-    """Cancel the live work in these steps that round ``spared`` did not cause."""
-    firings = tuple(
-        firing
-        for firing in marking.live.values()
-        if nodes & firing.node.bit and spared not in firing.past
-    )
-    for firing in firings:
-        del marking.live[firing.id]
-        marking.asked.pop(firing.id, None)
-        queue = (marking.queued or {}).get(firing.node.index)
-        if queue and firing in queue:
-            queue.remove(firing)
-    for parked in list(marking.parked()):
-        if nodes & parked.trigger.node.bit:
-            _purge(marking, parked, spared)
-    if firings:
-        out.append(Cancel(firings))
-    for node in dict.fromkeys(firing.node for firing in firings):
-        next_in_line(marking, node, out)
+def _forget(marking: Marking, each: Round, tree: Tree, out: list[Command]) -> None:
+    """Cancel the live work that leads to nothing but a met condition (R8)."""
+    from flowkit.core.withdraw import withdraw  # only flows that cancel
 
-
-def _purge(marking: Marking, parked: Round, spared: int) -> None:
-    for slot, tokens in list(parked.held.items()):
-        tokens[:] = [token for token in tokens if spared in token.past]
-        if len(tokens) < parked.trigger.slots[slot].need:
-            parked.arrived &= ~(1 << slot)
-        if not tokens:
-            del parked.held[slot]
-    if not parked.held:
-        _close(marking, parked)
+    trigger = each.trigger
+    nodes = trigger.exclusive(tree)
+    withdraw(trigger.net, marking, nodes, out, lane=each.lane, cause=each.id)

@@ -7,10 +7,12 @@ error in a strict flow; a *hint* is shown by checks and pictures only.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING
 
 from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.faults import Fault, closest
 from flowkit.core.net import Net, bits
+from flowkit.core.scopes import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,14 +26,6 @@ __all__ = ["RESERVED", "Fault", "closest", "hints", "is_typo", "validate"]
 RESERVED = frozenset({"kickoff", "kickoff_async", "akickoff", "state"})
 
 
-class Fault(NamedTuple):
-    """Something wrong with a definition, as one sentence."""
-
-    level: Literal["error", "warning", "hint"]
-    step: str
-    text: str
-
-
 def validate(definition: Definition, read: _Read) -> list[Fault]:
     """All errors and warnings of a definition, in the order of its steps.
 
@@ -41,7 +35,15 @@ def validate(definition: Definition, read: _Read) -> list[Fault]:
             others; asked only when it matters.
     """
     faults: list[Fault] = []
-    for check in (_reserved, _itself, _joins, _begins, _names, _labels_unheard):
+    checks = [_reserved, _itself, _joins, _begins, _names, _labels_unheard]
+    if any(
+        step.each or step.during or step.cancels or step.test
+        for step in definition.steps
+    ) or grouped(definition):
+        from flowkit.core.checks import groups, options  # only who has them
+
+        checks += [groups, options]
+    for check in checks:
         faults += check(definition, read)
     return _ordered(definition, faults)
 
@@ -139,11 +141,15 @@ def _is_place(condition: Condition) -> bool:
 
 def _names(definition: Definition, read: _Read) -> Iterator[Fault]:
     known = definition.names | {
-        label for step in definition.steps for label in step.labels or ()
+        label
+        for step in definition.steps
+        for label in (*(step.labels or ()), *(step.emits or ()))
     }
+    if any(step.emits == () for step in definition.steps):
+        return
     for step in definition.steps:
         for leaf in dict.fromkeys(leaves(step.trigger)):
-            if leaf.kind != "name" or leaf.name in known:
+            if leaf.kind not in {"name", "gather"} or leaf.name in known:
                 continue
             shown = [
                 read(each.name)
@@ -193,14 +199,6 @@ def is_typo(name: str, meant: str) -> bool:
     if len(name) == len(meant) - 1:
         return any(meant[:at] + meant[at + 1 :] == name for at in range(len(meant)))
     return any(meant[:at] + meant[at - 1 :] == name for at in range(1, len(meant) + 1))
-
-
-def closest(name: str, known: frozenset[str]) -> str | None:
-    """The known name that looks most like this one, if any does."""
-    from difflib import get_close_matches  # only a fault needs it
-
-    found = get_close_matches(name, sorted(known), n=1, cutoff=0.75)
-    return found[0] if found else None
 
 
 def _labels_unheard(definition: Definition, _: _Read) -> Iterator[Fault]:

@@ -16,8 +16,10 @@ from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
 from flowkit.define.conditions import (
     Condition,
+    EachSource,
     EventSource,
     FailedSource,
+    GatherSource,
     TimerSource,
     timer_name,
 )
@@ -27,6 +29,7 @@ from flowkit.errors import DefinitionError, FlowkitWarning
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from flowkit.core.definition import Region
     from flowkit.core.net import Net
     from flowkit.define.decorators import Review, Saved
 
@@ -45,17 +48,23 @@ class Compiled:
         keys: callables that read an event's correlation key, by event name.
         reviews: what ``@human_feedback`` said, by step.
         saved: what ``@persist`` on a method said, by step.
+        flows: the flows that steps run, classes or their names, by step.
+        tests: the functions of ``while_`` and ``until``, by step.
+        untils: those of ``gather(.., until=..)``, by their place.
         warnings: what was warned of.
     """
 
     __slots__ = (
         "_read",
         "definition",
+        "flows",
         "functions",
         "keys",
         "net",
         "reviews",
         "saved",
+        "tests",
+        "untils",
         "warnings",
     )
 
@@ -70,6 +79,9 @@ class Compiled:
         self.keys: dict[str, Callable[[Any], Any]] = keys
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.flows: dict[str, Any] = {}
+        self.tests: dict[str, Callable[[Any], object]] = {}
+        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -95,12 +107,14 @@ def compile_class(
     """
     builder = _Builder(cls)
     builder.unapplied()
-    steps = tuple(
-        builder.step(name, function, mark) for name, function, mark in _marked(cls)
+    steps = builder.resolved(
+        [builder.step(name, function, mark) for name, function, mark in _marked(cls)]
     )
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
+    compiled.flows = builder.flows
+    compiled.tests, compiled.untils = builder.tests, builder.untils
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
@@ -169,6 +183,10 @@ class _Builder:
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.flows: dict[str, Any] = {}
+        self.tests: dict[str, Callable[[Any], object]] = {}
+        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.regions: dict[str, Region] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
 
@@ -194,6 +212,13 @@ class _Builder:
         self.functions[name] = function
         code = getattr(_unwrapped(function), "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+        called = ""
+        if mark.flow is not None:
+            from flowkit.define.flows import named_flow  # only who calls one
+
+            self.flows[name] = mark.flow
+            called = named_flow(mark.flow, self.cls)
+            place = getattr(function, "place", place)
         labels, single = self._labels(function, mark)
         review = mark.review
         if review is not None:
@@ -210,21 +235,67 @@ class _Builder:
             labels=labels,
             single=single,
             max_firings=mark.max_firings,
-            is_async=_is_async(function),
+            is_async=bool(called) or _is_async(function),
             schedule=mark.schedule,
+            flow=called,
             doc=_first_paragraph(function),
             file=place[0],
             line=place[1],
+            **self._options(name, function, mark),
         )
+        self._region(step)
         if not mark.triggers:
             if not mark.start:
                 self._without_trigger(step)
             return step
         if mark.schedule is not None:
             self._two_beginnings(step)
+        first = mark.triggers[0]
+        if isinstance(first, EachSource) and len(mark.triggers) == 1:
+            step = step._replace(each=first.said)
+            return _with_trigger(step, self._condition(first.source, step))
         parts = tuple(self._condition(each, step) for each in mark.triggers)
         trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
         return _with_trigger(step, trigger)
+
+    def _options(self, name: str, function: Any, mark: Mark) -> dict[str, Any]:
+        found = dict(mark.options)
+        test = found.pop("test", None)
+        if test is not None:
+            found["test"], self.tests[name] = test
+        if "emits" not in found and "emit" in _names_in(function):
+            found["emits"] = ()
+        return found
+
+    def resolved(self, steps: list[Step]) -> tuple[Step, ...]:
+        """The steps, with regions named in ``cancels=`` as such."""
+        if not any(step.cancels for step in steps):
+            return tuple(steps)
+        regions = set(self.regions) - self.names
+        return tuple(
+            step._replace(
+                cancels=tuple(
+                    f"region({name})" if name in regions else name
+                    for name in step.cancels
+                )
+            )
+            for step in steps
+        )
+
+    def _region(self, step: Step) -> None:
+        """A region is one and the same wherever it is named."""
+        region = step.region
+        if region is None:
+            return
+        known = self.regions.setdefault(region.name, region)
+        if region != known:
+            text = (
+                f"{self.cls.__name__}.{step.name} stands in a region {region.name!r} "
+                f"with another mutex than the one before ({region.mutex or None} and "
+                f"{known.mutex or None}). Make one Region(..) and use it for all its "
+                f"steps. ({step.place})"
+            )
+            self.faults.append(Fault("error", step.name, text))
 
     def _two_beginnings(self, step: Step) -> None:
         text = (
@@ -253,17 +324,25 @@ class _Builder:
             return None, False
         return declared.labels, declared.single
 
-    def _condition(self, source: Any, step: Step) -> Leaf | Join:
+    def _condition(  # noqa: PLR0911 - one kind of source after another
+        self, source: Any, step: Step
+    ) -> Leaf | Join:
         if isinstance(source, Condition):
             inputs = tuple(self._condition(each, step) for each in source.inputs)
-            return Join(source.kind, inputs, source.need, source.rest)
+            timing = source.span, source.gap
+            return Join(source.kind, inputs, source.need, source.rest, *timing)
         if isinstance(source, EventSource):
             return self._event(source)
         if isinstance(source, TimerSource):
             return self._timer(source, step)
         if isinstance(source, FailedSource):
-            name = self._method(source.function, step, ".failed")
-            return Leaf(name, "failed")
+            name = self._method(source.function, step, f".{source.kind}")
+            return Leaf(name, source.kind)
+        if isinstance(source, GatherSource):
+            return self._gather(source, step)
+        if isinstance(source, EachSource):
+            self._each_among(source, step)
+            return self._condition(source.source, step)
         if isinstance(source, str):
             return self._name(source)
         return Leaf(self._method(source, step, ""), "step")
@@ -274,6 +353,23 @@ class _Builder:
             self.keys[source.name] = key
             key = "<function>"
         return Leaf(source.name, "event", key, source.transient, source.optional)
+
+    def _gather(self, source: GatherSource, step: Step) -> Leaf:
+        inner = source.source
+        name = inner if isinstance(inner, str) else self._method(inner, step, "")
+        until = ""
+        if source.until is not None:
+            until = f"{step.name}:{len(self.untils)}"
+            self.untils[until] = source.until
+        return Leaf(name, "gather", need=source.need, until=until, rest=source.rest)
+
+    def _each_among(self, source: EachSource, step: Step) -> None:
+        text = (
+            f"{self.cls.__name__}.{step.name} has {source!r} and another condition. "
+            f"each(..) must be all that a step listens to: put the other one inside "
+            f"it, as each(merge(..)). ({step.place})"
+        )
+        self.faults.append(Fault("error", step.name, text))
 
     def _timer(self, source: TimerSource, step: Step) -> Leaf:
         after = source.after
@@ -300,8 +396,11 @@ class _Builder:
 
     def _name(self, name: str) -> Leaf:
         stem, dot, ending = name.rpartition(".")
-        if dot and ending == "failed" and stem in self.names:
-            return Leaf(stem, "failed")
+        if dot and stem in self.names:
+            if ending == "failed":
+                return Leaf(stem, "failed")
+            if ending == "cancelled":
+                return Leaf(stem, "cancelled")
         return Leaf(name, "step" if name in self.names else "name")
 
     def _method(self, function: Any, step: Step, ending: str) -> str:
@@ -337,6 +436,12 @@ def _unwrapped(function: Any) -> Any:
     while hasattr(function, "__wrapped__"):
         function = function.__wrapped__
     return function
+
+
+def _names_in(function: Any) -> tuple[str, ...]:
+    """Names of attributes that a function's code uses."""
+    code = getattr(_unwrapped(function), "__code__", None)
+    return getattr(code, "co_names", ())
 
 
 def _is_async(function: Any) -> bool:

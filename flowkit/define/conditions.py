@@ -8,34 +8,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flowkit.core.definition import Each
 from flowkit.core.durations import seconds, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Literal
 
-    from flowkit.core.definition import JoinKind, Rest
+    from flowkit.core.definition import Failures, JoinKind, Rest
 
 __all__ = [
     "AnyCondition",
+    "AnyTrigger",
     "Condition",
+    "EachSource",
     "EventSource",
     "FailedSource",
+    "GatherSource",
     "TimerSource",
     "all_active",
     "and_",
     "any_of",
     "checked",
+    "each",
     "event",
+    "gather",
     "merge",
     "or_",
     "timer",
     "timer_name",
     "times",
+    "window",
 ]
 
 _FORMS = (
     "a step, a name, event(..), timer(..), or a condition such as or_(..), and_(..)"
 )
+_FAILURES = ("fail_fast", "finish", "collect")
 
 
 class EventSource:
@@ -61,15 +70,56 @@ class EventSource:
 
 
 class FailedSource:
-    """The failure of a step as a source: ``charge.failed``."""
+    """The failure of a step as a source: ``charge.failed``; or ``charge.cancelled``."""
 
-    __slots__ = ("function",)
+    __slots__ = ("function", "kind")
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        kind: Literal["failed", "cancelled"] = "failed",
+    ) -> None:
         self.function: Callable[..., Any] = function
+        self.kind: Literal["failed", "cancelled"] = kind
 
     def __repr__(self) -> str:
-        return f"{self.function.__name__}.failed"
+        return f"{self.function.__name__}.{self.kind}"
+
+
+class EachSource:
+    """A fan-out; made by :func:`each`."""
+
+    __slots__ = ("said", "source")
+
+    def __init__(self, source: Any, said: Each) -> None:
+        self.source: Any = source
+        self.said: Each = said
+
+    def __repr__(self) -> str:
+        name = getattr(self.source, "__name__", None) or repr(self.source)
+        return f"each({name}{self.said})"
+
+
+class GatherSource:
+    """The end of a group; made by :func:`gather`."""
+
+    __slots__ = ("need", "rest", "source", "until")
+
+    def __init__(
+        self,
+        source: str | Callable[..., Any],
+        need: int,
+        until: Callable[..., bool] | None,
+        rest: Literal["ignore", "cancel"],
+    ) -> None:
+        self.source: str | Callable[..., Any] = source
+        self.need: int = need
+        self.until: Callable[..., bool] | None = until
+        self.rest: Literal["ignore", "cancel"] = rest
+
+    def __repr__(self) -> str:
+        name = getattr(self.source, "__name__", self.source)
+        return f"gather({name})"
 
 
 class TimerSource:
@@ -96,11 +146,13 @@ def timer_name(after: str, delay: float) -> str:
 class Condition:
     """A join as written; made by ``or_``, ``and_`` and their kin."""
 
-    __slots__ = ("inputs", "kind", "need", "rest")
+    __slots__ = ("gap", "inputs", "kind", "need", "rest", "span")
 
     def __init__(
         self, kind: JoinKind, inputs: tuple[Any, ...], need: int, rest: Rest = "ignore"
     ) -> None:
+        self.span: float = 0.0
+        self.gap: float = 0.0
         if not inputs:
             name = kind + "_" if kind in {"and", "or"} else kind
             msg = f"Invalid condition: {name}() needs at least one input: {_FORMS}."
@@ -118,16 +170,32 @@ class Condition:
 
 
 AnyCondition: TypeAlias = (
-    "str | Callable[..., Any] | EventSource | FailedSource | TimerSource | Condition"
+    "str | Callable[..., Any] | EventSource | FailedSource | TimerSource"
+    " | GatherSource | Condition"
 )
+AnyTrigger: TypeAlias = "AnyCondition | EachSource"
 
 
-def checked(condition: Any) -> Any:
-    """The condition itself if it can be one, else ``ValueError``."""
+def checked(condition: Any, *, alone: bool = False) -> Any:
+    """The condition itself if it can be one, else ``ValueError``.
+
+    Args:
+        alone: it is the whole condition of a step, which ``each(..)`` must be.
+    """
     if isinstance(condition, str) and condition:
         return condition
-    if isinstance(condition, Condition | EventSource | FailedSource | TimerSource):
+    if isinstance(
+        condition, Condition | EventSource | FailedSource | TimerSource | GatherSource
+    ):
         return condition
+    if isinstance(condition, EachSource):
+        if alone:
+            return condition
+        msg = (
+            f"Invalid condition: {condition!r} must be all that a step listens to. "
+            f"Write @listen({condition!r}), and put other conditions inside each(..)."
+        )
+        raise ValueError(msg)
     if callable(condition) and hasattr(condition, "__name__"):
         return condition
     msg = f"Invalid condition: {condition!r} is not one. Give {_FORMS}."
@@ -240,7 +308,146 @@ def times(n: int, condition: AnyCondition) -> Condition:
     Raises:
         ValueError: ``n`` is below 1.
     """
-    if type(n) is not int or n < 1:
-        msg = f"Invalid condition: times takes a count of at least 1, not {n!r}."
-        raise ValueError(msg)
+    _counted("times takes a count", n)
     return Condition("times", (condition,), n)
+
+
+def each(
+    source: AnyCondition,
+    *,
+    times: int | None = None,
+    limit: int | None = None,
+    batch: int | None = None,
+    failures: Failures = "fail_fast",
+    max_failures: float | None = None,
+) -> EachSource:
+    """Fan out: one instance of the step for each item of what the source gives.
+
+    ``@listen(each(split, limit=8))``. The step, and everything behind it, runs once
+    for each item, in a lane of its own, until :func:`gather` closes the group. The
+    source gives a list or another collection; a step that *yields* feeds the group
+    while it runs. Joins, loops and bounds count within one lane.
+
+    Args:
+        source: a step, a label, or a condition; the payload is what is fanned out.
+        times: so many instances, each with the whole payload; None for one per item.
+        limit: most instances at work at once. A step that yields waits meanwhile, so
+            that memory stays flat however many items there are.
+        batch: items handed to one instance, as a list; the last batch may be shorter.
+        failures: what follows when an instance fails and nobody handles it:
+            ``fail_fast`` cancels the others and fails the group, ``finish`` lets them
+            end and then fails it, ``collect`` hands the errors over among the results.
+            A group that fails is the failure of the step that gathers it, or, if
+            nobody listens to that, of the run.
+        max_failures: failures that are borne: a count, or a share below 1. None
+            bears none, and all of them with ``collect``. A failed instance gives no
+            result.
+
+    Raises:
+        ValueError: an option is out of range, or both ``times`` and ``batch`` are
+            given.
+    """
+    checked(source)
+    for name, value in (("times", times), ("limit", limit), ("batch", batch)):
+        if value is not None:
+            _counted(f"each(.., {name}=..) takes a count", value)
+    if times is not None and batch is not None:
+        msg = "Invalid condition: each(..) takes times= or batch=, not both."
+        raise ValueError(msg)
+    given: Any = max_failures
+    if failures not in _FAILURES:
+        known = ", ".join(map(repr, _FAILURES))
+        msg = f"Invalid condition: failures={failures!r}. Use one of {known}."
+        raise ValueError(msg)
+    if given is not None and not (type(given) in {int, float} and given >= 0):
+        msg = (
+            f"Invalid condition: max_failures takes a count, or a share below 1, not "
+            f"{max_failures!r}."
+        )
+        raise ValueError(msg)
+    said = Each(times or 0, limit or 0, batch or 0, failures, max_failures)
+    return EachSource(source, said)
+
+
+def gather(
+    source: str | Callable[..., Any],
+    n: int | None = None,
+    *,
+    until: Callable[[list[Any], int], bool] | None = None,
+    rest: Literal["ignore", "cancel"] = "ignore",
+) -> GatherSource:
+    """Close a group: fires once, with the results of its instances as a list.
+
+    ``@listen(gather(read_page))``. The results stand in the order of the items,
+    whatever order they came in; an empty group gives ``[]``. An instance that ended
+    without reaching the source gives none.
+
+    Args:
+        source: the step (or label) inside the group whose results are gathered.
+        n: so many results are enough; fewer make the listening step fail.
+        until: ``until(results, total)``, asked after each result: true is enough.
+            ``total`` counts the instances so far.
+        rest: what becomes of the instances that are not needed: ``ignore`` lets them
+            end unheard, ``cancel`` cancels them.
+
+    Raises:
+        ValueError: an option is out of range.
+    """
+    inner: Any = source
+    if not (isinstance(inner, str) or callable(inner)) or not inner:
+        msg = f"Invalid condition: gather(..) takes a step or a label, not {source!r}."
+        raise ValueError(msg)
+    if n is not None:
+        _counted("gather(.., n=..) takes a count", n)
+    asked: Any = until
+    if asked is not None and not callable(asked):
+        msg = (
+            f"Invalid condition: gather(.., until=..) takes a function of the results "
+            f"and the total, not {until!r}."
+        )
+        raise ValueError(msg)
+    if rest not in ("ignore", "cancel"):
+        msg = f"Invalid condition: rest={rest!r}. gather uses 'ignore' or 'cancel'."
+        raise ValueError(msg)
+    return GatherSource(source, n or 0, until, rest)
+
+
+def window(
+    source: AnyCondition,
+    *,
+    count: int | None = None,
+    time: float | str | None = None,
+    gap: float | str | None = None,
+) -> Condition:
+    """A stream of arrivals in portions: the step is handed a list of payloads.
+
+    ``window(event("reading"), count=100, time="1m")``. A window opens with its first
+    arrival and ends at whichever comes first. With a store the times survive the
+    process.
+
+    Args:
+        source: an event, a step, a label, or a ``merge`` of several.
+        count: arrivals that end it.
+        time: so long after its first arrival, as :func:`timer` takes it.
+        gap: so long without an arrival.
+
+    Raises:
+        ValueError: none of the three is given, or one is out of range.
+    """
+    if count is None and time is None and gap is None:
+        msg = "Invalid condition: window(..) needs count=, time= or gap=."
+        raise ValueError(msg)
+    if count is not None:
+        _counted("window(.., count=..) takes a count", count)
+    made = Condition("window", (source,), count or 0)
+    if time is not None:
+        made.span = seconds(time, "Invalid condition: window(.., time=..)")
+    if gap is not None:
+        made.gap = seconds(gap, "Invalid condition: window(.., gap=..)")
+    return made
+
+
+def _counted(what: str, value: Any) -> None:
+    if type(value) is not int or value < 1:
+        msg = f"Invalid condition: {what} of at least 1, not {value!r}."
+        raise ValueError(msg)

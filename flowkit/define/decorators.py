@@ -19,8 +19,10 @@ from typing import (
 
 from flowkit.define.conditions import (
     Condition,
+    EachSource,
     EventSource,
     FailedSource,
+    GatherSource,
     TimerSource,
     checked,
 )
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from typing import TypeAlias
 
-    from flowkit.core.definition import Missed, Schedule
-    from flowkit.define.conditions import AnyCondition
+    from flowkit.core.definition import Missed, Region, Schedule
+    from flowkit.define.conditions import AnyCondition, AnyTrigger
+    from flowkit.define.flows import FlowStep
 
 __all__ = [
     "Mark",
@@ -58,6 +61,7 @@ if TYPE_CHECKING:
 
         __name__: str
         failed: FailedSource
+        cancelled: FailedSource
 
         def __call__(
             self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs
@@ -85,7 +89,10 @@ if TYPE_CHECKING:
         | EventSource
         | FailedSource
         | TimerSource
+        | EachSource
+        | GatherSource
         | Condition
+        | FlowStep
     )
 
 
@@ -113,8 +120,10 @@ class Mark:
     __slots__ = (
         "conditional",
         "emit",
+        "flow",
         "has_emit",
         "max_firings",
+        "options",
         "review",
         "router",
         "saved",
@@ -134,6 +143,8 @@ class Mark:
         self.schedule: Schedule | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
+        self.flow: Any = None
+        self.options: dict[str, Any] = {}
 
 
 def mark_of(function: Any) -> Mark | None:
@@ -162,6 +173,7 @@ def mark_for(function: Any, decorator: str) -> Mark:
         mark = Mark()
         function.__flowkit__ = mark
         function.failed = FailedSource(function)
+        function.cancelled = FailedSource(function, "cancelled")
     return mark
 
 
@@ -179,11 +191,14 @@ def _noted(decorate: Any, decorator: str, condition: Any) -> Any:
     return decorate
 
 
+_SOURCES = Condition | EachSource | EventSource | FailedSource | GatherSource
+
+
 def _is_bare(condition: Any) -> bool:
     """Whether the decorator was written without parentheses."""
     return (
         callable(condition)
-        and not isinstance(condition, Condition | EventSource | FailedSource)
+        and not isinstance(condition, _SOURCES)
         and not is_step(condition)
         and hasattr(condition, "__code__")
     )
@@ -206,6 +221,9 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    emits: Sequence[str] | None = None,
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -213,8 +231,20 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
 def start(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
 def start(
-    condition: AnyCondition | None = None,
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    on: AnyCondition | None = None,
+    every: float | str | timedelta | None = None,
+    cron: str | None = None,
+    tz: str | None = None,
+    missed: Missed | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
+def start(
+    condition: AnyTrigger | None = None,
     *,
     on: AnyCondition | None = None,
     every: float | str | timedelta | None = None,
@@ -222,6 +252,10 @@ def start(
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    emits: Sequence[str] | None = None,
 ) -> Any:
     """Mark a method as one that begins a run.
 
@@ -243,9 +277,12 @@ def start(
             missed (the default), one for each of ``"all"``, at most 100, or none:
             ``"skip"``.
         max_firings: most firings in one run; unbounded by default.
+        mutex, region, emits: as for :func:`listen`.
+        flow: as for :func:`listen`; without a method, the flow is handed the inputs
+            of the run.
 
     Raises:
-        ValueError: what is given is no condition or no schedule, or both.
+        ValueError: what is given is no condition or no schedule, or both, or no flow.
         MissingExtraError: ``cron`` without the extra ``cron``.
     """
     if _is_bare(condition):
@@ -254,7 +291,8 @@ def start(
         return condition  # written as bare @start
     source = condition if on is None else on
     if source is not None:
-        checked(source)
+        checked(source, alone=True)
+    options = _options(mutex, region, None, None, None, None, emits)
     schedule: Schedule | None = None
     if not (every is None and cron is None and tz is None and missed is None):
         from flowkit.define.schedules import schedule_of  # only who has one pays
@@ -267,6 +305,7 @@ def start(
         mark = mark_for(function, "start")
         mark.start = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        mark.options.update(options)
         if source is not None:
             mark.conditional = True
             mark.triggers.append(source)
@@ -278,28 +317,109 @@ def start(
             mark.schedule = schedule
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "start", flow)
     return _noted(decorate, "start", source)
 
 
+def _calling(decorate: Any, decorator: str, flow: Any) -> FlowStep:
+    """A decorator that is a step by itself, too: one that runs a flow."""
+    import sys
+
+    from flowkit.define.flows import FlowStep, checked_flow  # only who calls one
+
+    checked_flow(flow, decorator)
+
+    def calling(function: Any) -> Any:
+        mark_for(function, decorator).flow = flow
+        return decorate(function)
+
+    frame = sys._getframe(2)  # noqa: SLF001 - where the decorator is written
+    mark = Mark()
+    step = FlowStep(calling, mark, (frame.f_code.co_filename, frame.f_lineno))
+    mark.flow = flow
+    decorate(step)
+    return step
+
+
+@overload
 def listen(
-    condition: AnyCondition, *, max_firings: int | None = None
+    condition: AnyTrigger,
+    *,
+    max_firings: int | None = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    while_: Callable[[Any], object] | None = None,
+    until: Callable[[Any], object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
-]:
+]: ...
+@overload
+def listen(
+    condition: AnyTrigger,
+    *,
+    flow: type | str,
+    max_firings: int | None = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    while_: Callable[[Any], object] | None = None,
+    until: Callable[[Any], object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
+) -> FlowStep: ...
+def listen(
+    condition: AnyTrigger,
+    *,
+    max_firings: int | None = None,
+    flow: Any = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    while_: Callable[[Any], object] | None = None,
+    until: Callable[[Any], object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
+) -> Any:
     """Mark a method as one that reacts.
 
     A method with one parameter is given the payload of the last arrival; one with
     several is given each input's payload by name.
 
     Args:
-        condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``, or
-            a condition of these.
-        max_firings: most firings in one run, 100 unless the flow says otherwise.
+        condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``,
+            ``step.cancelled``, :func:`~flowkit.each`, or a condition of these.
+        max_firings: most firings in one run, 100 unless the flow says otherwise; in
+            a group most in one lane.
+        mutex: name of what only one firing of a run may hold at a time. Who comes
+            later waits, first come first served.
+        region: the part of the flow the step stands in: a
+            :class:`~flowkit.Region`, or its name.
+        during: two names (of steps, labels or events) between which the step may
+            start. One that is ready before the first waits; one that comes after the
+            second is dropped and reported as missed.
+        while_: a test of the state, made before each turn: the step is repeated as
+            long as it holds, from no turn at all. Each turn is recorded; who listens
+            sees one end.
+        until: the same, made after each turn: the step is repeated until it holds.
+        cancels: steps and regions whose work in this run is cancelled when this step
+            starts.
+        emits: the names that :meth:`Flow.emit` may send from this step; without it
+            any.
+        flow: a flow that the step runs, a class or (for one that is not there yet,
+            such as its own) the name of one. What the method returns are that flow's
+            inputs, and its result is the step's output. Without a method,
+            ``charge = listen(order, flow=Charge)``, what came are the inputs: a
+            mapping or a model; those of several by their names.
 
     Raises:
-        ValueError: what is given is no condition.
+        ValueError: what is given is no condition, no flow, or an option is none.
     """
-    checked(condition)
+    checked(condition, alone=True)
+    options = _options(mutex, region, during, while_, until, cancels, emits)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
@@ -307,9 +427,31 @@ def listen(
         mark = mark_for(function, "listen")
         mark.max_firings = _bound(max_firings) or mark.max_firings
         mark.triggers.append(condition)
+        mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return _noted(decorate, "listen", condition)  # type: ignore[no-any-return]
+    if flow is not None:
+        return _calling(decorate, "listen", flow)
+    return _noted(decorate, "listen", condition)
+
+
+def _options(  # noqa: PLR0917 - one keyword each
+    mutex: str | None,
+    region: Region | str | None,
+    during: tuple[object, object] | None,
+    while_: Callable[[Any], object] | None,
+    until: Callable[[Any], object] | None,
+    cancels: Sequence[object] | None,
+    emits: Sequence[str] | None,
+) -> dict[str, Any]:
+    """What was said beside the condition, checked."""
+    if all(
+        each is None for each in (mutex, region, during, while_, until, cancels, emits)
+    ):
+        return {}
+    from flowkit.define.options import options_of  # only who says something
+
+    return options_of(mutex, region, during, while_, until, cancels, emits)
 
 
 @overload
@@ -318,6 +460,11 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -325,11 +472,25 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
 def router(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
 def router(
-    condition: AnyCondition | None = None,
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    emit: Sequence[object] | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
+def router(
+    condition: AnyTrigger | None = None,
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
 ) -> Any:
     """Mark a method whose result chooses what goes on.
 
@@ -341,17 +502,20 @@ def router(
             the same method says it.
         emit: the labels it may return. Without it a ``Literal`` or Enum return
             annotation declares them; a label outside is then an error.
-        max_firings: as for :func:`listen`.
+        max_firings, mutex, region, during, cancels, emits: as for :func:`listen`.
+        flow: as for :func:`listen`; its result chooses.
 
     Raises:
-        ValueError: what is given is no condition, or ``emit`` holds no labels.
+        ValueError: what is given is no condition or no flow, or ``emit`` holds no
+            labels.
     """
     if _is_bare(condition):
         mark_for(condition, "router").router = True
         return condition  # written as bare @router
     if condition is not None:
-        checked(condition)
+        checked(condition, alone=True)
     labels = labels_in(emit)
+    options = _options(mutex, region, during, None, None, cancels, emits)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
@@ -363,8 +527,11 @@ def router(
             mark.triggers.append(condition)
         if emit is not None:
             mark.emit, mark.has_emit = labels, True
+        mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "router", flow)
     return _noted(decorate, "router", condition)
 
 

@@ -49,7 +49,32 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "start": (core.RunStarted, (("event", "e"), ("payloads", "p"), ("step", "b"))),
     "done": (
         core.StepFinished,
-        (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
+        (
+            ("output", "o"),
+            ("labels", "l"),
+            ("changed", "c"),
+            ("payload", "p"),
+            ("emitted", "e"),
+        ),
+    ),
+    "turn": (
+        core.StepTurned,
+        (("output", "o"), ("changed", "c"), ("emitted", "e")),
+    ),
+    "yield": (core.StepYielded, (("ordinal", "q"), ("item", "p"))),
+    "act": (
+        core.StepActed,
+        (
+            ("ordinal", "q"),
+            ("verb", "v"),
+            ("target", "t"),
+            ("payload", "p"),
+            ("taken", "y"),
+        ),
+    ),
+    "judge": (
+        core.GroupJudged,
+        (("group", "g"), ("gather", "h"), ("error", "x")),
     ),
     "fail": (core.StepFailed, (("error", "x"),)),
     "event": (
@@ -66,6 +91,18 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "answer": (core.StepAnswered, (("position", "q"), ("answer", "o"))),
     "timer": (core.TimerFired, (("timer", "t"),)),
+    "begin": (core.CallBegun, (("position", "q"), ("step", "n"))),
+    "call": (
+        core.CallEnded,
+        (
+            ("position", "q"),
+            ("step", "n"),
+            ("began", "b"),
+            ("output", "o"),
+            ("error", "x"),
+            ("cancelled", "z"),
+        ),
+    ),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
@@ -125,6 +162,8 @@ def done_text(record: Any, delta: Any) -> str:
         plain["l"] = list(record.labels)
     if record.payload is not None:
         plain["p"] = to_plain(record.payload, "the payload")
+    if record.emitted:
+        plain["e"] = to_plain(record.emitted, "what it emitted")
     if delta:
         plain["d"] = delta
     return write(plain) if plain else ""
@@ -138,6 +177,8 @@ def _done_plain(record: Any, where: str) -> dict[str, Any]:
         plain["l"] = list(record.labels)
     if record.payload is not None:
         plain["p"] = to_plain(record.payload, f"the payload of {where}")
+    if record.emitted:
+        plain["e"] = to_plain(record.emitted, f"what {where} emitted")
     return plain
 
 
@@ -204,6 +245,8 @@ def read(entry: Entry, decoder: Callable[[str], Any] = decode) -> Read:
     given = {field: found[short] for field, short in fields if short in found}
     if "labels" in given:
         given["labels"] = tuple(given["labels"])
+    if "emitted" in given:
+        given["emitted"] = tuple(map(tuple, given["emitted"]))
     if "changed" in getattr(kind, "_fields", ()):
         given["changed"] = tuple(delta)
     if "firing" in getattr(kind, "_fields", ()) and entry.firing is not None:

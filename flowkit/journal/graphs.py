@@ -11,7 +11,16 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step, leaves
+from flowkit.core.definition import (
+    Definition,
+    Each,
+    Join,
+    Leaf,
+    Region,
+    Schedule,
+    Step,
+    leaves,
+)
 from flowkit.core.validate import closest
 from flowkit.journal.codec import UnreadableError, decode, encode
 
@@ -25,6 +34,8 @@ __all__ = ["definition_from", "graph_hash", "graph_text", "missing_positions"]
 DIGITS = 16  # of a hash; a store holds hundreds of graphs, not billions
 MOST = 1024  # definitions whose hashes are remembered
 UNHASHED = frozenset({"doc", "file", "line"})
+
+_PARTS: dict[str, Any] = {"schedule": Schedule, "each": Each, "region": Region}
 
 _hashes: dict[int, tuple[Definition, str]] = {}
 
@@ -57,8 +68,10 @@ def _plain_step(step: Step, without: frozenset[str]) -> Any:
     plain = _set_fields(step, without)
     if step.trigger is not None:
         plain["trigger"] = _plain_condition(step.trigger)
-    if step.schedule is not None:
-        plain["schedule"] = _set_fields(step.schedule, frozenset())
+    for name in _PARTS:
+        part = getattr(step, name)
+        if part is not None:
+            plain[name] = _set_fields(part, frozenset())
     return plain
 
 
@@ -101,8 +114,12 @@ def _step_from(plain: dict[str, Any]) -> Step:
         plain["trigger"] = _condition_from(plain["trigger"])
     if plain.get("labels") is not None:
         plain["labels"] = tuple(plain["labels"])
-    if "schedule" in plain:
-        plain["schedule"] = Schedule(**plain["schedule"])
+    for name in ("during", "cancels", "emits"):
+        if plain.get(name) is not None:
+            plain[name] = tuple(plain[name])
+    for name, kind in _PARTS.items():
+        if name in plain:
+            plain[name] = kind(**plain[name])
     return Step(**plain)
 
 

@@ -29,6 +29,8 @@ def drive_blocking(run: Run, backend: str) -> None:
     """Move a run on until it is over or waits; blocks."""
     begun = _inline(run)
     if begun is _OVER:
+        if run.caller is not None and run.over:
+            run.caller.tell_blocking(run)
         return
     from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
@@ -68,7 +70,7 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
                         continue
                     run.active = False
                 break
-            if len(ready) > 1 or calls[ready[0].node.index].is_async:
+            if len(ready) > 1 or calls[ready[0].node.index].looped:
                 return None
             firing = ready.popleft()
             if firing.id not in run.marking.live:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Net, Node
 
 __all__ = [
+    "Again",
     "Call",
     "Reviewed",
     "calls_for",
@@ -37,6 +38,12 @@ class Reviewed(NamedTuple):
     payload: Any
 
 
+class Again(NamedTuple):
+    """What a turn of a repeated step gives that another one follows."""
+
+    output: Any
+
+
 class Call:
     """How one step's function is called.
 
@@ -44,6 +51,7 @@ class Call:
         single: it has one parameter, which gets the last arrival's payload.
         none: it has no parameter but ``self``.
         wants_trigger: a start that asks for ``crewai_trigger_payload``.
+        looped: it needs an event loop beside it, for whatever it is.
     """
 
     __slots__ = (
@@ -51,6 +59,7 @@ class Call:
         "function",
         "is_async",
         "keywords",
+        "looped",
         "names",
         "none",
         "required",
@@ -61,6 +70,7 @@ class Call:
     def __init__(self, node: Node, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
+        self.looped: bool = self.is_async or node.net.timed
         names, required, keywords, unnamed, by_keyword = _parameters(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
@@ -96,6 +106,8 @@ class Call:
             return (), keywords
         if self.single and firing.tokens is None:
             return (firing.payload,), keywords
+        if self.single and _counts(firing, "window"):
+            return (_last(firing),), keywords
         payloads = _by_name(firing)
         bound = {name: payloads[name] for name in self.names if name in payloads}
         if self.keywords and self.names != VARIABLE:
@@ -160,32 +172,32 @@ def _by_signature(function: Callable[..., Any]) -> Parameters:
 
 
 def _last(firing: Firing) -> Any:
-    """The payload of the last arrival; for ``times`` the list of all of them."""
-    tokens = firing.tokens
-    if tokens is not None and len(tokens) > 1 and _counts(firing):
+    """The payload of the last arrival; of a portion the list of all of them."""
+    tokens = firing.tokens or ()
+    if _counts(firing, "window") or (len(tokens) > 1 and _counts(firing, "times")):
         return [token.payload for token in tokens]
     return firing.payload
 
 
-def _counts(firing: Firing) -> bool:
-    trigger = firing.node.step.trigger
-    return getattr(trigger, "kind", "") == "times"
+def _counts(firing: Firing, kind: str) -> bool:
+    return getattr(firing.node.step.trigger, "kind", "") == kind
 
 
 def _by_name(firing: Firing) -> dict[str, Any]:
     if firing.tokens is None:
-        return (
-            {firing.name.removesuffix(".failed"): firing.payload}
-            if (firing.name)
-            else {}
-        )
+        return {_plain(firing.name): firing.payload} if firing.name else {}
     several: dict[str, list[Any]] = {}
     for token in firing.tokens:
-        several.setdefault(token.name.removesuffix(".failed"), []).append(token.payload)
+        several.setdefault(_plain(token.name), []).append(token.payload)
     return {
         name: payloads[0] if len(payloads) == 1 else payloads
         for name, payloads in several.items()
     }
+
+
+def _plain(name: str) -> str:
+    """The name of the step in ``step.failed``."""
+    return name.removesuffix(".failed").removesuffix(".cancelled")
 
 
 def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -> str:

@@ -12,14 +12,18 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import (
+    CallEnded,
     RunAborted,
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepActed,
     StepAnswered,
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
+    StepYielded,
 )
 from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
@@ -45,6 +49,7 @@ __all__ = [
     "graph_of",
     "refold",
     "regraphed",
+    "retries",
     "rewound",
 ]
 
@@ -72,6 +77,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
     run.marking = marking = Marking(len(net.nodes))
     run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
+    run.acting, run.acted, run.yielded, run.emitted = {}, {}, {}, None
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason = False, ""
     run.ready.clear()
@@ -100,6 +106,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
     journal.seq = entries[-1].seq
+    journal.rewinds = sum(
+        entry.kind == "note:rewind" and not retries(entry) for entry in entries
+    )
     for entry in entries:
         if entry.kind == "note:rewind":
             journal.born = max(journal.born, entry.at)
@@ -119,6 +128,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     journal._state_id = journal.row.state_id
 
 
+_ASKING = frozenset({"ask", "answer", "begin", "call"})
+
+
 def effective(entries: Sequence[Entry]) -> list[Entry]:
     """The records that count: without those that a rewind took back.
 
@@ -129,7 +141,12 @@ def effective(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.kind == "note:rewind":
             to, anew = rewound(entry)
-            kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+            redo = retries(entry)
+            kept = [
+                each
+                for each in kept
+                if each.seq <= to and not asks(each, anew) and each.seq not in redo
+            ]
             continue
         kept.append(entry)
     return kept
@@ -140,12 +157,24 @@ def rewound(entry: Entry) -> tuple[int, list[int]]:
     note: Any = read(entry).record
     if isinstance(note.data, int):
         return note.data, []
-    return note.data["to"], note.data["anew"]
+    return note.data["to"], note.data.get("anew", [])
+
+
+def retries(entry: Entry) -> Sequence[int]:
+    """Numbers of the failed calls that a retried step makes once more.
+
+    Empty for a rewind that somebody asked for.
+    """
+    note: Any = read(entry).record
+    if isinstance(note.data, int):
+        return (0,)
+    redo: Sequence[int] = note.data.get("redo", ())
+    return redo
 
 
 def asks(entry: Entry, firings: Sequence[int]) -> bool:
-    """Whether an entry is a question of one of these firings, or its answer."""
-    return entry.kind in {"ask", "answer"} and entry.firing in firings
+    """Whether an entry is a question or a call of these firings, or its answer."""
+    return entry.kind in _ASKING and entry.firing in firings
 
 
 def first_graph(row: RunRow, entries: Iterable[Entry]) -> str:
@@ -218,12 +247,12 @@ def go_on(run: Run, journal: Journal) -> None:
     Notes which firings that are, so that they know their attempt.
     """
     marking = run.marking
-    queued = marking.queued or {}
-    behind = {each.id for line in queued.values() for each in line}
+    behind = marking.held_back
     again = [
         number
         for number in marking.live
-        if number not in marking.asked and number not in behind
+        if (number not in marking.asked or number in marking.busy)
+        and number not in behind
     ]
     if again:
         journal.jot("again", again)
@@ -231,22 +260,40 @@ def go_on(run: Run, journal: Journal) -> None:
             marking.live[number].attempt += 1
     journal.flush(run)
     run.restart()
+    if marking.asked and run.children is not None:
+        run.children.stir()
 
 
 def _remember(run: Run, record: Any) -> None:
-    if type(record) is StepFinished:
+    kind = type(record)
+    if kind is StepFinished:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
             del run.answers[place]
-    elif type(record) is StepAsked:
+    elif kind is StepAsked:
         run.questions[record.firing, record.position] = record
-    elif type(record) is StepAnswered:
+    elif kind is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
-    elif type(record) is RunStopped:
+    elif kind is CallEnded:
+        run.called(record)
+    elif kind is RunStopped:
         run.last = record.result
-    elif type(record) is StepFailed:
+    elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and not firing.node.failed:
+        if firing is not None and not (firing.node.failed or firing.lane):
             run.failures.append(record.error)
     elif isinstance(record, RunAborted | RunCancelled):
         run.reason = record.reason
+    else:
+        _remember_acts(run, record)
+
+
+def _remember_acts(run: Run, record: Any) -> None:
+    """What a step had done when it was interrupted: not again."""
+    kind = type(record)
+    if kind is StepTurned:
+        run._forget(run.marking.live[record.firing])
+    elif kind is StepYielded:
+        run.yielded[record.firing] = record.ordinal + 1
+    elif kind is StepActed:
+        run.acted.setdefault(record.firing, []).append(record.taken)

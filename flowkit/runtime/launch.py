@@ -50,6 +50,7 @@ class Kind:
         "declared",
         "evict_after",
         "lifetime",
+        "max_depth",
         "migrations",
         "older",
         "on_conflict",
@@ -66,11 +67,23 @@ class Kind:
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
+        if compiled.flows:
+            from flowkit.runtime.subflows import flow_calls  # only who calls one
+
+            self.calls = flow_calls(self.calls, compiled.net.nodes, compiled.flows)
         if compiled.reviews:
             from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
 
             names = [node.name for node in compiled.net.nodes]
             self.calls = reviewed_calls(self.calls, compiled.reviews, names)
+        if compiled.tests:
+            from flowkit.runtime.turns import repeating_calls  # only who repeats
+
+            self.calls = repeating_calls(self.calls, compiled.net, compiled.tests)
+        if compiled.net.gathers or any(node.each for node in compiled.net.nodes):
+            from flowkit.runtime.streams import streaming_calls  # only who fans out
+
+            self.calls = streaming_calls(self.calls, compiled.net)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -81,6 +94,7 @@ class Kind:
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
         self.lifetime: float | None = None
+        self.max_depth: int = 50
         self.version: str = ""
         self.older: tuple[type, ...] = ()
         self.renamed: Mapping[str, str] = {}
@@ -92,7 +106,7 @@ class Kind:
         """Text in steps that wait for events in their body: names they may mean."""
         if self._waited is None:
             codes = [
-                getattr(function, "__code__", None)
+                getattr(getattr(function, "__wrapped__", function), "__code__", None)
                 for function in self.compiled.functions.values()
             ]
             self._waited = frozenset(

@@ -20,13 +20,16 @@ from flowkit.core.commands import (
     End,
     Fault,
     Firing,
+    Judge,
     Report,
     Wait,
 )
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
+    CallEnded,
     EventReceived,
+    GroupJudged,
     RunAborted,
     RunCancelled,
     RunExpired,
@@ -36,11 +39,12 @@ from flowkit.core.records import (
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
     TimerFired,
 )
 from flowkit.errors import RouteError, RunawayError, RunExistsError
 from flowkit.runtime import signals
-from flowkit.runtime.calls import Reviewed, labels_of, undeclared
+from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
 
@@ -48,21 +52,23 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.marking import Timer
     from flowkit.core.net import Net, Node
     from flowkit.core.records import Record
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.calls import Call
     from flowkit.runtime.people import HumanFeedbackPending
     from flowkit.runtime.persisting import Keeper
+    from flowkit.runtime.progress import Progress
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
-__all__ = ["Abort", "Evicted", "Run", "Stop"]
+__all__ = ["Abort", "Evicted", "Run", "Stop", "depth"]
 
 MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
-_depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
 class Stop(BaseException):
@@ -121,9 +127,24 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        underway: steps that another one has called and that run now, by firing and
+            position; whether their beginning is recorded.
+        claim: gives a question its position, if a function counts them itself.
+        gone: a function that waits gives its place in memory up: it calls no more.
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
+        caller: who waits for the end of this called run, if nobody awaits it here.
+        children: the runs that steps at work have called, None if none has.
+        withdrawn: this called run is cancelled because its caller gave it up.
+        level: how many calls lie above this run, None if nobody has counted.
+        above: the run that called this one, if it is in memory.
+        emitted: what running steps have emitted, by firing.
+        acting: how many verbs of a kind the body of a firing has used so far.
+        acted: what the recorded verbs of a firing came to.
+        yielded: how many items of a firing are recorded.
+        alarm: told when a timer is set while steps run.
+        rooms: told when a group may have room, by the firing that feeds it.
     """
 
     lock = _lock
@@ -149,8 +170,17 @@ class Run:
     patience: float = 60.0
     lifetime: float | None = None
     resting: bool = False
+    claim: Callable[[str], int] | None = None
+    gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    caller: Any = None
+    children: Any = None
+    withdrawn: bool = False
+    level: int | None = None
+    above: Run | None = None
+    emitted: dict[int, list[tuple[str, Any]]] | None = None
+    alarm: Callable[[], None] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
@@ -160,7 +190,12 @@ class Run:
     asked: _Lazy[dict[int, int]] = _Lazy(dict)
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
-    questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
+    acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
+    acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
+    yielded: _Lazy[dict[int, int]] = _Lazy(dict)
+    rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
+    questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
+    underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -182,11 +217,11 @@ class Run:
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        depth = _depth.get()
-        if depth >= MOST_NESTED:
+        nested = depth.get()
+        if nested >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
         self.context: Context = copy_context()
-        self.context.run(_depth.set, depth + 1)
+        self.context.run(depth.set, nested + 1)
 
     def __repr__(self) -> str:
         name = self.net.definition.name
@@ -224,11 +259,22 @@ class Run:
     @property
     def history(self) -> list[tuple[str, str, float]]:
         """``(step, outcome, time)`` of every step that ended, in order."""
+        names = self._names
         return [
-            (self._names[record.firing], _OUTCOMES[type(record)], record.at)
+            (names[record.firing], _OUTCOMES[type(record)], record.at)
+            if not isinstance(record, CallEnded)
+            else (record.step, "failed" if record.error else "finished", record.at)
             for record in self.records
-            if isinstance(record, StepFinished | StepFailed)
+            if isinstance(record, StepFinished | StepFailed | CallEnded)
+            and not getattr(record, "cancelled", False)
         ]
+
+    @property
+    def progress(self) -> list[Progress]:
+        """How far each open group is, outermost first."""
+        from flowkit.runtime.progress import progress_of  # asked rarely
+
+        return progress_of(self.marking)
 
     @property
     def _names(self) -> dict[int, str]:
@@ -306,7 +352,16 @@ class Run:
             self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
+            if firing.lane:
+                self._make_room()
         self.ready.append(firing)
+
+    def _make_room(self) -> None:
+        """Tell steps that feed a group to look whether it takes more."""
+        rooms = self.__dict__.get("rooms")
+        if rooms:
+            for number in list(rooms):
+                rooms.pop(number)()
 
     def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The object a step is called on, and its arguments."""
@@ -335,9 +390,11 @@ class Run:
             self._late(firing, output, None)
             return
         labels: tuple[str, ...] = ()
-        payload, given = None, output
+        payload, given, again = None, output, False
         if type(output) is Reviewed:
             output, labels, payload = output
+        elif type(output) is Again:
+            (output,), again = output, True
         journal = self.journal
         if journal is not None:
             try:
@@ -375,8 +432,20 @@ class Run:
             except Exception as error:  # noqa: BLE001 - the persistence is the user's
                 self.fail(firing, error)
                 return
+        if again or self.emitted is not None:
+            emitted = tuple((self.emitted or {}).pop(firing.id, ()))
+            if again:
+                self._turn(firing, output, changed, emitted)
+                return
+        else:
+            emitted = ()
         self.last = output
         record = StepFinished(now(), firing.id, output, labels, changed, payload)
+        if self.children is not None:
+            self.children.end(firing)
+        record = StepFinished(
+            now(), firing.id, output, labels, changed, payload, emitted
+        )
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -392,6 +461,25 @@ class Run:
             or (labels and signals.routed.receivers)
         ):
             self.tell_finished(firing, output, labels, changed)
+
+    def _turn(
+        self, firing: Firing, output: Any, changed: tuple[str, ...], emitted: Any
+    ) -> None:
+        """Commit a turn of a repeated step; the next one starts on what is there."""
+        self._forget(firing)
+        self.apply(StepTurned(now(), firing.id, output, changed, emitted))
+
+    def _forget(self, firing: Firing) -> None:
+        """A body is over: what was kept for it is of no use to another."""
+        number = firing.id
+        firing.driver = None
+        self.asked.pop(number, None)
+        self.acted.pop(number, None)
+        self.acting.pop((number, "act"), None)
+        self.yielded.pop(number, None)
+        for known in (self.answers, self.questions):
+            for place in [place for place in known if place[0] == number]:
+                del known[place]
 
     def _keep(self, firing: Firing, review: Any) -> None:
         """Save the state if it is to be saved, and note what a person said."""
@@ -433,8 +521,12 @@ class Run:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
-        if not firing.node.failed:
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
+        if not (firing.node.failed or firing.lane):
             self.failures.append(error)
+        if self.children is not None:
+            self.children.end(firing)
         self.apply(StepFailed(now(), firing.id, error))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
@@ -540,6 +632,9 @@ class Run:
         self.reason = reason
         if self.journal is None:
             self.apply(RunCancelled(now(), reason))
+        elif self.withdrawn:
+            self.apply(RunCancelled(now(), reason))
+            self.journal.wait(self)
         else:
             self.journal.suspend(self)
 
@@ -603,7 +698,7 @@ class Run:
         None if it was an answer to a review, which has ended its step.
         """
         for asked in self._open_questions():
-            if _fits(asked, event.name, event.key):
+            if _fits(asked, event.name, event.key) and not _too_early(asked, event):
                 if asked.verb == "feedback":
                     from flowkit.runtime.reviewed import answered  # only who pauses
 
@@ -631,7 +726,11 @@ class Run:
             hurry()
         elif not self.active:
             self.take_pending()
+            if self.held:
+                self.journal.wait(self)
             self.settle_end()
+            if self.caller is not None and self.over:
+                self.caller.tell_blocking(self)
 
     def event(
         self,
@@ -742,6 +841,8 @@ class Run:
 
     def _cancel(self, command: Cancel) -> None:
         self.cut = tuple(each for each in command.firings if each.driver is not None)
+        if self.children is not None and not self.lost_or_kept:
+            self.children.withdraw(command.firings)
         for firing in command.firings:
             self.pauses.pop(firing.id, None)
             scope = self.scopes.get(firing.id)
@@ -751,6 +852,18 @@ class Run:
                 scope.cancel()
             if signals.step_cancelled.receivers:
                 self._tell_step(signals.step_cancelled, firing)
+        self._make_room()
+
+    def _judge(self, command: Judge) -> None:
+        """Ask the predicate of a gather; that it is content is a record."""
+        until = self.compiled.untils[self.net.gathers[command.gather].leaf.until]
+        error: Exception | None = None
+        try:
+            if not until(command.results, command.total):
+                return
+        except Exception as fault:  # noqa: BLE001 - the user's own: it ends the run
+            error = fault
+        self.apply(GroupJudged(now(), command.group, command.gather, error))
 
     def _fault(self, command: Fault) -> None:
         self.failures.append(command.error)
@@ -761,6 +874,8 @@ class Run:
             signals.log().warning("%s", command.text)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
+        elif command.kind == "missed":
+            signals.log().warning("%s", command.text)
         else:
             signals.log().info("%s", command.text)
 
@@ -772,6 +887,11 @@ class Run:
         record = StepAsked(now(), firing.id, position, verb, detail)
         self.questions[firing.id, position] = record
         self.apply(record)
+
+    def called(self, record: CallEnded) -> None:
+        """Keep what a called step gave, for when the step that called starts again."""
+        place = record.firing, record.position
+        self.questions[place] = self.answers[place] = record
 
     def rest(self, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - one switch
         """Nothing moves here until something outside happens, or it moves again."""
@@ -798,16 +918,23 @@ class Run:
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
-        elif command.firing.id not in self.asked:  # its body is not in memory
-            self.ready.append(self._again(command.firing))
+        elif command.firing.id not in self.asked and command.firing not in self.ready:
+            self.ready.append(self.again(command.firing))  # not in memory
 
-    def _again(self, firing: Firing) -> Firing:
+    def again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         firing.driver = None
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
         return firing
+
+    def _anew(self, firing: Firing) -> None:
+        """The body of a firing starts from its top: its questions are counted anew."""
+        self.asked.pop(firing.id, None)
+        self.acting.pop((firing.id, "act"), None)
+        if self.emitted is not None:
+            self.emitted.pop(firing.id, None)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""
@@ -817,20 +944,29 @@ class Run:
         """A step that waits gave its place in memory up; it starts again later."""
         if self.journal is not None:
             self.journal.drop(firing.id)
-        self.asked.pop(firing.id, None)
+        self._anew(firing)
         if firing.driver is not None:
             self.discard(firing.driver)
             firing.driver = None
         for place in [place for place in self.parked if place[0] == firing.id]:
             del self.parked[place]
+        if self.over or firing.id not in self.marking.live:
+            return
+        if firing.id not in self.marking.asked:  # all was answered meanwhile
+            self.ready.append(self.again(firing))
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""
-        queued = self.marking.queued or {}
-        behind = {each.id for line in queued.values() for each in line}
+        behind = self.marking.held_back
         for number, firing in self.marking.live.items():
-            if number not in self.marking.asked and number not in behind:
-                self.ready.append(self._again(firing))
+            waits = number in self.marking.asked and number not in self.marking.busy
+            if not waits and number not in behind:
+                self.ready.append(self.again(firing))
+        if self.marking.lanes is not None:
+            from flowkit.core.groups import unjudged  # only flows with groups
+
+            for command in unjudged(self.marking):
+                self._judge(command)
 
     def expire(self, at: float) -> None:
         """Answer and fire whatever was due by then; what came before it, first."""
@@ -838,9 +974,7 @@ class Run:
         if self.journal is not None and self.marking.asked and due is not None:
             self.journal.collect(self, until=due)
             self.take_pending()
-        for number, timer in list(self.marking.timers.items()):
-            if timer.due <= at:
-                self.apply(TimerFired(at, number))
+        self.ring(at)
         for asked in self._open_questions():
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
@@ -849,6 +983,21 @@ class Run:
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    @property
+    def timers(self) -> list[Timer]:
+        """Times of the graph that have not come."""
+        return [*self.marking.timers.values()]
+
+    def ring(self, at: float) -> None:
+        """Fire the graph's timers that were due by then."""
+        for number, timer in list(self.marking.timers.items()):
+            if timer.due <= at and not self.over:
+                self.apply(TimerFired(at, number))
+
+    def _armed(self, _: Arm) -> None:
+        if self.alarm is not None:
+            self.alarm()
 
     @property
     def expires(self) -> float | None:
@@ -885,8 +1034,9 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Fault: Run._fault,
     Report: Run._report,
     Wait: lambda _run, _command: None,
-    Arm: lambda _run, _command: None,
+    Arm: Run._armed,
     Answer: Run._answer,
+    Judge: Run._judge,
     End: Run._end,
 }
 _OUTCOMES = {StepFinished: "finished", StepFailed: "failed"}
@@ -901,6 +1051,11 @@ def _told(error: Exception, run: Run, node: Node) -> Exception:
 def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
     detail = asked.detail or {}
     return name in detail.get("names", ()) and detail.get("key") == key
+
+
+def _too_early(asked: StepAsked, event: EventReceived) -> bool:
+    """Whether a question is only about what comes after it, and this came before."""
+    return "transient" in (asked.detail or {}) and event.at < asked.at
 
 
 def _too_deep(name: str) -> str:

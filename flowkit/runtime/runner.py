@@ -71,7 +71,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     except (KeyboardInterrupt, SystemExit) as error:
         run.interrupted(error)
     except anyio.get_cancelled_exc_class():
-        if run.status == "running" and not run.over:  # between two steps
+        if not run.over and (run.status == "running" or run.withdrawn):
             run.cut_off("the task that ran it was cancelled")
         raise
     except BaseExceptionGroup as group:
@@ -85,6 +85,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
         run.settle_end()
+    if run.caller is not None and run.over:
+        await run.caller.tell(run)
 
 
 def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
@@ -105,6 +107,7 @@ def _single(group: BaseExceptionGroup[Any]) -> BaseException:
 
 class _Driver:
     __slots__ = (
+        "alarm",
         "begun",
         "group",
         "listens",
@@ -119,7 +122,9 @@ class _Driver:
         self.run = run
         self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
-        self.listens = bool(run.net.events) or bool(run.watchers)
+        self.alarm: anyio.Event | None = None
+        net = run.net
+        self.listens = bool(net.events or net.busy or net.timed or run.watchers)
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0
@@ -143,11 +148,39 @@ class _Driver:
     async def _go_in_group(self) -> None:
         self._attend()
         self.unbegun = 0
+        if self.run.net.timed:
+            async with anyio.create_task_group() as watch:
+                watch.start_soon(self._watch_timers)
+                await self._work_in_group()
+                watch.cancel_scope.cancel()
+            return
+        await self._work_in_group()
+
+    async def _work_in_group(self) -> None:
         try:
             async with anyio.create_task_group() as self.group:
                 await self._first()
         finally:
             self.group = None
+
+    async def _watch_timers(self) -> None:
+        """Let the graph's timers go off while steps run."""
+        run = self.run
+        run.alarm = self._armed
+        try:
+            while True:
+                self.alarm = anyio.Event()
+                due = min((each.due for each in run.timers), default=None)
+                if await wait_until(due, self.alarm, self.soon):
+                    continue
+                run.pending.append(functools.partial(run.ring, now()))
+                self._look()
+        finally:
+            self.alarm = run.alarm = None
+
+    def _armed(self) -> None:
+        if self.alarm is not None:
+            self.alarm.set()
 
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""

@@ -17,6 +17,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
+from flowkit.core.records import CallBegun
 from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
@@ -28,20 +29,28 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
 
 __all__ = [
+    "INNER",
     "OPEN",
     "Arrived",
     "Asking",
     "Question",
     "asked",
+    "at_home",
     "attempt_of",
     "idempotency_key",
     "known_answer",
     "leave_waits",
     "position_of",
+    "record_begun",
+    "shown_position",
     "sleep",
     "step_of",
     "wait_for",
 ]
+
+
+INNER = 32
+"""Bits of a position that count within one branch of a function flow."""
 
 
 class Arrived(NamedTuple):
@@ -87,6 +96,10 @@ def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
 def position_of(flow: Any, verb: str) -> tuple[Run, Firing, int]:
     """The step that asks, and the position of its next question."""
     run, firing = step_of(flow, verb)
+    if run.claim is not None:
+        position = run.claim(verb)
+        run.asked[firing.id] = 1  # its body is in memory
+        return run, firing, position
     position = run.asked.get(firing.id, 0)
     run.asked[firing.id] = position + 1
     return run, firing, position
@@ -107,24 +120,56 @@ def known_answer(run: Run, firing: Firing, position: int, question: Question) ->
     Raises:
         DriftError: the step asked something else here before it started again.
     """
-    record = run.questions.get((firing.id, position))
-    if record is not None:
-        before = record.verb, (record.detail or {}).get("mark")
+    place = firing.id, position
+    record, answer = run.questions.get(place), run.answers.get(place, OPEN)
+    if record is not None or answer is not OPEN:
+        if record is not None:
+            before: Any = record.verb, (record.detail or {}).get("mark")
+        else:  # a call that never waited has its answer's record only
+            before = answer[0], answer[1]
         if before != (question.verb, question.mark):
             raise DriftError(_drifted(run, firing, position, before, question))
-    return run.answers.get((firing.id, position), OPEN)
+    return answer
 
 
 def _drifted(
     run: Run, firing: Firing, position: int, before: Any, question: Question
 ) -> str:
     name = f"{run.net.definition.name}.{firing.node.name}"
+    then, today = _said(*before), _said(question.verb, question.mark)
+    if run.claim is not None:
+        return (
+            f"{name} came to {then} at its position {shown_position(position)} before "
+            f"it started again, and comes to {today} now. What run {run.id} has done "
+            f"is kept by position: calls have to come in the same order again, so "
+            f"times, chance and reading belong into steps. Restore the order, or "
+            f"rewind the run to this place. ({firing.node.step.place})"
+        )
     return (
-        f"{name} asked {_said(*before)} as its question {position + 1} before it "
-        f"started again, and asks {_said(question.verb, question.mark)} now. The "
+        f"{name} asked {then} as its question {position + 1} before it "
+        f"started again, and asks {today} now. The "
         f"answers of run {run.id} are kept by position: keep the order of the "
         f"questions, or rewind the run to this step. ({firing.node.step.place})"
     )
+
+
+def record_begun(run: Run, firing: Firing) -> None:
+    """Record which calls are under way: from now on the function waits, too."""
+    for (number, position), told in run.underway.items():
+        if not told[1] and number == firing.id:
+            told[1] = True
+            run.apply(CallBegun(now(), number, position, told[0]))
+
+
+def shown_position(position: int) -> str:
+    """``3``, or ``3.2.1`` in a branch: the call, its branch, and the call there."""
+    lowest = (1 << INNER) - 1
+    parts = [(position & lowest) + 1]
+    while position := position >> INNER:
+        parts.append(position & lowest)
+        position >>= INNER
+        parts.append((position & lowest) + 1)
+    return ".".join(map(str, reversed(parts)))
 
 
 def _said(verb: str, mark: Any) -> str:
@@ -139,10 +184,38 @@ class _Open:
 OPEN = _Open()
 
 
+def at_home(run: Run, verb: Callable[[], None]) -> None:
+    """Have the thread that moves a run do something; it is durable soon after.
+
+    Raises:
+        BaseException: whatever it raises there.
+    """
+    if run.home is None or run.home == threading.get_ident():
+        verb()
+        if run.journal is not None:
+            run.journal.wait(run)
+        return
+    done = threading.Event()
+    faults: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            verb()
+        except BaseException as error:  # noqa: BLE001 - raised in the step
+            faults.append(error)
+        finally:
+            done.set()
+
+    run.post(work)
+    done.wait()
+    if faults:
+        raise faults[0]
+
+
 class Asking:
     """A question of a step: awaited once, or blocking in a synchronous one."""
 
-    __slots__ = ("faults", "firing", "place", "position", "question", "run", "used")
+    __slots__ = ("firing", "place", "position", "question", "run", "used")
 
     def __init__(
         self, run: Run, firing: Firing, position: int, question: Question
@@ -152,7 +225,6 @@ class Asking:
         self.position: int = position
         self.place: tuple[int, int] = (firing.id, position)
         self.question: Question = question
-        self.faults: list[BaseException] = []
         self.used: bool = False
 
     def __del__(self) -> None:
@@ -185,11 +257,15 @@ class Asking:
         return self.question.read(self.run.answers[self.place])
 
     def _record(self) -> None:
-        run, position = self.run, self.position
-        if self._open:
-            return  # asked before it started again, and still open
-        question = self.question
+        run, position, question = self.run, self.position, self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
+        if self._open:  # asked before it started again
+            if run.status != "running" or not run.marking.waits:
+                return
+            # Another question was answered meanwhile; the run waits again.
+            detail = run.questions[self.place].detail
+        if run.claim is not None and run.underway:
+            record_begun(run, self.firing)
         run.ask(self.firing, position, question.verb, detail)
 
     async def _settled(self) -> None:
@@ -240,6 +316,10 @@ class Asking:
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
+                if run.pending:  # it was kept, and came with the question's commit
+                    run.take_pending()
+                    await self._settled()
+                    continue
                 if run.status == "waiting":
                     run.rest()
                 if await wait_until(until, came, soon):
@@ -251,7 +331,10 @@ class Asking:
                     if self._open:
                         await self.answer(self.question.detail.get("late"))
                     await self._settled()
+                elif run.claim is not None and run.underway:
+                    until = _earliest(due, now() + run.patience)
                 else:
+                    run.gone = True
                     raise Evicted
         finally:
             run.parked.pop(place, None)
@@ -281,27 +364,7 @@ class Asking:
             raise Evicted  # the store failed, or this process stops
 
     def _at_home(self, verb: Callable[[], None]) -> None:
-        """Have the thread that moves the run do it; it is durable soon after."""
-        run = self.run
-        if run.home is None or run.home == threading.get_ident():
-            verb()
-            if run.journal is not None:
-                run.journal.wait(run)
-            return
-        done = threading.Event()
-
-        def work() -> None:
-            try:
-                verb()
-            except BaseException as error:  # noqa: BLE001 - raised in the step
-                self.faults.append(error)
-            finally:
-                done.set()
-
-        run.post(work)
-        done.wait()
-        if self.faults:
-            raise self.faults[0]
+        at_home(self.run, verb)
 
     def _late_blocking(self) -> None:
         self._at_home(self._collect)
@@ -375,7 +438,13 @@ def sleep(flow: Any, delay: Any) -> Any:
 
 
 def wait_for(
-    flow: Any, names: tuple[str, ...], key: Any, timeout: Any, *, several: bool
+    flow: Any,
+    names: tuple[str, ...],
+    key: Any,
+    timeout: Any,
+    transient: bool = False,  # noqa: FBT001, FBT002
+    *,
+    several: bool,
 ) -> Any:
     """Wait for one of some events."""
     verb = "wait_any" if several else "wait_for"
@@ -389,6 +458,8 @@ def wait_for(
         raise ValueError(msg)
     text = None if key is None else str(key)
     detail: dict[str, Any] = {"names": list(names), "key": text}
+    if transient:
+        detail["transient"] = True
     if timeout is not None:
         detail["due"] = now() + seconds(timeout, f"{type(flow).__name__}.{verb}")
 
@@ -405,6 +476,8 @@ def wait_for(
 def idempotency_key(flow: Any) -> str:
     """The same text for every attempt of this firing, another one for any other."""
     run, firing = step_of(flow, "idempotency_key")
+    if firing.turn > 1:
+        return f"{run.id}:{firing.id}:{firing.turn}"
     return f"{run.id}:{firing.id}"
 
 

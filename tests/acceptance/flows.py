@@ -16,7 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from anyio.lowlevel import checkpoint
 from pydantic import BaseModel, Field
 
-from flowkit import Flow, and_, event, listen, merge, or_, router, start, timer
+from flowkit import (
+    Flow,
+    Region,
+    and_,
+    each,
+    event,
+    gather,
+    listen,
+    merge,
+    or_,
+    router,
+    start,
+    timer,
+    times,
+    window,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -64,10 +79,10 @@ def note(flow: Any, what: str) -> None:
     """One line about the step that runs."""
     if _Log.file < 0:
         return
+    scope, at = flow._flowkit, f"{time.time():.7f}"
+    run, firing, step = scope.run.id, scope.firing.id, scope.firing.node.name
     key = flow.idempotency_key
-    run, _, firing = key.rpartition(":")
-    step = flow._flowkit.firing.node.name
-    told = (run, step, firing, key, flow.attempt, what, f"{time.time():.7f}", _Log.life)
+    told = (run, step, firing, key, flow.attempt, what, at, _Log.life)
     line = "|".join(map(str, told)) + "\n"
     assert os.write(_Log.file, line.encode()) == len(line)
 
@@ -236,11 +251,98 @@ class Plain(Flow[State], evict_after=0.004):
             return "finished"
 
 
+desk = Region("desk", mutex="desk")
+
+
+class Crowd(Flow[State], evict_after=0.004):
+    """Groups in groups, a step that yields, instances added, turns, gates, windows."""
+
+    @start()
+    async def leads(self):
+        note(self, "start")
+        for name in ("ada", "bob", "cy"):
+            yield name
+            await checkpoint()
+        note(self, "end")
+
+    @listen(each(leads, limit=2))
+    async def qualify(self, name):
+        with logged(self):
+            if name == "ada":
+                self.spawn("qualify", "eve")
+            await self.sleep(0.001)
+            return [f"{name}{number}" for number in range(2)]
+
+    @listen(each(qualify))
+    async def call(self, name):
+        with logged(self):
+            await checkpoint()
+            self.state.trail.append(name)
+            return name
+
+    @listen(call, mutex="phone")
+    def dial(self, name):
+        with logged(self):
+            self.state.total += 1
+            return name
+
+    @listen(gather(dial))
+    def called(self, names):
+        with logged(self):
+            self.emit("batch", sorted(names))
+            return names[0]
+
+    @listen(gather(called))
+    def all_called(self, names):
+        with logged(self):
+            self.state.trail.append(",".join(sorted(names)))
+
+    @listen(all_called, until=lambda state: state.laps == LAPS + 1, region=desk)
+    async def tidy(self):
+        with logged(self):
+            await checkpoint()
+            self.state.laps += 1
+
+    @listen(all_called, region=desk)
+    async def search(self):
+        with logged(self):
+            await self.sleep(0.02)
+            note(self, "slept")
+
+    @listen(tidy)
+    def loses(self):
+        with logged(self):
+            self.state.seen.add("loses")
+            for number in range(5):
+                self.emit("tick", number)
+
+    @listen(window("tick", count=3, gap=0.002))
+    def portion(self, numbers):
+        with logged(self):
+            self.state.trail.append(str(numbers))
+
+    @listen(and_(times(2, portion), search))
+    async def last(self):
+        with logged(self):
+            self.state.rung = True
+            return "finished"
+
+
 class OnTrio(Busy, backend="trio"):
     """The same, a blocking kickoff on the other loop."""
 
 
-KINDS = {"busy": Busy, "plain": Plain, "trio": OnTrio}
+class CrowdOnTrio(Crowd, backend="trio"):
+    """The same, a blocking kickoff on the other loop."""
+
+
+KINDS = {
+    "busy": Busy,
+    "plain": Plain,
+    "crowd": Crowd,
+    "trio": OnTrio,
+    "crowd on trio": CrowdOnTrio,
+}
 
 
 def answer(flow: Any) -> None:

@@ -253,7 +253,7 @@ def _firings(
     doubled = {firing for firing, count in recorded.items() if count > 1}
     if doubled:
         yield f"firings {doubled} are recorded twice"
-    asked = Counter(each.firing for each in entries if each.kind == "ask")
+    asked = Counter(each.firing for each in entries if each.kind in {"ask", "turn"})
     at = {each.firing: each.at for each in ends}
     steps = {each.firing: each.step for each in ends}
     starts: dict[int, list[flows.Line]] = defaultdict(list)
@@ -262,7 +262,7 @@ def _firings(
             starts[line.firing].append(line)
         if steps.get(line.firing, line.step) != line.step:
             yield f"firing {line.firing} was {line.step}, and {steps[line.firing]}"
-        if line.key != f"{run}:{line.firing}":
+        if line.key.split(":")[:2] != [run, str(line.firing)]:
             yield f"{line} has another key than {run}:{line.firing}"
     if set(recorded) != set(starts):
         yield f"started {sorted(starts)}, recorded {sorted(recorded)}"

@@ -15,14 +15,19 @@ from tests.acceptance.processes import PROVE, killed
 pytestmark = [pytest.mark.prove, pytest.mark.timeout(0 if PROVE else 240)]
 KILLS = 850 if PROVE else 24
 SECONDS = 3600.0 if PROVE else 90.0
+KINDS = {
+    "blocking": ("busy", "plain", "crowd"),
+    "asyncio": ("busy", "plain", "crowd"),
+    "trio": ("trio", "plain", "crowd on trio"),
+}
 
 
 @pytest.mark.parametrize("option", ["", "?synchronous=normal"], ids=["full", "normal"])
 @pytest.mark.parametrize("mode", MODES)
 def test_killed_processes_lose_nothing(tmp_path, mode, option):
-    """One process a database; two killers side by side, one for each kind of flow."""
+    """One process a database; killers side by side, one for each kind of flow."""
     plans = []
-    for flow in ("busy" if mode != "trio" else "trio", "plain"):
+    for flow in KINDS[mode]:
         folder = tmp_path / flow
         folder.mkdir()
         url = f"sqlite:///{folder}/{{n}}.db{option}"

@@ -68,6 +68,26 @@ def test_plot_writes_where_it_is_told(project):
     assert "shop.gif" in done.stderr
 
 
+def test_plot_draws_stored_runs(project):
+    """Over its flow, over time, against another one."""
+    for number in (1, 2):
+        flowkit(project, "run", "shop", "--id", f"r{number}", "-q")
+    done = flowkit(project, "plot", "--run", "r1")
+    assert (done.returncode, done.stdout) == (0, "r1.html\n")
+    words = ["--run", "r1", "--timeline", "-o", "time.mmd"]
+    assert flowkit(project, "plot", *words).stdout == "time.mmd\n"
+    words = ["--run", "r1", "--against", "r2", "-o", "both.mmd"]
+    assert flowkit(project, "plot", *words).stdout == "both.mmd\n"
+    for name in ("r1.html", "time.mmd", "both.mmd"):
+        assert "confirm" in (project / name).read_text()
+    assert flowkit(project, "plot", "--run", "nobody").returncode == 5
+    done = flowkit(project, "plot", "shop", "--run", "r1")
+    assert (done.returncode, done.stderr) == (
+        2,
+        "error: Say which flow is drawn, or --run and a run, not both.\n",
+    )
+
+
 def test_dev_runs_again_when_a_file_changes(project):
     """Until Ctrl-C; the runs are not kept."""
     process = begun(project, "dev", "shop", "-i", "pieces=3")

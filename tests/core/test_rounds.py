@@ -8,7 +8,8 @@ import pytest
 
 from flowkit.core.marking import Marking, Token
 from flowkit.core.net import Net
-from flowkit.core.rounds import fire, forget
+from flowkit.core.rounds import fire
+from flowkit.core.withdraw import withdraw
 from flowkit.define.conditions import (
     all_active,
     and_,
@@ -407,7 +408,7 @@ def test_a_spared_event_in_the_queue_of_a_cancelled_one_starts() -> None:
     for past in (frozenset(), frozenset({5}), frozenset()):
         fire(marking, node, Token("e", None, 1, past), [], past=past)
     out: list[object] = []
-    forget(marking, node.bit, 5, out)  # type: ignore[arg-type]
+    withdraw(net, marking, node.bit, out, cause=5)  # type: ignore[arg-type]
     cancel, started = out
     assert [each.id for each in cancel.firings] == [1, 3]
     assert started.id == 2

@@ -114,7 +114,7 @@ fire, arrive = rounds.fire, rounds.arrive
 
 BY_PROPERTY = {
     "past": ((rounds, "fire", without_past), nets.looped, "fires_once_a_turn"),
-    "oldest": ((machine, "arrive", newest_round), nets.counted,
+    "oldest": ((rounds, "arrive", newest_round), nets.counted,
                "pairs_token_by_token"),
     "dead": ((rounds, "dead_inputs", all_dead), nets.branching,
              "waits_for_all_that_may_come"),
@@ -169,7 +169,7 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
         test_rounds.test_a_round_stays_open_while_a_branch_may_still_reach_it,
     ),
     "closing": (
-        (rounds, "_close", keeps_a_copy),
+        (marking.Marking, "close", keeps_a_copy),
         test_rounds.test_closed_rounds_are_forgotten,
     ),
     "absorbed": (

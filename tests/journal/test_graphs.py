@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step
+from flowkit.core.definition import (
+    Definition,
+    Each,
+    Join,
+    Leaf,
+    Region,
+    Schedule,
+    Step,
+)
 from flowkit.journal.codec import UnreadableError
 from flowkit.journal.graphs import (
     definition_from,
@@ -124,12 +132,15 @@ CONDITIONS = st.recursive(
     st.builds(
         Leaf,
         NAMES,
-        st.sampled_from(["step", "name", "event", "failed", "timer"]),
+        st.sampled_from(["step", "name", "event", "failed", "timer", "gather"]),
         st.none() | NAMES,
         st.booleans(),
         st.booleans(),
         NAMES,
         st.floats(0),
+        st.integers(0, 9),
+        NAMES,
+        st.sampled_from(["ignore", "cancel"]),
     ),
     lambda inner: st.builds(
         Join,
@@ -137,6 +148,8 @@ CONDITIONS = st.recursive(
         st.lists(inner, max_size=3).map(tuple),
         st.integers(0, 5),
         st.sampled_from(["ignore", "block", "cancel"]),
+        st.floats(0, 1e9),
+        st.floats(0, 1e9),
     ),
     max_leaves=6,
 )
@@ -152,6 +165,22 @@ STEPS = st.builds(
     st.none() | st.integers(0, 9),
     st.booleans(),
     st.none() | st.builds(Schedule, st.floats(0, 1e9), NAMES, NAMES),
+    NAMES,
+    st.none()
+    | st.builds(
+        Each,
+        st.integers(0, 9),
+        st.integers(0, 9),
+        st.integers(0, 9),
+        st.sampled_from(["fail_fast", "finish", "collect"]),
+        st.none() | st.floats(0, 9),
+    ),
+    NAMES,
+    st.none() | st.builds(Region, NAMES, NAMES),
+    st.none() | st.tuples(NAMES, NAMES),
+    st.sampled_from(["", "while", "until"]),
+    st.lists(NAMES, max_size=2).map(tuple),
+    st.none() | st.lists(NAMES, max_size=2).map(tuple),
     NAMES,
     NAMES,
     st.integers(0, 99),

@@ -1,0 +1,550 @@
+"""Groups of instances: opened by ``each``, closed by ``gather`` (R10).
+
+Item i of a group runs in a lane of its own, and so does all that comes of it. A lane
+is over when nothing in it is live; a group is done when its source is exhausted and
+all its lanes are over. A gather fires once: when the group is done, or as soon as it
+has enough. What a failed instance means for the others is the group's policy.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.commands import Fault, Judge
+from flowkit.core.lines import begin
+from flowkit.core.marking import Firing, Token, within
+from flowkit.core.rounds import spread
+from flowkit.core.withdraw import withdraw_lanes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flowkit.core.commands import Command
+    from flowkit.core.marking import Lane, Marking
+    from flowkit.core.net import Gather, Node
+
+__all__ = [
+    "Group",
+    "Instance",
+    "Lanes",
+    "add",
+    "collect",
+    "complete",
+    "exhaust",
+    "fail_instance",
+    "group_for",
+    "judged",
+    "lanes_of",
+    "open_group",
+    "spawn",
+    "unjudged",
+]
+
+
+class Instance:
+    """A lane at work: how much in it is live, and how often its steps have fired."""
+
+    __slots__ = ("fired", "live")
+
+    def __init__(self) -> None:
+        self.live: int = 0
+        self.fired: dict[int, int] = {}
+
+
+class Group:
+    """The instances of one fan-out.
+
+    Attributes:
+        lane: the lane it was opened in.
+        name: of the token that opened it.
+        items: those that have no instance yet, with their indexes.
+        total: how many items there have been so far.
+        lanes: lanes at work, by index.
+        results: what each gather has, by index, in the order of arrival.
+        fired: gathers that have fired.
+        failures: errors of instances that nobody handled, by index.
+        done: how many lanes are over.
+        exhausted: the source gives no more.
+        sealed: nothing may be added.
+    """
+
+    __slots__ = (
+        "done",
+        "exhausted",
+        "failures",
+        "fired",
+        "id",
+        "items",
+        "lane",
+        "lanes",
+        "name",
+        "node",
+        "past",
+        "results",
+        "sealed",
+        "total",
+    )
+
+    def __init__(self, id: int, node: Node, token: Token, past: frozenset[int]) -> None:
+        self.id: int = id
+        self.node: Node = node
+        self.lane: Lane = token.lane
+        self.name: str = token.name
+        self.past: frozenset[int] = past
+        self.items: deque[tuple[int, Any]] = deque()
+        self.total: int = 0
+        self.lanes: dict[int, Instance] = {}
+        self.results: dict[int, dict[int, Any]] = {}
+        self.fired: set[int] = set()
+        self.failures: dict[int, BaseException] = {}
+        self.done: int = 0
+        self.exhausted: bool = False
+        self.sealed: bool = False
+
+    @property
+    def full(self) -> bool:
+        """Whether as many lanes are at work as may be."""
+        assert self.node.each is not None  # noqa: S101 - else it has no group
+        limit = self.node.each.limit
+        return bool(limit) and len(self.lanes) >= limit
+
+    @property
+    def bearable(self) -> float:
+        """How many failures do not make the group fail."""
+        assert self.node.each is not None  # noqa: S101 - else it has no group
+        each = self.node.each
+        most = each.max_failures
+        if most is None:
+            return float("inf") if each.failures == "collect" else 0
+        return most if most >= 1 else most * self.total
+
+    @property
+    def failed(self) -> bool:
+        """Whether more instances have failed than the policy bears."""
+        return len(self.failures) > self.bearable
+
+
+class Lanes:
+    """All groups of a run.
+
+    Attributes:
+        groups: the open ones, by number.
+        idle: lanes in which nothing was live any more, to be looked at.
+        streams: the group that a running step feeds, by firing and place.
+    """
+
+    __slots__ = ("groups", "idle", "next", "streams")
+
+    def __init__(self) -> None:
+        self.groups: dict[int, Group] = {}
+        self.idle: deque[Lane] = deque()
+        self.streams: dict[tuple[int, int], int] = {}
+        self.next: int = 1
+
+    def enter(self, lane: Lane) -> None:
+        """Something more is live in a lane."""
+        group, index = lane[-1]
+        self.groups[group].lanes[index].live += 1
+
+    def leave(self, lane: Lane) -> None:
+        """Something in a lane is live no more."""
+        number, index = lane[-1]
+        group = self.groups.get(number)
+        instance = None if group is None else group.lanes.get(index)
+        if instance is not None:
+            instance.live -= 1
+            if not instance.live:
+                self.idle.append(lane)
+
+    def count(self, firing: Firing) -> int:
+        """How often a step has fired in this lane."""
+        number, index = firing.lane[-1]
+        return self.groups[number].lanes[index].fired.get(firing.node.index, 0)
+
+    def fired(self, firing: Firing) -> None:
+        """Count a firing in its lane."""
+        number, index = firing.lane[-1]
+        counts = self.groups[number].lanes[index].fired
+        counts[firing.node.index] = counts.get(firing.node.index, 0) + 1
+
+    def anew(self) -> None:
+        """Firings are counted anew after an outside event (R11)."""
+        for group in self.groups.values():
+            for instance in group.lanes.values():
+                instance.fired.clear()
+
+    def settle(self, marking: Marking, out: list[Command]) -> bool:
+        """Look at one lane that may be over; whether there was one."""
+        while self.idle:
+            lane = self.idle.popleft()
+            number, index = lane[-1]
+            group = self.groups.get(number)
+            if group is None:
+                continue
+            instance = group.lanes.get(index)
+            if instance is not None:
+                if instance.live:
+                    continue
+                del group.lanes[index]
+                group.done += 1
+            _pump(marking, group, out)
+            if not (group.lanes or group.items) and group.exhausted:
+                _finish(marking, group, out)
+            return True
+        return False
+
+
+def lanes_of(marking: Marking) -> Lanes:
+    """The groups of a run, made at the first one."""
+    if marking.lanes is None:
+        marking.lanes = Lanes()
+    return marking.lanes
+
+
+def open_group(
+    marking: Marking, node: Node, token: Token, past: frozenset[int], out: list[Command]
+) -> None:
+    """Fan out over the payload of a token."""
+    assert node.each is not None  # noqa: S101 - who calls has looked
+    if node.each.times:
+        items: Any = [token.payload] * node.each.times
+    else:
+        items = _items(token.payload)
+        if items is None:
+            out.append(Fault(_no_items(node, token)))
+            return
+    group = _opened(marking, node, token, past)
+    for item in _batches(items, node.each.batch):
+        group.items.append((group.total, item))
+        group.total += 1
+    group.exhausted = True
+    _look(marking, group)
+    _pump(marking, group, out)
+
+
+def _opened(marking: Marking, node: Node, token: Token, past: frozenset[int]) -> Group:
+    lanes = lanes_of(marking)
+    group = Group(lanes.next, node, token, past)
+    lanes.next += 1
+    lanes.groups[group.id] = group
+    if group.lane:
+        lanes.enter(group.lane)  # an open group is live in the lane around it
+    return group
+
+
+def _look(marking: Marking, group: Group) -> None:
+    """Have a group looked at, though none of its lanes has changed."""
+    lanes_of(marking).idle.append((*group.lane, (group.id, -1)))
+
+
+def _items(payload: Any) -> list[Any] | None:
+    if isinstance(payload, str | bytes | bytearray) or hasattr(payload, "__next__"):
+        return None
+    try:
+        return list(payload)
+    except TypeError:
+        return None
+
+
+def _batches(items: list[Any], size: int) -> Iterator[Any]:
+    if not size:
+        yield from items
+        return
+    for at in range(0, len(items), size):
+        yield items[at : at + size]
+
+
+def _no_items(node: Node, token: Token) -> TypeError:
+    from flowkit.errors import ItemsError  # only who errs needs it
+
+    kind = type(token.payload).__name__
+    return ItemsError(
+        f"{node.net.definition.name}.{node.name} takes each item of {token.name}, "
+        f"which gave {_a(kind)}. Return a list, or yield the items from the step. "
+        f"({node.step.place})"
+    )
+
+
+def _a(kind: str) -> str:
+    if kind == "NoneType":
+        return "None"
+    return f"{'an' if kind[:1] in 'aeiou' else 'a'} {kind}"
+
+
+def _pump(marking: Marking, group: Group, out: list[Command]) -> None:
+    """Begin as many instances as may be at work."""
+    node, items = group.node, group.items
+    while items and not group.full and not _partial(group):
+        index, item = items.popleft()
+        lane = (*group.lane, (group.id, index))
+        group.lanes[index] = Instance()
+        number = marking.next_firing
+        marking.next_firing = number + 1
+        firing = Firing(number, node, group.name, item, group.past, None, lane)
+        begin(marking, firing, out)
+
+
+def _partial(group: Group) -> bool:
+    """Whether the next item is a batch that may still grow."""
+    assert group.node.each is not None  # noqa: S101 - else it has no group
+    size = group.node.each.batch
+    return bool(size) and not group.exhausted and len(group.items[0][1]) < size
+
+
+def add(marking: Marking, source: Firing, item: Any, out: list[Command]) -> None:
+    """A running step has yielded an item: an instance more behind each of its fans."""
+    lanes = lanes_of(marking)
+    for edge in source.node.feeds:
+        place = source.id, edge.node.index
+        number = lanes.streams.get(place)
+        if number is None:
+            token = Token(source.node.name, None, 0, source.past, lane=source.lane)
+            group = _opened(marking, edge.node, token, source.past)
+            lanes.streams[place] = group.id
+        elif number in lanes.groups:
+            group = lanes.groups[number]
+        else:
+            continue  # it was cancelled, or completed
+        if not group.sealed:
+            _append(marking, group, item, out)
+
+
+def _append(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
+    assert group.node.each is not None  # noqa: S101 - else it has no group
+    size = group.node.each.batch
+    if size and group.items and len(group.items[-1][1]) < size:
+        group.items[-1][1].append(item)
+        _pump(marking, group, out)
+        return
+    group.items.append((group.total, [item] if size else item))
+    group.total += 1
+    _pump(marking, group, out)
+
+
+def spawn(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
+    """One instance more, asked for by a step."""
+    _append(marking, group, item, out)
+
+
+def exhaust(marking: Marking, source: Firing) -> bool:
+    """A step that yields has ended: its groups get no more; False if it never did."""
+    lanes = marking.lanes
+    found = False
+    for edge in source.node.feeds:
+        place = source.id, edge.node.index
+        number = None if lanes is None else lanes.streams.pop(place, None)
+        if number is None:
+            continue
+        assert lanes is not None  # noqa: S101 - a stream stands in it
+        found = True
+        group = lanes.groups.get(number)
+        if group is not None:
+            group.exhausted = True
+            _look(marking, group)
+    return found
+
+
+def group_for(marking: Marking, target: Node, lane: Lane) -> Group | None:
+    """The group of a step that a lane belongs to, else the youngest open one in it."""
+    if marking.lanes is None:
+        return None
+    groups = marking.lanes.groups
+    for number, _ in reversed(lane):
+        group = groups.get(number)
+        if group is not None and group.node is target:
+            return group
+    for group in reversed(groups.values()):
+        if group.node is target and within(lane, group.lane):
+            return group
+    return None
+
+
+def collect(marking: Marking, gather: Gather, token: Token, out: list[Command]) -> None:
+    """A result for a gather; it fires if that is enough."""
+    assert marking.lanes is not None  # noqa: S101 - the token stands in a lane
+    number, index = token.lane[-1]
+    group = marking.lanes.groups.get(number)
+    if group is None or group.node is not gather.fan or gather.index in group.fired:
+        return
+    results = group.results.setdefault(gather.index, {})
+    results[index] = token.payload
+    need = gather.leaf.need
+    if need and len(results) >= need:
+        _gathered(marking, group, gather, out)
+    elif gather.leaf.until:
+        out.append(Judge(group.id, gather.index, _values(group, gather), group.total))
+
+
+def judged(marking: Marking, number: int, gather: Gather, out: list[Command]) -> None:
+    """A predicate has said that a gather has enough."""
+    group = None if marking.lanes is None else marking.lanes.groups.get(number)
+    if group is not None and gather.index not in group.fired:
+        _gathered(marking, group, gather, out)
+
+
+def unjudged(marking: Marking) -> Iterator[Judge]:
+    """Gathers whose predicate is to be asked again, after a restart."""
+    groups = [] if marking.lanes is None else [*marking.lanes.groups.values()]
+    for group in groups:
+        for gather in group.node.gathers:
+            asked = gather.leaf.until and group.results.get(gather.index)
+            if asked and gather.index not in group.fired:
+                values = _values(group, gather)
+                yield Judge(group.id, gather.index, values, group.total)
+
+
+def _values(group: Group, gather: Gather) -> list[Any]:
+    """Results by index; of those who failed their errors, if they are collected."""
+    assert group.node.each is not None  # noqa: S101 - else it has no group
+    results: dict[int, Any] = dict(group.results.get(gather.index, {}))
+    if group.node.each.failures == "collect":
+        results.update(group.failures)
+    return [results[index] for index in sorted(results)]
+
+
+def _gathered(
+    marking: Marking, group: Group, gather: Gather, out: list[Command]
+) -> None:
+    """Fire a gather with what it has; nothing is added to its group any more."""
+    group.fired.add(gather.index)
+    group.sealed = True
+    values = _values(group, gather)
+    if gather.leaf.rest == "cancel":
+        _withdraw_rest(marking, group, group.results.get(gather.index, {}), out)
+    seq = marking.next_token
+    marking.next_token = seq + 1
+    token = Token(gather.leaf.name, values, seq, group.past, lane=group.lane)
+    spread(marking, gather.edges, token, out)
+
+
+def _withdraw_rest(
+    marking: Marking, group: Group, kept: dict[int, Any], out: list[Command]
+) -> None:
+    group.items.clear()
+    gone = [index for index in group.lanes if index not in kept]
+    withdraw_lanes(marking, group, gone, out)
+    _look(marking, group)
+
+
+def complete(marking: Marking, group: Group, out: list[Command]) -> None:
+    """Withdraw what is left, and go on as if the group were done."""
+    group.sealed = group.exhausted = True
+    for gather in group.node.gathers:
+        if gather.index not in group.fired:
+            _gathered(marking, group, gather, out)
+    _withdraw_rest(marking, group, {}, out)
+
+
+def fail_instance(
+    marking: Marking, lane: Lane, error: BaseException, out: list[Command]
+) -> None:
+    """Nobody handles a failure in a lane: its group's policy says what follows."""
+    assert marking.lanes is not None  # noqa: S101 - there is a lane
+    number, index = lane[-1]
+    group = marking.lanes.groups.get(number)
+    if group is None:
+        return
+    assert group.node.each is not None  # noqa: S101 - else it has no group
+    each = group.node.each
+    group.failures[index] = error
+    withdraw_lanes(marking, group, [index], out)
+    for gather in group.node.gathers:
+        group.results.get(gather.index, {}).pop(index, None)
+    share = each.max_failures is not None and each.max_failures < 1
+    if share and not group.exhausted:
+        return  # how many that is will be known at the end
+    if group.failed and each.failures != "finish":
+        _fail(marking, group, out)
+
+
+def _finish(marking: Marking, group: Group, out: list[Command]) -> None:
+    """A group is done: gathers that have not fired do, and it is forgotten."""
+    if group.failed:
+        _fail(marking, group, out)
+        return
+    for gather in group.node.gathers:
+        if gather.index in group.fired:
+            continue
+        results = group.results.get(gather.index, {})
+        if len(results) < gather.leaf.need:
+            error = _too_few(group, gather, len(results))
+            if not _tell(marking, group, gather, error, out):
+                _close(marking, group)
+                _unhandled(marking, group, [error], out)
+                return
+        else:
+            _gathered(marking, group, gather, out)
+    _close(marking, group)
+
+
+def _close(marking: Marking, group: Group) -> None:
+    assert marking.lanes is not None  # noqa: S101 - it stands in it
+    if marking.lanes.groups.pop(group.id, None) is not None and group.lane:
+        marking.lanes.leave(group.lane)
+
+
+def _fail(marking: Marking, group: Group, out: list[Command]) -> None:
+    """Too many instances have failed: the rest is withdrawn, who gathers is told."""
+    group.sealed = group.exhausted = True
+    group.items.clear()
+    withdraw_lanes(marking, group, list(group.lanes), out)
+    errors = [group.failures[index] for index in group.failures]
+    told = False
+    for gather in group.node.gathers:
+        if gather.index not in group.fired:
+            group.fired.add(gather.index)
+            told |= _tell(marking, group, gather, _noted(errors), out)
+    _close(marking, group)
+    if not told:
+        _unhandled(marking, group, errors, out)
+
+
+def _noted(errors: list[BaseException]) -> BaseException:
+    first, *others = errors
+    for other in others:
+        first.add_note(
+            f"flowkit: another instance failed: {type(other).__name__}: {other}"
+        )
+    return first
+
+
+def _tell(
+    marking: Marking,
+    group: Group,
+    gather: Gather,
+    error: BaseException,
+    out: list[Command],
+) -> bool:
+    """Have who gathers fail, if somebody listens to that."""
+    told = False
+    for node in gather.nodes:
+        if node.failed:
+            told = True
+            seq = marking.next_token
+            marking.next_token = seq + 1
+            name = f"{node.name}.failed"
+            token = Token(name, error, seq, group.past, lane=group.lane)
+            spread(marking, node.failed, token, out)
+    return told
+
+
+def _unhandled(
+    marking: Marking, group: Group, errors: list[BaseException], out: list[Command]
+) -> None:
+    if group.lane:
+        fail_instance(marking, group.lane, _noted(errors), out)
+    else:
+        out.extend(Fault(error) for error in errors)
+
+
+def _too_few(group: Group, gather: Gather, count: int) -> Exception:
+    from flowkit.errors import GatherError
+
+    node = gather.nodes[0]
+    failed = f", {len(group.failures)} failed" if group.failures else ""
+    return GatherError(
+        f"{node.net.definition.name}.{node.name} needs {gather.leaf.need} results of "
+        f"{gather.leaf.name}; {count} of {group.total} instances gave one{failed}. "
+        f"Listen to {node.name}.failed, or ask for fewer. ({node.step.place})"
+    )
