@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flowkit.cli.exits import NOT_FOUND, USAGE, Refused
-from flowkit.runtime.given import inputs_from
+from flowkit.runtime.given import fitted, inputs_from
 from flowkit.runtime.opening import class_of
 
 __all__ = ["inputs_of", "read_json", "state_of"]
@@ -52,7 +52,7 @@ def inputs_of(flow: type, words: list[str] | None, given: str | None) -> dict[st
     if data is not None and not isinstance(data, dict):
         text = f"Inputs are a JSON object, not {json.dumps(data)[:40]}."
         raise Refused(USAGE, f"{text} Write -d '{{\"pieces\": 3}}'.")
-    return {**(data or {}), **inputs_from(flow, words or [])}
+    return fitted(flow, {**(data or {}), **inputs_from(flow, words or [])})
 
 
 def state_of(flow: str, words: list[str] | None) -> dict[str, Any] | None:

@@ -141,10 +141,15 @@ def _own(tb: TracebackType | None) -> list[traceback.FrameSummary]:
     ]
 
 
+def _flow_behind(value: Any) -> Any:
+    """The class of a function flow, anything else as it is."""
+    return getattr(value, "__flowkit_class__", value)
+
+
 def _class_in(module: ModuleType, name: str, target: str) -> type:
     flows = {
         each.__qualname__: each
-        for each in vars(module).values()
+        for each in map(_flow_behind, vars(module).values())
         if isinstance(each, type) and each in known
     }
     where = getattr(module, "__file__", None) or module.__name__
@@ -153,6 +158,7 @@ def _class_in(module: ModuleType, name: str, target: str) -> type:
         found: Any = module
         for part in name.split("."):
             found = getattr(found, part, None)
+        found = _flow_behind(found)
         if isinstance(found, type) and found in known:
             return found
         if found is not None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from flowkit.errors import InputError
 from flowkit.runtime.initial import is_model
@@ -12,7 +13,7 @@ from flowkit.runtime.launch import known
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["inputs_from"]
+__all__ = ["fitted", "inputs_from"]
 
 
 def inputs_from(flow: type, words: Iterable[str]) -> dict[str, Any]:
@@ -36,7 +37,33 @@ def inputs_from(flow: type, words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
+def fitted(flow: type, inputs: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a function flow as its annotations take them; of others as given.
+
+    Raises:
+        InputError: they do not fit, all values that do not named.
+    """
+    arguments = _arguments(flow)
+    if arguments is None:
+        return inputs
+    bound: dict[str, Any] = arguments.bound((), inputs)
+    return bound
+
+
+def _arguments(flow: type) -> Any:
+    """The parameters of the function that a flow is made of, None for a class."""
+    made: Any = getattr(sys.modules.get(flow.__module__), flow.__qualname__, None)
+    behind = getattr(made, "__flowkit_class__", None)
+    return made.arguments if behind is flow else None
+
+
 def _fields(flow: type) -> dict[str, Any]:
+    arguments = _arguments(flow)
+    if arguments is not None:
+        try:
+            return get_type_hints(arguments.function, include_extras=True)
+        except Exception:  # noqa: BLE001 - an annotation may be anything
+            return {}
     declared = flow.__dict__.get("initial_state") or known[flow].state
     kind = declared if isinstance(declared, type) else type(declared)
     if not is_model(kind):

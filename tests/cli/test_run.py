@@ -345,3 +345,21 @@ def test_a_result_is_json_whatever_it_is(project):
     )
     done = flowkit(project, "run", "odd.py", "-q")
     assert as_json(done) == {"nan": "NaN", "set": [1], "bytes": "_w==", "big": 2**70}
+
+
+@pytest.mark.parametrize("target", ["adds.py", "adds:add"])
+def test_a_function_flow_is_a_flow(project, target):
+    """Its parameters are the inputs."""
+    (project / "adds.py").write_text(
+        "from flowkit.functions import flow, step\n\n\n"
+        "@step\nasync def one_more(x):\n    return x + 1\n\n\n"
+        "@flow\nasync def add(x: int) -> int:\n    return await one_more(x)\n"
+    )
+    done = flowkit(project, "run", target, "-i", "x=1", "-q")
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    done = flowkit(project, "run", target, "-i", "x=one", "-q")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: add(..) does not take these arguments: x: Input should be a valid "
+        "integer, unable to parse string as an integer, got 'one'. (adds.py:9)\n"
+    )
