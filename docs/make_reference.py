@@ -1,4 +1,4 @@
-"""Writes docs/reference/api.md, signals.md and cli.md from the docstrings.
+"""Writes docs/reference/api.md, signals.md, testing.md and cli.md from docstrings.
 
     python docs/make_reference.py
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import flowkit
+import pytest_flowkit
+from flowkit import testing
 from flowkit.runtime import receipt, signals
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -69,6 +71,7 @@ SECTIONS: dict[str, list[str]] = {
         "build_flow_structure",
         "visualize_flow_structure",
     ],
+    "Checking": ["check", "Fault"],
     "Errors": [
         "FlowkitError",
         "DefinitionError",
@@ -184,7 +187,9 @@ _WIDTH = 80
 HIDDEN = ("--no-", "--empty-")
 _OWN = {"self", "cls"}
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
-_SECTION = re.compile(r"^(Args|Class keywords|Attributes|Returns|Raises|Source):$")
+_SECTION = re.compile(
+    r"^(Args|Class keywords|Attributes|Returns|Yields|Raises|Source):$"
+)
 _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$", re.DOTALL)
 
 
@@ -215,7 +220,7 @@ def _finished(section: str, body: list[str]) -> list[str]:
     if not section:
         return []
     text = textwrap.dedent("\n".join(body)).strip()
-    if section in {"Returns", "Source"}:
+    if section in {"Returns", "Source", "Yields"}:
         return [f"**{section}**: {text}", ""]
     items = [" ".join(item.split()) for item in re.split(r"\n(?=\S)", text)]
     rows = [_ITEM.match(item) for item in items]
@@ -245,6 +250,7 @@ def signature(name: str, value: Any) -> str:
 
 
 def _unquoted(text: str) -> str:
+    text = re.sub(r"<class '([^']*)'>", r"\1", text)
     return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
 
 
@@ -309,6 +315,53 @@ def api() -> str:
             lines += ["### `Receipt`", "", "What `EventBus.send` returns.", ""]
             lines += [as_markdown(receipt.Receipt.__doc__ or ""), ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+KIT = {
+    "Steps": ["stub", "fail", "Calls", "Called", "Gives"],
+    "Runs by a script": ["play", "Arrives", "Answers", "TimePasses"],
+    "Paths": ["assert_path", "any_order", "path_of"],
+    "Clocks and stores": ["manual_clock", "jumping_clock", "memory_store"],
+    "Events": ["RecordingBus", "Sent"],
+    "Kills": ["kill_and_resume", "survives_kills", "Survived"],
+    "Tests from runs": ["testcase", "recorded"],
+}
+KIT_MEMBERS = {
+    "Calls": ["count"],
+    "RecordingBus": ["assert_sent", "assert_nothing_sent"],
+    "Survived": ["result"],
+}
+
+
+def testing_page() -> str:
+    """The page of the testing kit, and of its fixtures."""
+    lines = ["# flowkit.testing", "", as_markdown(testing.__doc__ or ""), ""]
+    for title, names in KIT.items():
+        lines += [f"## {title}", ""]
+        for name in names:
+            value = getattr(testing, name)
+            lines += [f"### `{name}`", ""]
+            if callable(value):
+                lines += ["```text", signature(name, value), "```", ""]
+            lines += [as_markdown(value.__doc__ or ""), ""]
+            for member in KIT_MEMBERS.get(name, []):
+                lines += _member(name, member, inspect.getattr_static(value, member))
+    lines += ["## Fixtures", "", as_markdown(pytest_flowkit.__doc__ or ""), ""]
+    lines += ["| fixture | gives |", "|---|---|"]
+    for name in FIXTURES:
+        doc = getattr(pytest_flowkit, name).__doc__.replace("``", "`")
+        lines.append(f"| `{name}` | {doc} |")
+    return "\n".join(lines) + "\n\nHow to use it: [test](../how-to/test-a-flow.md).\n"
+
+
+FIXTURES = [
+    "manual_clock",
+    "jumping_clock",
+    "memory_store",
+    "event_bus",
+    "stub_step",
+    "fail_step",
+]
 
 
 def signal_page() -> str:
@@ -379,7 +432,12 @@ def cli_page() -> str:
 
 def pages() -> dict[str, str]:
     """Every page this makes, by file name."""
-    return {"api.md": api(), "cli.md": cli_page(), "signals.md": signal_page()}
+    return {
+        "api.md": api(),
+        "cli.md": cli_page(),
+        "signals.md": signal_page(),
+        "testing.md": testing_page(),
+    }
 
 
 if __name__ == "__main__":

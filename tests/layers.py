@@ -22,6 +22,7 @@ LAYERS = {
     "journal": 2,
     "plot": 2,
     "runtime": 3,
+    "checking": 3.2,
     "picture": 3.5,
     "flow": 4,
     "runs": 4,

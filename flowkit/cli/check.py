@@ -94,13 +94,14 @@ def _of_target(target: str, checked: set[str]) -> Iterator[Found]:
         flow = f"{cls.__module__}:{cls.__qualname__}"
         checked.add(flow)
         strict = compiled.definition.strict
-        for level, step, text in faults:
+        for level, step, text, *_ in faults:
             worse = "error" if strict and level == "warning" else level
             yield Found(worse, flow, step, text)
         if any(each.level == "error" for each in faults):
             continue  # hints on a graph that is not meant so would mislead
         compiled.warnings = []
-        yield from (Found(*each[:1], flow, *each[1:]) for each in faults_of(compiled))
+        for each in faults_of(compiled):
+            yield Found(each.level, flow, each.step, each.text)
 
 
 def _show(each: Found) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.classes import inferred_of
+from flowkit.picture.classes import faults_marked, inferred_of
 from flowkit.runtime.launch import known
 
 if TYPE_CHECKING:
@@ -50,20 +50,24 @@ def plot_flow(
 
 
 def svg_of(flow: Any) -> str:
-    """A flow object as SVG text: its latest run if it has one, else its class.
+    """A flow class, or an object with its latest run if it has one, as SVG text.
 
     Raises:
         MissingExtraError: the extra ``plot`` is not installed.
     """
-    run = flow._flowkit.run
+    run = None if isinstance(flow, type) else flow._flowkit.run
     if run is not None:
         from flowkit.picture.runs import svg
 
         return svg(run)
     from flowkit.plot import to_svg
 
-    cls = type(flow)
-    return to_svg(known[cls].compiled.definition, inferred=inferred_of(cls))
+    cls = flow if isinstance(flow, type) else type(flow)
+    return to_svg(
+        known[cls].compiled.definition,
+        inferred=inferred_of(cls),
+        marks=faults_marked(cls),
+    )
 
 
 def build_flow_structure(flow: Any) -> dict[str, Any]:
