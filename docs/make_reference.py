@@ -1,4 +1,4 @@
-"""Writes docs/reference/api.md, signals.md and testing.md from the docstrings.
+"""Writes docs/reference/api.md, signals.md, testing.md and cli.md from docstrings.
 
     python docs/make_reference.py
 
@@ -77,6 +77,7 @@ SECTIONS: dict[str, list[str]] = {
         "DefinitionError",
         "RunError",
         "InputError",
+        "NotFoundError",
         "FeedbackError",
         "StateError",
         "StateConflictError",
@@ -183,6 +184,7 @@ UNCALLED = {
     "Run",
 }
 _WIDTH = 80
+HIDDEN = ("--no-", "--empty-")
 _OWN = {"self", "cls"}
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
 _SECTION = re.compile(
@@ -390,10 +392,49 @@ def _joined(rows: list[list[str]]) -> list[list[str]]:
     return joined
 
 
+def cli_page() -> str:
+    """The page of the command line, from what its help says."""
+    from flowkit.cli.app import made
+    from flowkit.cli.verbs import VERBS, overview
+
+    app = made()
+    lines = [
+        "# Command line",
+        "",
+        "What `flowkit --help` and each verb's help say.",
+        "",
+    ]
+    lines += ["```text", overview().rstrip(), "```", ""]
+    for name, verb in VERBS.items():
+        sub = app[name]
+        arguments = sub.assemble_argument_collection(parse_docstring=True)
+        said = inspect.cleandoc(sub.help or "").partition("\n\nArgs:")[0]
+        placed = [each for each in arguments if not each.names[0].startswith("-")]
+        shown = " ".join(
+            each.names[0] if each.required else f"[{each.names[0]}]" for each in placed
+        )
+        lines += [f"## `{name}`", "", said, ""]
+        lines += [
+            "```text",
+            f"flowkit {name} {shown}".strip() + " [OPTIONS]",
+            "```",
+            "",
+        ]
+        lines += ["| argument | what it is |", "|---|---|"]
+        for each in arguments:
+            names = [word for word in each.names if not word.startswith(HIDDEN)]
+            text = " ".join((each.parameter.help or "").split())
+            told = ", ".join(f"`{word}`" for word in names)
+            lines.append(f"| {told} | {text or '-'} |")
+        lines += ["", f"Example: `{verb.example}`", ""]
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """Every page this makes, by file name."""
     return {
         "api.md": api(),
+        "cli.md": cli_page(),
         "signals.md": signal_page(),
         "testing.md": testing_page(),
     }

@@ -33,6 +33,7 @@ LAYERS = {
     "worker": 5,
     "server": 6,
     "cli": 7,
+    "__main__": 7.5,
     "testing": 8,
 }
 """A module imports from its own package and from lower layers."""

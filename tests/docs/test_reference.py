@@ -30,7 +30,7 @@ MAKER = _maker()
 CALLS = [name for name in flowkit.__all__ if inspect.isfunction(getattr(flowkit, name))]
 
 
-@pytest.mark.parametrize("page", ["api.md", "signals.md", "testing.md"])
+@pytest.mark.parametrize("page", ["api.md", "cli.md", "signals.md", "testing.md"])
 def test_page_is_made_from_the_docstrings(page):
     """Docstrings have changed: run ``python docs/make_reference.py``."""
     assert (REFERENCE / page).read_text(encoding="utf-8") == MAKER.pages()[page]
