@@ -15,6 +15,7 @@ Split by who mends it::
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── ItemsError (TypeError)        each(..) over something without items
     │   ├── GatherError                   fewer results than gather(.., n=..) needs
+    │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "DeadlockError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -150,6 +152,10 @@ class ItemsError(RunError, TypeError):
 
 class GatherError(RunError):
     """A group gave fewer results than a ``gather(.., n=..)`` needs."""
+
+
+class DeadlockError(RunError):
+    """Steps wait for mutexes that are held by one another: nothing can go on."""
 
 
 class StuckError(RunError):

@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing, Marking
     from flowkit.core.net import Net, Node
 
-__all__ = ["Gates", "expire", "free", "gates_of", "note", "passes", "recheck"]
+__all__ = [
+    "Gates",
+    "deadlock",
+    "expire",
+    "free",
+    "gates_of",
+    "note",
+    "passes",
+    "recheck",
+]
 
 OPEN, CLOSED = "open", "closed"
 
@@ -110,28 +119,31 @@ def note(net: Net, marking: Marking, name: str) -> None:
         gates_of(marking).phases[node.index] = phase
 
 
-def recheck(marking: Marking, out: list[Command]) -> Iterator[Firing]:
+def recheck(marking: Marking, out: list[Command]) -> tuple[list[Firing], bool]:
     """Free what regions hold no more; give the waiting firings that may start now.
 
-    What a closed milestone keeps out is dropped and reported.
+    What a closed milestone keeps out is dropped and reported. Tells also whether
+    anything has moved.
     """
     gates = marking.gates
-    if gates is None:
-        return
+    if gates is None or not (gates.waiting or gates.holders):
+        return [], False
     _leave_regions(marking, gates)
+    found: list[Firing] = []
+    dropped = False
     ahead = set[str]()
     for firing in list(gates.waiting.values()):
-        if firing.id not in gates.waiting:
-            continue  # one that started before has cancelled it
         phase = _phase(gates, firing.node)
         if phase == CLOSED:
             drop(marking, firing, out)
+            dropped = True
         elif phase == OPEN:
             if _takes(gates, firing, ahead):
                 del gates.waiting[firing.id]
-                yield firing
+                found.append(firing)
             else:
                 ahead.update(_needs(gates, firing.node))
+    return found, dropped or bool(found)
 
 
 def _leave_regions(marking: Marking, gates: Gates) -> None:
@@ -175,6 +187,34 @@ def drop(marking: Marking, firing: Firing, out: list[Command]) -> None:
         f"{closed}: {why}. ({node.step.place})"
     )
     out.append(Report("missed", node.name, text))
+    if node.serial:
+        marking.late = (*marking.late, ("next", node))
+
+
+def deadlock(net: Net, marking: Marking) -> Exception:
+    """The error for firings that wait for mutexes and hold what the others need."""
+    from flowkit.errors import DeadlockError  # only an error needs it
+
+    gates = gates_of(marking)
+    waits = [
+        f"{firing.node.name} waits for {' and '.join(map(repr, sorted(needs)))}"
+        for firing in gates.waiting.values()
+        if (needs := set(_needs(gates, firing.node)))
+    ]
+    holds = [
+        f"{mutex!r} is held by {_holder(marking, holder)}"
+        for mutex, holder in gates.holders.items()
+    ]
+    return DeadlockError(
+        f"{net.definition.name} cannot go on: {'; '.join([*waits, *holds])}. Give the "
+        f"steps of a region no mutex that another region holds."
+    )
+
+
+def _holder(marking: Marking, holder: int | str) -> str:
+    if isinstance(holder, str):
+        return f"region {holder}"
+    return marking.live[holder].node.name
 
 
 def expire(marking: Marking, out: list[Command]) -> bool:

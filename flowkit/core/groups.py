@@ -1,9 +1,10 @@
 """Groups of instances: opened by ``each``, closed by ``gather`` (R10).
 
 Item i of a group runs in a lane of its own, and so does all that comes of it. A lane
-is over when nothing in it is live; a group is done when its source is exhausted and
-all its lanes are over. A gather fires once: when the group is done, or as soon as it
-has enough. What a failed instance means for the others is the group's policy.
+is over when nothing in it is live; a join that it leaves unfired is stuck. A group is
+done when its source is exhausted and all its lanes are over. A gather fires once: when
+the group is done, or as soon as it has enough. What a failed instance means for the
+others is the group's policy.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Fault, Judge
+from flowkit.core.commands import Fault, Judge, Report
+from flowkit.core.ending import stuck_text
 from flowkit.core.lines import begin
 from flowkit.core.marking import Firing, Token, within
 from flowkit.core.rounds import spread
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.commands import Command
-    from flowkit.core.marking import Lane, Marking
+    from flowkit.core.marking import Lane, Marking, Round
     from flowkit.core.net import Gather, Node
 
 __all__ = [
@@ -31,7 +33,7 @@ __all__ = [
     "add",
     "collect",
     "complete",
-    "exhaust",
+    "end_stream",
     "fail_instance",
     "group_for",
     "judged",
@@ -103,6 +105,11 @@ class Group:
         self.sealed: bool = False
 
     @property
+    def silent(self) -> bool:
+        """Whether nothing of it is heard outside any more: each gather has fired."""
+        return len(self.fired) == len(self.node.gathers)
+
+    @property
     def full(self) -> bool:
         """Whether as many lanes are at work as may be."""
         assert self.node.each is not None  # noqa: S101 - else it has no group
@@ -131,48 +138,117 @@ class Lanes:
     Attributes:
         groups: the open ones, by number.
         idle: lanes in which nothing was live any more, to be looked at.
+        stirred: lanes in which something has changed since joins were settled.
         streams: the group that a running step feeds, by firing and place.
+        watched: the watched rounds of each lane, as a marking has those of none.
     """
 
-    __slots__ = ("groups", "idle", "next", "streams")
+    __slots__ = ("groups", "idle", "next", "stirred", "streams", "watched")
 
     def __init__(self) -> None:
         self.groups: dict[int, Group] = {}
         self.idle: deque[Lane] = deque()
         self.streams: dict[tuple[int, int], int] = {}
+        self.stirred: set[Lane] = set()
+        self.watched: dict[Lane, dict[int, Round]] = {}
         self.next: int = 1
+
+    def __contains__(self, lane: Lane) -> bool:
+        """Whether a lane is not over."""
+        return self._instance(lane) is not None
+
+    def _instance(self, lane: Lane) -> Instance | None:
+        number, index = lane[-1]
+        group = self.groups.get(number)
+        return None if group is None else group.lanes.get(index)
 
     def enter(self, lane: Lane) -> None:
         """Something more is live in a lane."""
-        group, index = lane[-1]
-        self.groups[group].lanes[index].live += 1
+        instance = self._instance(lane)
+        if instance is not None:
+            instance.live += 1
 
     def leave(self, lane: Lane) -> None:
         """Something in a lane is live no more."""
-        number, index = lane[-1]
-        group = self.groups.get(number)
-        instance = None if group is None else group.lanes.get(index)
+        instance = self._instance(lane)
         if instance is not None:
             instance.live -= 1
+            self.stirred.add(lane)
             if not instance.live:
                 self.idle.append(lane)
 
-    def count(self, firing: Firing) -> int:
-        """How often a step has fired in this lane."""
-        number, index = firing.lane[-1]
-        return self.groups[number].lanes[index].fired.get(firing.node.index, 0)
+    def at_work(self, lane: Lane) -> bool:
+        """Whether anything is live in a lane or below."""
+        instance = self._instance(lane)
+        return instance is not None and instance.live > 0
 
-    def fired(self, firing: Firing) -> None:
+    def muted(self, lane: Lane, depth: int) -> bool:
+        """Whether what goes on in a lane is not heard so far up."""
+        for number, _ in lane[depth:]:
+            group = self.groups.get(number)
+            if group is None or group.silent:
+                return True
+        return False
+
+    def surviving(self, lane: Lane) -> Lane:
+        """The innermost lane around a place that is not over."""
+        while lane and lane not in self:
+            lane = lane[:-1]
+        return lane
+
+    def places(
+        self, lane: Lane, rounds: dict[tuple[int, Lane], list[Round]]
+    ) -> Iterator[list[Round]]:
+        """The rounds of each join in a lane and below."""
+        group = self.groups.get(lane[-1][0])
+        if group is None:
+            return iter(())
+        if group.node.nests:
+            return (each for (_, at), each in rounds.items() if within(at, lane))
+        keys = ((number, lane) for number in group.node.joins)
+        return (rounds[key] for key in keys if key in rounds)
+
+    def count(self, node: Node, lane: Lane) -> int:
+        """How often a step has fired in a lane."""
+        instance = self._instance(lane)
+        return 0 if instance is None else instance.fired.get(node.index, 0)
+
+    def fired(self, node: Node, lane: Lane) -> None:
         """Count a firing in its lane."""
-        number, index = firing.lane[-1]
-        counts = self.groups[number].lanes[index].fired
-        counts[firing.node.index] = counts.get(firing.node.index, 0) + 1
+        instance = self._instance(lane)
+        if instance is not None:
+            instance.fired[node.index] = instance.fired.get(node.index, 0) + 1
+
+    def close(self, marking: Marking, group: Group, index: int) -> list[Round]:
+        """A lane is over; gives what joins in it hold and will never fire with."""
+        if group.lanes.pop(index, None) is not None:
+            group.done += 1
+        lane = (*group.lane, (group.id, index))
+        self.watched.pop(lane, None)
+        self.stirred.discard(lane)
+        parked: list[Round] = []
+        for number in group.node.joins:
+            rounds = marking.rounds.pop((number, lane), ())
+            parked += [each for each in rounds if not each.fired]
+        return parked
 
     def anew(self) -> None:
         """Firings are counted anew after an outside event (R11)."""
         for group in self.groups.values():
             for instance in group.lanes.values():
                 instance.fired.clear()
+
+    def exhaust(self, source: Firing) -> bool:
+        """A step that yields gives no more to its groups; False if it never did."""
+        found = False
+        for edge in source.node.feeds:
+            number = self.streams.pop((source.id, edge.node.index), None)
+            group = None if number is None else self.groups.get(number)
+            found = found or number is not None
+            if group is not None:
+                group.exhausted = True
+                self.idle.append((*group.lane, (group.id, -1)))
+        return found
 
     def settle(self, marking: Marking, out: list[Command]) -> bool:
         """Look at one lane that may be over; whether there was one."""
@@ -186,13 +262,33 @@ class Lanes:
             if instance is not None:
                 if instance.live:
                     continue
-                del group.lanes[index]
-                group.done += 1
+                _stuck(marking, self.close(marking, group, index), out)
+            if group.exhausted and group.failed and not _waits(group):
+                _fail(marking, group, out)
+                return True
             _pump(marking, group, out)
             if not (group.lanes or group.items) and group.exhausted:
                 _finish(marking, group, out)
             return True
         return False
+
+
+def _stuck(marking: Marking, parked: list[Round], out: list[Command]) -> None:
+    """Joins of a lane that is over, which did not fire."""
+    for each in parked:
+        net = each.trigger.net
+        text = stuck_text(net, marking, each)
+        out.append(Report("stuck", each.trigger.node.name, text))
+        if net.definition.strict:
+            from flowkit.errors import StuckError  # the strict end is the rare one
+
+            out.append(Fault(StuckError(text)))
+
+
+def _waits(group: Group) -> bool:
+    """Whether a group that has failed goes on to its end all the same."""
+    each = group.node.each
+    return each is not None and each.failures == "finish"
 
 
 def lanes_of(marking: Marking) -> Lanes:
@@ -205,8 +301,12 @@ def lanes_of(marking: Marking) -> Lanes:
 def open_group(
     marking: Marking, node: Node, token: Token, past: frozenset[int], out: list[Command]
 ) -> None:
-    """Fan out over the payload of a token."""
+    """Fan out over the payload of a token, and count that as a firing."""
     assert node.each is not None  # noqa: S101 - who calls has looked
+    if token.lane:
+        lanes_of(marking).fired(node, token.lane)
+    else:
+        marking.fired[node.index] += 1
     if node.each.times:
         items: Any = [token.payload] * node.each.times
     else:
@@ -295,19 +395,34 @@ def _partial(group: Group) -> bool:
 def add(marking: Marking, source: Firing, item: Any, out: list[Command]) -> None:
     """A running step has yielded an item: an instance more behind each of its fans."""
     lanes = lanes_of(marking)
+    if source.lane and source.lane not in lanes:
+        return
     for edge in source.node.feeds:
         place = source.id, edge.node.index
         number = lanes.streams.get(place)
         if number is None:
-            token = Token(source.node.name, None, 0, source.past, lane=source.lane)
-            group = _opened(marking, edge.node, token, source.past)
-            lanes.streams[place] = group.id
+            group = _streaming(marking, source, edge.node)
         elif number in lanes.groups:
             group = lanes.groups[number]
         else:
             continue  # it was cancelled, or completed
         if not group.sealed:
             _append(marking, group, item, out)
+
+
+def _streaming(marking: Marking, source: Firing, node: Node) -> Group:
+    token = Token(source.node.name, None, 0, source.past, lane=source.lane)
+    group = _opened(marking, node, token, source.past)
+    lanes_of(marking).streams[source.id, node.index] = group.id
+    return group
+
+
+def end_stream(marking: Marking, source: Firing, out: list[Command]) -> None:
+    """A step that yields has ended well: what it gave nothing is an empty group."""
+    for edge in source.node.feeds:
+        if (source.id, edge.node.index) not in lanes_of(marking).streams:
+            _streaming(marking, source, edge.node)
+    lanes_of(marking).exhaust(source)
 
 
 def _append(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
@@ -325,24 +440,6 @@ def _append(marking: Marking, group: Group, item: Any, out: list[Command]) -> No
 def spawn(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
     """One instance more, asked for by a step."""
     _append(marking, group, item, out)
-
-
-def exhaust(marking: Marking, source: Firing) -> bool:
-    """A step that yields has ended: its groups get no more; False if it never did."""
-    lanes = marking.lanes
-    found = False
-    for edge in source.node.feeds:
-        place = source.id, edge.node.index
-        number = None if lanes is None else lanes.streams.pop(place, None)
-        if number is None:
-            continue
-        assert lanes is not None  # noqa: S101 - a stream stands in it
-        found = True
-        group = lanes.groups.get(number)
-        if group is not None:
-            group.exhausted = True
-            _look(marking, group)
-    return found
 
 
 def group_for(marking: Marking, target: Node, lane: Lane) -> Group | None:
@@ -409,6 +506,8 @@ def _gathered(
     """Fire a gather with what it has; nothing is added to its group any more."""
     group.fired.add(gather.index)
     group.sealed = True
+    if group.lane:
+        lanes_of(marking).stirred.add(group.lane)
     values = _values(group, gather)
     if gather.leaf.rest == "cancel":
         _withdraw_rest(marking, group, group.results.get(gather.index, {}), out)
@@ -419,36 +518,52 @@ def _gathered(
 
 
 def _withdraw_rest(
-    marking: Marking, group: Group, kept: dict[int, Any], out: list[Command]
+    marking: Marking,
+    group: Group,
+    kept: dict[int, Any],
+    out: list[Command],
+    asking: int = -1,
 ) -> None:
     group.items.clear()
     gone = [index for index in group.lanes if index not in kept]
-    withdraw_lanes(marking, group, gone, out)
+    withdraw_lanes(marking, group, gone, out, asking)
     _look(marking, group)
 
 
-def complete(marking: Marking, group: Group, out: list[Command]) -> None:
-    """Withdraw what is left, and go on as if the group were done."""
+def complete(marking: Marking, group: Group, asking: int, out: list[Command]) -> None:
+    """Withdraw what is left, and go on as if the group were done.
+
+    Args:
+        asking: number of the firing that asks, which is spared.
+    """
     group.sealed = group.exhausted = True
+    _withdraw_rest(marking, group, {}, out, asking)
+    if group.failed:
+        return  # too many already: that is told, as at any end
     for gather in group.node.gathers:
         if gather.index not in group.fired:
             _gathered(marking, group, gather, out)
-    _withdraw_rest(marking, group, {}, out)
 
 
 def fail_instance(
     marking: Marking, lane: Lane, error: BaseException, out: list[Command]
 ) -> None:
-    """Nobody handles a failure in a lane: its group's policy says what follows."""
+    """Nobody handles a failure in a lane: its group's policy says what follows.
+
+    If the lane is over, it is one of the lane around it; in the end, of the run.
+    """
     assert marking.lanes is not None  # noqa: S101 - there is a lane
-    number, index = lane[-1]
-    group = marking.lanes.groups.get(number)
-    if group is None:
+    lane = marking.lanes.surviving(lane)
+    if not lane:
+        out.append(Fault(error))
         return
+    number, index = lane[-1]
+    group = marking.lanes.groups[number]
     assert group.node.each is not None  # noqa: S101 - else it has no group
     each = group.node.each
     group.failures[index] = error
     withdraw_lanes(marking, group, [index], out)
+    _look(marking, group)
     for gather in group.node.gathers:
         group.results.get(gather.index, {}).pop(index, None)
     share = each.max_failures is not None and each.max_failures < 1

@@ -202,7 +202,9 @@ class Net:
     def _before(self, node: Node, *, failed: bool = True) -> int:
         found = 0
         for leaf in leaves(node.step.trigger):
-            if failed or leaf.kind != "failed":
+            if leaf.kind == "gather" and not failed:
+                found |= self.sources(leaf._replace(kind="name"))
+            elif failed or leaf.kind != "failed":
                 found |= self.sources(leaf)
         return found
 
