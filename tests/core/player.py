@@ -218,6 +218,7 @@ class Played:
         self.reports: list[Report] = []
         self.errors: list[Exception] = []
         self.judged: list[Judge] = []
+        self.given_by: dict[int, Any] = {}
         self.taken: list[bool] = []
         self.waits: list[float] = []
         self.ends: list[tuple[float, str]] = []
@@ -321,6 +322,7 @@ class _Stage:
         played.dumps.append(dump(played.marking))
         if firing is not None and isinstance(record, StepFinished):
             played.ended.append((played.now, firing))
+            played.given_by[firing.id] = record.output
         for command in commands:
             self.obey(command)
 
