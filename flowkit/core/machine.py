@@ -177,7 +177,7 @@ def _joined(
     out: list[Command] = []
     token = token_of(marking, firing.node.name, payload, firing, -1)
     arrive(marking, trigger, edge.slot, token, out)
-    idle = not (marking.watched or marking.asked or marking.gates)
+    idle = not (marking.watched or marking.asked or marking.gates or marking.late)
     if not out and marking.live and idle:
         return out
     return _checked(net, marking, out)
@@ -214,9 +214,9 @@ def _checked(  # noqa: C901 - in the order of R3
         _settle_rest(net, marking, out)
     for command in out:
         if type(command) is Firing:
-            node = command.node
-            if _count(marking, command) > node.limit:
-                return _fault(net, marking, _runaway(net, node), out)
+            if _runs_away(marking, command):
+                marking.late = ()
+                return _fault(net, marking, _runaway(net, command.node), out)
         elif type(command) is Fault:
             marking.status = "failed"
             return (*_told(out), *_cancel_all(marking), End("failed"))
@@ -235,18 +235,24 @@ def _all_wait(marking: Marking) -> bool:
     return len(marking.held_back) == len(marking.live)
 
 
-def _count(marking: Marking, firing: Firing) -> int:
-    """How often a step has fired, in its lane."""
-    if firing.lane and marking.lanes is not None and firing.id in marking.live:
-        return marking.lanes.count(firing.node, firing.lane)
-    return 0 if firing.lane else marking.fired[firing.node.index]
+def _runs_away(marking: Marking, firing: Firing) -> bool:
+    """Whether a step has fired more often, in its lane, than it may."""
+    node, lane = firing.node, firing.lane
+    if lane:
+        lanes = marking.lanes
+        return lanes is not None and lanes.count(node, lane) > node.limit
+    return marking.fired[node.index] > node.limit
 
 
 def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
-    """Groups, then gates, until nothing moves (R3)."""
+    """Groups, then gates, until nothing moves or something runs away (R3)."""
     moved = True
+    seen = 0
     while moved:
         moved = False
+        new, seen = out[seen:], len(out)
+        if any(type(each) is Firing and _runs_away(marking, each) for each in new):
+            return
         if marking.late:
             late, marking.late = marking.late, ()
             for what, *about in sorted(late, key=_order):

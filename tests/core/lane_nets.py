@@ -360,9 +360,7 @@ def wild(draw: st.DrawFn) -> Case:
             draw(st.sampled_from(pair)),
         )
     made = made._replace(
-        steps=tuple(
-            one._replace(**options.get(one.name, {})) for one in made.steps
-        )
+        steps=tuple(one._replace(**options.get(one.name, {})) for one in made.steps)
     )
     subsets = {
         "r": st.lists(st.sampled_from(["x", "y"]), unique=True, max_size=2),
@@ -404,6 +402,6 @@ def wild(draw: st.DrawFn) -> Case:
         },
         "turns": {draw(st.sampled_from(["a", "h", "l"])): draw(st.integers(1, 3))},
         "stops": draw(st.sampled_from([(), (), (), ("c",)])),
-        "cancels": draw(st.sampled_from([None, None, 7])),
+        "cancels": draw(st.sampled_from([15, 15, 7])),  # timers may go round forever
     }
     return Case(made, script)

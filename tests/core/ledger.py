@@ -83,7 +83,11 @@ class Ledger:
             edges = net.by_event.get(record.name, ())
             if record.name not in net.definition.names:
                 edges += net.by_name.get(record.name, ())
-            yield edges
+            yield tuple(
+                edge
+                for edge in edges
+                if edge.node.depth <= (edge.node.each is not None)
+            )
 
     def _takes_events(self) -> bool:
         return self.marking.status in {"running", "waiting"}
@@ -131,11 +135,18 @@ class Ledger:
             losers |= targets(self.net, (self.record.target,))
         for firing in made:
             losers |= firing.node.cancels
+        missed = {
+            each.step
+            for each in commands
+            if isinstance(each, Report) and each.kind == "missed"
+        }
         ended: set[tuple[int, Lane]] = set()
         for trigger, slot, seq in gone:
             node = self.net.triggers[trigger].node
             lane = self.lanes[seq]
-            if node.bit & losers or node.each or (trigger, lane) in self.fired:
+            if node.bit & losers or node.each or node.name in missed:
+                continue
+            if (trigger, lane) in self.fired:
                 continue
             place = f"token {seq} in {self.net.triggers[trigger].slots[slot].text}"
             assert not self._goes_on(lane), f"{place} is lost"
@@ -166,6 +177,8 @@ class Ledger:
             born = {seq for seq in seqs if seq >= self.born}
             assert {seq for _, _, seq in found} | born == seqs, "a token from nowhere"
             self.fired |= {(trigger, firing.lane) for trigger, _, _ in found}
+            if born:
+                self.fired |= {(each.index, firing.lane) for each in node.triggers}
             taken |= found
         return taken
 
@@ -175,7 +188,7 @@ class Ledger:
         if self.marking.status == "completed":
             parked = list(self.marking.parked())
             assert len(stuck) >= len(parked)
-            if self.marking.lanes is None:
+            if not self.net.busy:  # else lanes that are over had some
                 assert len(stuck) == len(parked)
 
 

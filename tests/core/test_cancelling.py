@@ -144,6 +144,27 @@ def test_the_step_that_asks_is_spared() -> None:
     assert len(played.at("d")) == 1
 
 
+def test_steps_that_begin_and_cancel_each_other_come_to_an_end() -> None:
+    """Nothing settles forever."""
+    net = flow(
+        most=5,
+        a=BEGIN,
+        one=step(merge("a", "two.cancelled"), cancels=("two",)),
+        two=step(merge("a", "one.cancelled"), cancels=("one",)),
+    )
+    played = play(net)
+    assert played.status == "completed"
+    assert len(played.lost("two")) == 1
+    net = flow(
+        most=5,
+        a=BEGIN,
+        b="a",
+        c=any_of(1, "b", "c.cancelled", rest="cancel"),
+        stop=step("a", cancels=("c",)),
+    )
+    assert play(net).status in {"completed", "failed"}
+
+
 # --- regions ---------------------------------------------------------------------
 
 

@@ -224,6 +224,14 @@ def test_what_has_no_items_is_an_error(payload: Any, kind: str) -> None:
     assert played.status == "failed"
 
 
+def test_a_join_of_branches_may_open_a_group() -> None:
+    """While another branch goes on, too."""
+    net = flow(a=BEGIN, b=BEGIN, c=BEGIN, work=each(and_("a", "b")), end=gather("work"))
+    played = play(net, gives={"a": [1], "b": [1, 2]}, takes={"b": 2, "c": 9})
+    assert played.at("work") == [2, 2]
+    assert played.at("end") == [3]
+
+
 # --- what a gather has -----------------------------------------------------------
 
 

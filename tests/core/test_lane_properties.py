@@ -95,9 +95,7 @@ def cancels_for_good(case: Case) -> None:
         return
     assert played.status == "completed"
     before = {
-        one.id
-        for time, one in played.started
-        if time < when and one.node.name in hit
+        one.id for time, one in played.started if time < when and one.node.name in hit
     }
     late = [
         one.node.name for time, one in played.ended if time > when and one.id in before
@@ -202,7 +200,7 @@ def test_no_failure_of_an_instance_is_lost(case: Case) -> None:
     counts_failures(case)
 
 
-@settings(EXAMPLES, max_examples=EXAMPLES.max_examples * 4)
+@EXAMPLES
 @given(wild())
 def test_every_token_of_any_net_with_groups_is_accounted_for(case: Case) -> None:
     """P7, P8, P9: with every verb and option."""
