@@ -35,6 +35,7 @@ __all__ = [
     "complete",
     "end_stream",
     "fail_instance",
+    "gathers",
     "group_for",
     "judged",
     "lanes_of",
@@ -478,6 +479,12 @@ def judged(marking: Marking, number: int, gather: Gather, out: list[Command]) ->
     group = None if marking.lanes is None else marking.lanes.groups.get(number)
     if group is not None and gather.index not in group.fired:
         _gathered(marking, group, gather, out)
+
+
+def gathers(marking: Marking, number: int, gather: int) -> bool:
+    """Whether a gather of a group has not fired, so that its predicate matters."""
+    group = None if marking.lanes is None else marking.lanes.groups.get(number)
+    return group is not None and gather not in group.fired
 
 
 def unjudged(marking: Marking) -> Iterator[Judge]:
