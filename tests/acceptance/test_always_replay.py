@@ -15,6 +15,7 @@ GROUPS = {
     "flow": ["tests/test_flow.py", "tests/runtime/test_calls.py"],
     "runner": ["tests/runtime/test_runner.py"],
     "state": ["tests/runtime/test_models.py", "tests/runtime/test_state_rules.py"],
+    "groups": ["tests/runtime/test_groups.py"],
     "signals": ["tests/runtime/test_signals_rules.py"],
     "compat": ["tests/compat"],
 }

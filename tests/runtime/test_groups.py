@@ -170,7 +170,7 @@ def test_a_predicate_that_raises_ends_the_run() -> None:
     class Bad(Flow):
         @start()
         def split(self):
-            return [1]
+            return [1, 2]
 
         @listen(each(split))
         def read(self, page):
