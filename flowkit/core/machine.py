@@ -204,7 +204,7 @@ def _fire(
     return out
 
 
-def _checked(  # noqa: C901 - in the order of R3
+def _checked(
     net: Net, marking: Marking, out: list[Command]
 ) -> Sequence[Command]:
     """Settle, then stop a runaway, then see whether anything is left."""

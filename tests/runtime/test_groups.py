@@ -116,7 +116,9 @@ def resumed(monkeypatch):
 
 @pytest.mark.parametrize("kind", ["memory", "sqlite"])
 @pytest.mark.parametrize("cls", FLOWS)
-def test_it_goes_on_after_a_crash_behind_any_record(cls, kind, tmp_path, resumed) -> None:
+def test_it_goes_on_after_a_crash_behind_any_record(
+    cls, kind, tmp_path, resumed
+) -> None:
     """P8: the same result, no finished step again, nothing yielded or spawned twice."""
     path = tmp_path / "journal.db"
     store = MemoryStore() if kind == "memory" else SqliteStore(path)
@@ -141,7 +143,9 @@ def test_it_goes_on_after_a_crash_behind_any_record(cls, kind, tmp_path, resumed
         log = store.entries(f"cut-{cut}")
         for each in ("yield", "act"):
             ordinals = [
-                (one.firing, read(one).record.ordinal) for one in log if one.kind == each
+                (one.firing, read(one).record.ordinal)
+                for one in log
+                if one.kind == each
             ]
             assert len(ordinals) == len(set(ordinals)), cut
     if kind == "sqlite":
