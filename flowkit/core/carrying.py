@@ -71,7 +71,8 @@ def carry_gates(gates: Gates, old: Net, made: Marking, new: Net) -> Gates:
     nodes = {node.name: node for node in new.nodes}
     carried = Gates()
     carried.holders = dict(gates.holders)
-    carried.waiting = {number: made.live[number] for number in gates.waiting}
+    for number in gates.waiting:
+        carried.add(made.live[number])
     for index, phase in gates.phases.items():
         node = nodes.get(old.nodes[index].name)
         if node is not None:

@@ -204,9 +204,7 @@ def _fire(
     return out
 
 
-def _checked(
-    net: Net, marking: Marking, out: list[Command]
-) -> Sequence[Command]:
+def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
     """Settle, then stop a runaway, then see whether anything is left."""
     if marking.watched or marking.lanes is not None:
         settle(marking, out)
@@ -232,7 +230,9 @@ def _checked(
 
 def _all_wait(marking: Marking) -> bool:
     """Whether all that is live stands in line or at a gate."""
-    return len(marking.held_back) == len(marking.live)
+    line = sum(map(len, (marking.queued or {}).values()))
+    waiting = 0 if marking.gates is None else len(marking.gates.waiting)
+    return line + waiting == len(marking.live)
 
 
 def _runs_away(marking: Marking, firing: Firing) -> bool:

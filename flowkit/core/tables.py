@@ -207,11 +207,15 @@ class Trigger:
     def turns(self) -> int:
         """Slots that the step itself can lead to: a loop comes round there."""
         if self._turns is None:
-            behind = self.net.downstream(self.node)
+            ancestors, here = self.net.ancestors, self.node.bit
             self._turns = sum(
                 1 << slot.index
                 for slot in self.slots
-                if any(self.net.sources(leaf) & behind for leaf in slot.leaves)
+                if any(
+                    ancestors[source] & here
+                    for leaf in slot.leaves
+                    for source in bits(self.net.sources(leaf))
+                )
             )
         return self._turns
 

@@ -127,7 +127,7 @@ class Body:
             self.gives[source] = list(range(size))
             if self.draw(st.booleans()):
                 self.steps[source] = step(before, yields=True)
-                self.yields[source] = [(0.1 * at, at) for at in range(size)]
+                self.yields[source] = [(0, at) for at in range(size)]
                 self.gives[source] = None
         fan = self.add(fanned, scope)
         inner = (*scope, fan)
@@ -217,14 +217,15 @@ def gated(draw: st.DrawFn) -> Case:
     regions = [Region("one", "m"), Region("two", "m"), Region("three", "n")]
     made = flow(**body.steps)
     steps = []
-    for one in made.steps:
+    for each_step in made.steps:
+        one = each_step
         kind = draw(st.sampled_from(["", "", "mutex", "region", "two"]))
         if kind == "mutex":
-            one = one._replace(mutex=draw(st.sampled_from(["m", "n", "k"])))
+            one = each_step._replace(mutex=draw(st.sampled_from(["m", "n", "k"])))
         elif kind == "region":
-            one = one._replace(region=draw(st.sampled_from(regions[:2])))
+            one = each_step._replace(region=draw(st.sampled_from(regions[:2])))
         elif kind == "two":
-            one = one._replace(region=regions[0], mutex="k")
+            one = each_step._replace(region=regions[0], mutex="k")
         steps.append(one)
     return Case(made._replace(steps=tuple(steps)), body.script, body)
 

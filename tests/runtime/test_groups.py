@@ -141,11 +141,11 @@ def test_it_goes_on_after_a_crash_behind_any_record(
             )
             assert again == everything, cut
         log = store.entries(f"cut-{cut}")
-        for each in ("yield", "act"):
+        for verb in ("yield", "act"):
             ordinals = [
                 (one.firing, read(one).record.ordinal)
                 for one in log
-                if one.kind == each
+                if one.kind == verb
             ]
             assert len(ordinals) == len(set(ordinals)), cut
     if kind == "sqlite":
