@@ -41,8 +41,8 @@ def _said(clash: Clash) -> str:
     if clash.other == clash.leaf:
         return (
             f"listens to {clash.leaf}, which comes {_where(clash.scope)} and "
-            f"{_where(clash.its)}. Declare who leaves it, with emit=[..] on a router "
-            f"or emits=[..] on a step, or give one of the two another name."
+            f"{_where(clash.its)}. Give one of the two another name, or declare with "
+            f"emit=[..] on a router or emits=[..] on a step who leaves it."
         )
     return (
         f"listens to {clash.leaf} {_where(clash.scope)} and to {clash.other} "

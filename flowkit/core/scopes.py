@@ -42,20 +42,24 @@ def grouped(definition: Definition) -> bool:
 
 
 def scopes_of(definition: Definition) -> dict[str, Scope]:
-    """The scope of each step; a step whose inputs clash has that of the first."""
+    """The scope of each step; a step whose inputs clash has that of the first.
+
+    Of steps that only lead to each other, the first one stands in no group.
+    """
     known: dict[str, Scope] = {}
     made = _producers(definition)
-    changed = True
-    while changed:
-        changed = False
-        for step in definition.steps:
+    order = definition.steps
+    while len(known) < len(order):
+        before = len(known)
+        for step in order:
             if step.name not in known:
                 found = _scope_of(step, known, made)
                 if found is not None:
                     known[step.name] = found
-                    changed = True
-    for step in definition.steps:
-        known.setdefault(step.name, ())
+        order = order[::-1]
+        if len(known) == before:
+            first = next(step for step in definition.steps if step.name not in known)
+            known[first.name] = () if first.each is None else (first.name,)
     return known
 
 

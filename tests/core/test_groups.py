@@ -721,6 +721,21 @@ def test_a_name_left_in_another_group_than_its_listener_is_an_error() -> None:
     )
 
 
+def test_a_circle_that_only_an_outside_name_enters_opens_groups_of_its_own() -> None:
+    """Nothing says in which group it would stand, so it stands in none."""
+    net = flow(
+        hold=BEGIN,
+        work=each("go", times=2),
+        more="work",
+        again=step(gather("more"), router=True, labels=("go",)),
+    )
+    played = play(
+        net, events=[(1, "go", 1)], takes={"hold": 20}, routes={"again": ["go", None]}
+    )
+    assert lanes(played, "work") == [0, 1, 0, 1]
+    assert len(played.at("again")) == 2
+
+
 def test_an_outside_name_that_only_instances_listen_to_is_reported() -> None:
     """There is no telling which instance it is for."""
     net = flow(

@@ -405,3 +405,72 @@ async def test_many_lanes_at_once() -> None:
     """Both kinds of step, in one flow."""
     assert await Mapped().kickoff_async() == [11, 21, 31, 41]
     assert await Streamed().kickoff_async() == [0, 1, 2, 3, 100]
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+async def test_verbs_of_plain_steps_reach_the_run_from_their_thread(blocking) -> None:
+    """Spawn, seal, complete and cancel, from a synchronous step."""
+    log = []
+
+    class Plain(Flow):
+        @start()
+        def split(self):
+            return [1, 2]
+
+        @listen(each(split))
+        def read(self, page):
+            if page == 1:
+                log.append(self.spawn(Plain.read, 3))
+                log.append(self.seal("read"))
+                log.append(self.spawn(Plain.read, 4))
+            return page
+
+        @listen(gather(read))
+        def report(self, pages):
+            log.append(self.cancel("other"))
+            return sorted(pages)
+
+        @listen(report, region="other")
+        def other(self): ...
+
+    flow = Plain()
+    if blocking:
+        from anyio.to_thread import run_sync
+
+        await run_sync(flow.kickoff)
+    else:
+        await flow.kickoff_async()
+    assert [1, 2, 3] in flow.method_outputs
+    assert log == [True, True, False, False]
+
+
+async def test_ten_thousand_items_leave_no_more_than_the_limit_in_memory() -> None:
+    """Firings, lanes and tasks: as many as are at work, whatever the source gives."""
+    most: list[int] = [0, 0, 0]
+
+    class Stream(Flow):
+        @start()
+        async def items(self):
+            for number in range(10_000):
+                yield number
+
+        @listen(each(items, limit=10))
+        async def work(self, item):
+            if not item % 97:
+                marking = self.run.marking
+                (group,) = marking.lanes.groups.values()
+                now = len(marking.live), len(group.lanes), len(group.items)
+                most[:] = map(max, most, now)
+                await checkpoint()
+
+        @listen(work)
+        def after(self, _):
+            return None
+
+    flow = Stream()
+    await flow.kickoff_async()
+    assert flow.run.status == "completed"
+    assert most[0] <= 10 + 2
+    assert most[1] <= 10
+    assert most[2] <= 1 + 1
+    assert flow.run.marking.rounds == {}
