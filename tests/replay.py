@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flowkit.core.gates import Gates
-from flowkit.core.groups import Group, Instance, Lanes
+from flowkit.core.lanes import Group, Instance, Lanes
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of

@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from flowkit.core.gates import Gates
-from flowkit.core.groups import Group, Instance, Lanes
+from flowkit.core.lanes import Group, Instance, Lanes
 from flowkit.core.marking import Token
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def carry_lanes(lanes: Lanes, old: Net, new: Net) -> Lanes:
     made = Lanes()
     made.next, made.idle = lanes.next, deque(lanes.idle)
     made.stirred = set(lanes.stirred)
-    for (firing, index), group in lanes.streams.items():
-        made.streams[firing, nodes[old.nodes[index].name].index] = group
+    for (firing, index), fed in lanes.streams.items():
+        made.streams[firing, nodes[old.nodes[index].name].index] = fed
     for number, group in lanes.groups.items():
         made.groups[number] = _carried(group, nodes, old)
     return made

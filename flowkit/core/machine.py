@@ -258,7 +258,7 @@ def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
             for what, *about in sorted(late, key=_order):
                 _LATE[what](net, marking, out, *about)
             moved = True
-        elif marking.lanes is not None and marking.lanes.settle(marking, out):
+        elif marking.lanes is not None and _lane(marking, out):
             moved = True
         elif marking.gates is not None:
             from flowkit.core.gates import recheck  # only flows with gates
@@ -268,6 +268,15 @@ def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
                 started(marking, firing, out)
         if moved and (marking.watched or marking.lanes is not None):
             settle(marking, out)
+
+
+def _lane(marking: Marking, out: list[Command]) -> bool:
+    """Look at one lane that may be over; whether there was one."""
+    if marking.lanes is None or not marking.lanes.idle:
+        return False
+    from flowkit.core.groups import settle_lane  # only flows with groups
+
+    return settle_lane(marking, out)
 
 
 def _open(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.gates import Gates
-    from flowkit.core.groups import Lanes
+    from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from flowkit.core.commands import Command
-    from flowkit.core.groups import Group
+    from flowkit.core.lanes import Group
     from flowkit.core.marking import Firing, Lane, Marking, Round
     from flowkit.core.net import Net
 

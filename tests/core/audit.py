@@ -10,7 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from flowkit.core.groups import Group
+    from flowkit.core.lanes import Group
     from flowkit.core.marking import Lane, Marking
     from flowkit.core.net import Net
 

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from flowkit.core.commands import Command
-    from flowkit.core.groups import Lanes
+    from flowkit.core.lanes import Lanes
     from flowkit.core.marking import Round
     from flowkit.core.records import Record
 
