@@ -17,6 +17,7 @@ Split by who mends it::
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── ItemsError (TypeError)        each(..) over something without items
     │   ├── GatherError                   fewer results than gather(.., n=..) needs
+    │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── CallError                     a called run ended without a result
@@ -47,6 +48,7 @@ __all__ = [
     "ArgumentError",
     "BusyError",
     "CallError",
+    "DeadlockError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -164,6 +166,10 @@ class ItemsError(RunError, TypeError):
 
 class GatherError(RunError):
     """A group gave fewer results than a ``gather(.., n=..)`` needs."""
+
+
+class DeadlockError(RunError):
+    """Steps wait for mutexes that are held by one another: nothing can go on."""
 
 
 class StuckError(RunError):

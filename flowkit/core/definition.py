@@ -223,6 +223,7 @@ class Step(NamedTuple):
             after it whether to end; ``""`` for a step of one turn.
         cancels: steps, and regions as ``region(name)``, cancelled when it fires.
         emits: names of what it may emit; None for nothing, empty for any.
+        yields: the function is a generator: what listens with ``each`` gets its items.
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -246,6 +247,7 @@ class Step(NamedTuple):
     test: Test = ""
     cancels: tuple[str, ...] = ()
     emits: tuple[str, ...] | None = None
+    yields: bool = False
     doc: str = ""
     file: str = ""
     line: int = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from flowkit.core.carrying import carry_gates, carry_lanes, relabel_groups
 from flowkit.core.definition import Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
@@ -25,6 +26,8 @@ def renamed(definition: Definition, names: Mapping[str, str]) -> Definition:
         step._replace(
             name=names.get(step.name, step.name),
             trigger=step.trigger and _renamed(step.trigger, names),
+            during=step.during and _during(step.during, names),
+            cancels=tuple(names.get(name, name) for name in step.cancels),
         )
         for step in definition.steps
     )
@@ -35,10 +38,23 @@ def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
     if not isinstance(condition, Leaf):
         inner = tuple(_renamed(each, names) for each in condition.inputs)
         return condition._replace(inputs=inner)
-    after = names.get(condition.after, condition.after)
-    if condition.kind not in {"step", "failed"}:
-        return condition._replace(after=after)
+    if condition.kind == "timer":
+        after = names.get(condition.after, condition.after)
+        name = _timer_name(condition.name, condition.after, after)
+        return condition._replace(name=name, after=after)
+    if condition.kind not in {"step", "failed", "cancelled", "gather"}:
+        return condition
     return condition._replace(name=names.get(condition.name, condition.name))
+
+
+def _during(during: tuple[str, str], names: Mapping[str, str]) -> tuple[str, str]:
+    opened, closed = (_source_name(name, names) or "" for name in during)
+    return opened, closed
+
+
+def _timer_name(name: str, after: str, now: str) -> str:
+    """The name of a timer, which tells what it comes after."""
+    return name.replace(f"after={after},", f"after={now},") if after else name
 
 
 def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
@@ -60,14 +76,23 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
     for (index, _), rounds in marking.rounds.items():
         for each in rounds:
             each.trigger = made.triggers[index]
+    for timer in marking.timers.values():
+        for old, now in names.items():
+            timer.name = _timer_name(timer.name, old, now)
+            if timer.window and timer.name.startswith(f"{old} window "):
+                timer.name = f"{now}{timer.name.removeprefix(old)}"
+    if marking.lanes is not None:
+        relabel_groups(marking.lanes, made, names)
     return made
 
 
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
-    if name is not None and name.endswith(".failed"):
-        step = name.removesuffix(".failed")
-        return f"{names.get(step, step)}.failed"
-    return None if name is None else names.get(name, name)
+    if name is None:
+        return None
+    step, dot, how = name.rpartition(".")
+    if dot and how in {"failed", "cancelled"}:
+        return f"{names.get(step, step)}.{how}"
+    return names.get(name, name)
 
 
 def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
@@ -89,8 +114,10 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_round = marking.next_round
     made.next_token = marking.next_token
     made.next_timer = marking.next_timer
-    made.asked, made.timers = marking.asked, marking.timers
+    made.asked, made.timers, made.at = marking.asked, marking.timers, marking.at
     made.busy = marking.busy
+    if marking.lanes is not None:
+        made.lanes = carry_lanes(marking.lanes, old, new)
     tokens: dict[int, Token] = {}
     for node in old.nodes:
         now = nodes.get(node.name)
@@ -109,7 +136,7 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             each.tokens,
             each.lane,
         )
-        firing.attempt = each.attempt
+        firing.attempt, firing.turn = each.attempt, each.turn
         made.live[number] = firing
         for token in each.tokens or ():
             tokens[id(token)] = token
@@ -118,6 +145,8 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             made.queued = made.queued or {}
             there = nodes[old.nodes[index].name].index
             made.queued[there] = deque(made.live[each.id] for each in line)
+    if marking.gates is not None:
+        made.gates = carry_gates(marking.gates, old, made, new)
     for (index, lane), rounds in marking.rounds.items():
         trigger = _same_trigger(old.triggers[index], new)
         if trigger is None:
@@ -126,8 +155,9 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
         made.rounds[trigger.index, lane] = moved
         for here in moved:
             tokens.update((id(token), token) for token in here.tokens())
-            if here.id in marking.watched or (trigger.sensitive and not here.fired):
-                made.watched[here.id] = here
+            watched = here.id in marking.watched_in(lane)
+            if watched or (trigger.sensitive and not here.fired):
+                made.watch(here)
     for token in tokens.values():  # a token knows its router by the old tables
         if token.router >= 0:
             router = nodes.get(old.nodes[token.router].name)

@@ -241,6 +241,7 @@ class _Builder:
             single=single,
             max_firings=mark.max_firings,
             is_async=bool(called) or _is_async(function),
+            yields=_yields(function),
             schedule=mark.schedule,
             flow=called,
             doc=_first_paragraph(function),
@@ -453,6 +454,13 @@ def _is_async(function: Any) -> bool:
     code = getattr(_unwrapped(function), "__code__", None)
     coroutine, marked = 0x80, getattr(function, "_is_coroutine_mark", None)
     return bool(code and code.co_flags & coroutine) or marked is not None
+
+
+def _yields(function: Any) -> bool:
+    generators = 0x20 | 0x200  # plain and asynchronous ones
+    return bool(
+        getattr(getattr(function, "__code__", None), "co_flags", 0) & generators
+    )
 
 
 def _first_paragraph(function: Any) -> str:
