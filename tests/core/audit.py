@@ -61,7 +61,8 @@ def _group(group: Group, there: set[Lane], fed: set[int]) -> None:
     assert not limit or len(group.lanes) <= limit, "more instances than the limit"
     assert group.lanes or group.items or group.id in fed, "a group that never ends"
     assert group.exhausted or group.id in fed, "a source that is gone"
-    assert len(group.lanes) + len(group.items) + group.done == group.total
+    there_now = len(group.lanes) + len(group.items) + group.done
+    assert there_now == group.total or group.sealed, "an item is lost"
 
 
 def _gates(marking: Marking) -> None:

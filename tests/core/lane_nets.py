@@ -197,7 +197,7 @@ def cut(draw: st.DrawFn) -> Case:
     else:
         if target == "region(part)":
             verb = "cancel"
-        script["acts"] = {"asks": [(when, verb, target)]}
+        script["acts"] = {"asks": [(when, verb, target, [])]}
     made = flow(**body.steps)
     made = made._replace(
         steps=tuple(

@@ -78,7 +78,8 @@ class Ledger:
                 if each in net.by_name or each in net.gathered
             )
         elif isinstance(record, StepFailed) and firing is not None:
-            yield firing.node.failed
+            if firing.node.failed:
+                yield firing.node.failed
         elif isinstance(record, EventReceived) and self._takes_events():
             edges = net.by_event.get(record.name, ())
             if record.name not in net.definition.names:
