@@ -53,7 +53,7 @@ class Compiled:
         saved: what ``@persist`` on a method said, by step.
         flows: the flows that steps run, classes or their names, by step.
         tests: the functions of ``while_`` and ``until``, by step.
-        untils: those of ``gather(.., until=..)``, by their place.
+        until: those of ``gather(.., until=..)``, by their place.
         warnings: what was warned of; with the errors, if they were let through.
     """
 
@@ -67,7 +67,7 @@ class Compiled:
         "reviews",
         "saved",
         "tests",
-        "untils",
+        "until",
         "warnings",
     )
 
@@ -84,7 +84,7 @@ class Compiled:
         self.saved: dict[str, Saved] = {}
         self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
-        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.until: dict[str, Callable[[list[Any], int], bool]] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -117,7 +117,7 @@ def compile_class(
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
     compiled.flows = builder.flows
-    compiled.tests, compiled.untils = builder.tests, builder.untils
+    compiled.tests, compiled.until = builder.tests, builder.until
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
@@ -190,7 +190,7 @@ class _Builder:
         self.saved: dict[str, Saved] = {}
         self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
-        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.until: dict[str, Callable[[list[Any], int], bool]] = {}
         self.regions: dict[str, Region] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
@@ -365,8 +365,8 @@ class _Builder:
         name = inner if isinstance(inner, str) else self._method(inner, step, "")
         until = ""
         if source.until is not None:
-            until = f"{step.name}:{len(self.untils)}"
-            self.untils[until] = source.until
+            until = f"{step.name}:{len(self.until)}"
+            self.until[until] = source.until
         return Leaf(name, "gather", need=source.need, until=until, rest=source.rest)
 
     def _each_among(self, source: EachSource, step: Step) -> None:

@@ -865,7 +865,7 @@ class Run:
 
         if not gathers(self.marking, command.group, command.gather):
             return
-        until = self.compiled.untils[self.net.gathers[command.gather].leaf.until]
+        until = self.compiled.until[self.net.gathers[command.gather].leaf.until]
         error: Exception | None = None
         try:
             if not until(command.results, command.total):
