@@ -28,6 +28,7 @@ the docstrings by `docs/make_reference.py`.
 SECTIONS: dict[str, list[str]] = {
     "Flows": ["Flow", "FlowState", "Run"],
     "Steps": ["start", "listen", "router"],
+    "Function flows": ["functions"],
     "Triggers": [
         "event",
         "timer",
@@ -133,6 +134,16 @@ MEMBERS: dict[str, list[str]] = {
         "progress",
         "cancel",
     ],
+    "FunctionFlow": [
+        "kickoff",
+        "kickoff_async",
+        "start",
+        "with_options",
+        "resume_all",
+        "resume_all_async",
+        "definition",
+        "plot",
+    ],
     "Decision": ["approved"],
     "PendingFeedbackContext": ["to_dict", "from_dict"],
     "HumanFeedbackProvider": ["request_feedback"],
@@ -235,7 +246,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name in {"runs", "tasks"}:
+    if name in {"functions", "runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."
@@ -263,12 +274,14 @@ def _module(name: str, value: Any) -> list[str]:
     """A module of functions, and of what they give."""
     lines = [f"### `{name}`", "", as_markdown(value.__doc__ or ""), ""]
     for member in value.__all__:
-        if getattr(flowkit, member, None) is None:  # else it has its own section
-            found = getattr(value, member)
+        found = getattr(value, member)
+        if getattr(flowkit, member, None) is not found:  # else it has its own section
             lines += [f"#### `{name}.{member}`", ""]
             if inspect.isfunction(found):
                 lines += ["```text", signature(f"{name}.{member}", found), "```", ""]
             lines += [as_markdown(found.__doc__ or ""), ""]
+            for each in MEMBERS.get(member, []):
+                lines += _member(member, each, inspect.getattr_static(found, each))
     return lines
 
 

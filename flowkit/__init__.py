@@ -54,7 +54,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import runs, tasks
+    from flowkit import functions, runs, tasks
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -117,6 +117,7 @@ __all__ = [
     "event",
     "factory",
     "flow_config",
+    "functions",
     "gather",
     "human_feedback",
     "listen",
@@ -157,6 +158,7 @@ _LAZY = {
     "PendingFeedbackContext": "flowkit.runtime.people",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
+    "functions": "flowkit",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
@@ -175,7 +177,7 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name in {"runs", "signals", "tasks"}:
+        if name in {"functions", "runs", "signals", "tasks"}:
             return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 

@@ -27,6 +27,7 @@ LAYERS = {
     "runs": 4,
     "tasks": 4,
     "compat": 5,
+    "functions": 5,
     "observe": 5,
     "worker": 5,
     "server": 6,

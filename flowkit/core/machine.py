@@ -30,6 +30,8 @@ from flowkit.core.leaving import arm, give_up, leave, milestone, token_of
 from flowkit.core.lines import fire, started
 from flowkit.core.marking import NOTHING, Firing, Marking, Token
 from flowkit.core.records import (
+    CallBegun,
+    CallEnded,
     EventReceived,
     GroupJudged,
     Record,
@@ -408,6 +410,23 @@ def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Comm
     return (Answer(firing, record.position, record.answer),)
 
 
+def _call_begun(_net: Net, marking: Marking, record: CallBegun) -> Sequence[Command]:
+    if record.firing in marking.live:
+        marking.busy.setdefault(record.firing, set()).add(record.position)
+        marking.status = "running"
+    return ()
+
+
+def _call_ended(net: Net, marking: Marking, record: CallEnded) -> Sequence[Command]:
+    places = marking.busy.get(record.firing)
+    if places is None or record.firing not in marking.live:
+        return ()
+    places.discard(record.position)
+    if not places:
+        del marking.busy[record.firing]
+    return _checked(net, marking, [])
+
+
 def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
     timer = marking.timers.pop(record.timer, None)
     if timer is None or marking.status not in {"running", "waiting"}:
@@ -560,4 +579,6 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     StepActed: _rare,
     GroupJudged: _judged,
     TimerFired: _timed,
+    CallBegun: _call_begun,
+    CallEnded: _call_ended,
 }

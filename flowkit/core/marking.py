@@ -185,11 +185,13 @@ class Marking:
         late: what settling has still to do: groups to open, work to cancel,
             listeners to tell of a cancelled firing.
         at: time of the record that is being decided, where it matters.
+        busy: positions of recorded calls under way, by firing.
     """
 
     __slots__ = (
         "asked",
         "at",
+        "busy",
         "fired",
         "gates",
         "lanes",
@@ -227,11 +229,12 @@ class Marking:
         self.gates: Gates | None = None
         self.late: tuple[tuple[Any, ...], ...] = ()
         self.at: float = 0.0
+        self.busy: dict[int, set[int]] = {}
 
     @property
     def waits(self) -> bool:
         """Whether every live firing waits for something outside."""
-        if not self.asked:
+        if not self.asked or not self.busy.keys().isdisjoint(self.asked):
             return False
         return len(self.asked) + len(self.held_back) == len(self.live)
 

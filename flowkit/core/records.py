@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
+    "CallBegun",
+    "CallEnded",
     "EventReceived",
     "GroupJudged",
     "Record",
@@ -152,6 +154,46 @@ class StepAnswered(NamedTuple):
     answer: Any = None
 
 
+class CallBegun(NamedTuple):
+    """A step has called another one while it waits for something outside, too.
+
+    Without such a wait the beginning of a call is not recorded.
+    """
+
+    at: float
+    firing: int
+    position: int
+    step: str
+
+
+class CallEnded(NamedTuple):
+    """What a step that another one called gave; the same again after a restart.
+
+    ``position`` is counted as that of a question, ``began`` is when the call began.
+    One that was ``cancelled`` gave nothing: made again, it hangs until what had
+    cancelled it does so again.
+    """
+
+    at: float
+    firing: int
+    position: int
+    step: str
+    began: float
+    output: Any = None
+    error: BaseException | None = None
+    cancelled: bool = False
+
+    @property
+    def verb(self) -> str:
+        """What stands at this position, as for a question."""
+        return "step"
+
+    @property
+    def detail(self) -> Any:
+        """What must be the same when the step starts again."""
+        return {"mark": [self.step]}
+
+
 class TimerFired(NamedTuple):
     """The time of a timer in the graph has come."""
 
@@ -205,4 +247,6 @@ Record = (
     | StepActed
     | GroupJudged
     | TimerFired
+    | CallBegun
+    | CallEnded
 )

@@ -91,6 +91,18 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "answer": (core.StepAnswered, (("position", "q"), ("answer", "o"))),
     "timer": (core.TimerFired, (("timer", "t"),)),
+    "begin": (core.CallBegun, (("position", "q"), ("step", "n"))),
+    "call": (
+        core.CallEnded,
+        (
+            ("position", "q"),
+            ("step", "n"),
+            ("began", "b"),
+            ("output", "o"),
+            ("error", "x"),
+            ("cancelled", "z"),
+        ),
+    ),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63

@@ -31,6 +31,8 @@ def ended_name(run_id: str) -> str:
 
 def call(flow: Any, other: Any, inputs: Mapping[str, Any] | None) -> Any:
     """Run another flow within a step; to be awaited in an async step."""
+    if hasattr(other, "__flowkit_class__"):  # a function flow
+        inputs, other = other.arguments.bound((), inputs or {}), other.flow_class
     target = other() if isinstance(other, type) else other
     if not hasattr(target, "_flowkit"):
         msg = (

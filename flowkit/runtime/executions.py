@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import Cancel
 from flowkit.core.records import (
+    CallEnded,
     RunAborted,
     RunStopped,
     StepAnswered,
@@ -20,6 +21,7 @@ from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import Story, flat, read_loosely
+from flowkit.runtime.verbs import shown_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -74,6 +76,8 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         undone: a rewind took it back: it does not count any more.
+        position: of a step that a function flow called: where among its calls, such
+            as ``3``, or ``3.2.1`` for the first call of a branch; else None.
     """
 
     step: str
@@ -91,6 +95,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     undone: bool = False
+    position: str | None = None
 
     @property
     def duration(self) -> float | None:
@@ -160,6 +165,8 @@ class _Teller:
             if record.kind == "again":
                 self._again(record)
             return
+        if isinstance(record, CallEnded):
+            self._called(record, entry, flat(before))
         about = self.open.get(getattr(record, "firing", None) or 0)
         tell = _TOLD.get(type(record))
         if about is not None and tell is not None:
@@ -180,7 +187,27 @@ class _Teller:
                 attempt = self.story.attempts.get(number, 1)
                 self.open[number] = Execution(step, number, at, attempt)
         for number, each in self.open.items():
-            each.outcome = "waiting" if number in marking.asked else "running"
+            waits = number in marking.asked and number not in marking.busy
+            each.outcome = "waiting" if waits else "running"
+
+    def _called(self, record: CallEnded, entry: Entry, fields: dict[str, Any]) -> None:
+        outcome = "cancelled" if record.cancelled else "done"
+        self.ended.append(
+            Execution(
+                record.step,
+                record.firing,
+                record.began,
+                self.story.attempts.get(record.firing, 1),
+                outcome if record.error is None else "failed",
+                record.at,
+                entry.seq,
+                record.output,
+                error=record.error,
+                before=fields,
+                after=fields,
+                position=shown_position(record.position),
+            )
+        )
 
     def _end(
         self, each: Execution, entry: Entry, before: dict[str, Any], delta: Any
@@ -207,7 +234,8 @@ class _Teller:
         to, anew = rewound(entry)
         self.story.fold(entries)
         for each in self.ended:
-            each.undone = each.undone or (each.seq or 0) > to
+            called = each.position is not None and each.firing in anew
+            each.undone = each.undone or (each.seq or 0) > to or called
         kept = self.story.marking.live
         for number, each in list(self.open.items()):
             if number not in kept or number in anew:

@@ -12,6 +12,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import (
+    CallEnded,
     RunAborted,
     RunCancelled,
     RunStarted,
@@ -123,6 +124,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     journal._state_id = journal.row.state_id
 
 
+_ASKING = frozenset({"ask", "answer", "begin", "call"})
+
+
 def effective(entries: Sequence[Entry]) -> list[Entry]:
     """The records that count: without those that a rewind took back.
 
@@ -148,8 +152,8 @@ def rewound(entry: Entry) -> tuple[int, list[int]]:
 
 
 def asks(entry: Entry, firings: Sequence[int]) -> bool:
-    """Whether an entry is a question of one of these firings, or its answer."""
-    return entry.kind in {"ask", "answer"} and entry.firing in firings
+    """Whether an entry is a question or a call of these firings, or its answer."""
+    return entry.kind in _ASKING and entry.firing in firings
 
 
 def first_graph(row: RunRow, entries: Iterable[Entry]) -> str:
@@ -226,7 +230,8 @@ def go_on(run: Run, journal: Journal) -> None:
     again = [
         number
         for number in marking.live
-        if number not in marking.asked and number not in behind
+        if (number not in marking.asked or number in marking.busy)
+        and number not in behind
     ]
     if again:
         journal.jot("again", again)
@@ -246,6 +251,8 @@ def _remember(run: Run, record: Any) -> None:
         run.questions[record.firing, record.position] = record
     elif kind is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
+    elif kind is CallEnded:
+        run.called(record)
     elif kind is RunStopped:
         run.last = record.result
     elif kind is StepFailed:

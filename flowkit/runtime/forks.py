@@ -218,9 +218,9 @@ def _place(
             f"{', '.join(names) or 'none'}."
         )
         raise RunError(msg)
-    last = max(done, key=lambda each: each.firing)
+    last = max(done, key=lambda each: (each.firing, each.seq or entries[-1].seq))
     to = entries[-1].seq if last.seq is None else last.seq - 1
-    return Place(to, [last.firing])
+    return Place(to, [] if last.position is not None else [last.firing])
 
 
 def _check_seq(row: RunRow, entries: Sequence[Entry], seq: int) -> None:

@@ -100,7 +100,7 @@ class Kind:
         """Text in steps that wait for events in their body: names they may mean."""
         if self._waited is None:
             codes = [
-                getattr(function, "__code__", None)
+                getattr(getattr(function, "__wrapped__", function), "__code__", None)
                 for function in self.compiled.functions.values()
             ]
             self._waited = frozenset(

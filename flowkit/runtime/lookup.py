@@ -34,6 +34,7 @@ STATUSES = (
 
 def store_of(store: Any, flow: Any = None) -> Store:
     """A store as given, else the flow's own, ``FLOWKIT_STORE``, or the default one."""
+    flow = getattr(flow, "__flowkit_class__", flow)  # of a function flow
     if store is None and isinstance(flow, type) and flow in known:
         store = known[flow].store or environ.get("FLOWKIT_STORE")
     return store_for(store)
@@ -82,6 +83,7 @@ def query_of(
         if each not in STATUSES:
             msg = f"Runs have no status {each!r}. It is one of {', '.join(STATUSES)}."
             raise InputError(msg)
+    flow = getattr(flow, "__flowkit_class__", flow)  # of a function flow
     name = flow_name(flow) if isinstance(flow, type) else flow
     if name is not None and ":" not in name:
         name = _full_name(name)

@@ -242,6 +242,7 @@ def class_of(name: str) -> type:
             found = import_module(module)
             for part in path.split("."):
                 found = getattr(found, part)
+            found = getattr(found, "__flowkit_class__", found)  # of a function
     except (ImportError, AttributeError):
         found = None
     if not isinstance(found, type) or found not in known:

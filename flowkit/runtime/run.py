@@ -27,6 +27,7 @@ from flowkit.core.commands import (
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.records import (
+    CallEnded,
     EventReceived,
     GroupJudged,
     RunAborted,
@@ -62,12 +63,12 @@ if TYPE_CHECKING:
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
 
-__all__ = ["Abort", "Evicted", "Run", "Stop"]
+__all__ = ["Abort", "Evicted", "Run", "Stop", "depth"]
 
 MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
-_depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
 
 
 class Stop(BaseException):
@@ -126,6 +127,10 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        underway: steps that another one has called and that run now, by firing and
+            position; whether their beginning is recorded.
+        claim: gives a question its position, if a function counts them itself.
+        gone: a function that waits gives its place in memory up: it calls no more.
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
@@ -160,6 +165,8 @@ class Run:
     patience: float = 60.0
     lifetime: float | None = None
     resting: bool = False
+    claim: Callable[[str], int] | None = None
+    gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
@@ -173,11 +180,12 @@ class Run:
     asked: _Lazy[dict[int, int]] = _Lazy(dict)
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
-    questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
     acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
     acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
     yielded: _Lazy[dict[int, int]] = _Lazy(dict)
     rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
+    questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
+    underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -199,11 +207,11 @@ class Run:
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
-        depth = _depth.get()
-        if depth >= MOST_NESTED:
+        nested = depth.get()
+        if nested >= MOST_NESTED:
             raise RunawayError(_too_deep(self.net.definition.name))
         self.context: Context = copy_context()
-        self.context.run(_depth.set, depth + 1)
+        self.context.run(depth.set, nested + 1)
 
     def __repr__(self) -> str:
         name = self.net.definition.name
@@ -241,10 +249,14 @@ class Run:
     @property
     def history(self) -> list[tuple[str, str, float]]:
         """``(step, outcome, time)`` of every step that ended, in order."""
+        names = self._names
         return [
-            (self._names[record.firing], _OUTCOMES[type(record)], record.at)
+            (names[record.firing], _OUTCOMES[type(record)], record.at)
+            if not isinstance(record, CallEnded)
+            else (record.step, "failed" if record.error else "finished", record.at)
             for record in self.records
-            if isinstance(record, StepFinished | StepFailed)
+            if isinstance(record, StepFinished | StepFailed | CallEnded)
+            and not getattr(record, "cancelled", False)
         ]
 
     @property
@@ -852,6 +864,11 @@ class Run:
         self.questions[firing.id, position] = record
         self.apply(record)
 
+    def called(self, record: CallEnded) -> None:
+        """Keep what a called step gave, for when the step that called starts again."""
+        place = record.firing, record.position
+        self.questions[place] = self.answers[place] = record
+
     def rest(self, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - one switch
         """Nothing moves here until something outside happens, or it moves again."""
         if self.at_rest is None:
@@ -914,7 +931,8 @@ class Run:
         """After a restart: make ready what was neither done nor waiting."""
         behind = self.marking.held_back
         for number, firing in self.marking.live.items():
-            if number not in self.marking.asked and number not in behind:
+            waits = number in self.marking.asked and number not in self.marking.busy
+            if not waits and number not in behind:
                 self.ready.append(self._again(firing))
         if self.marking.lanes is not None:
             from flowkit.core.groups import unjudged  # only flows with groups

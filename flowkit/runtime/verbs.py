@@ -17,6 +17,7 @@ import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
+from flowkit.core.records import CallBegun
 from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
 
 __all__ = [
+    "INNER",
     "OPEN",
     "Arrived",
     "Asking",
@@ -38,10 +40,16 @@ __all__ = [
     "idempotency_key",
     "known_answer",
     "position_of",
+    "record_begun",
+    "shown_position",
     "sleep",
     "step_of",
     "wait_for",
 ]
+
+
+INNER = 32
+"""Bits of a position that count within one branch of a function flow."""
 
 
 class Arrived(NamedTuple):
@@ -87,6 +95,10 @@ def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
 def position_of(flow: Any, verb: str) -> tuple[Run, Firing, int]:
     """The step that asks, and the position of its next question."""
     run, firing = step_of(flow, verb)
+    if run.claim is not None:
+        position = run.claim(verb)
+        run.asked[firing.id] = 1  # its body is in memory
+        return run, firing, position
     position = run.asked.get(firing.id, 0)
     run.asked[firing.id] = position + 1
     return run, firing, position
@@ -119,12 +131,40 @@ def _drifted(
     run: Run, firing: Firing, position: int, before: Any, question: Question
 ) -> str:
     name = f"{run.net.definition.name}.{firing.node.name}"
+    then, today = _said(*before), _said(question.verb, question.mark)
+    if run.claim is not None:
+        return (
+            f"{name} came to {then} at its position {shown_position(position)} before "
+            f"it started again, and comes to {today} now. What run {run.id} has done "
+            f"is kept by position: calls have to come in the same order again, so "
+            f"times, chance and reading belong into steps. Restore the order, or "
+            f"rewind the run to this place. ({firing.node.step.place})"
+        )
     return (
-        f"{name} asked {_said(*before)} as its question {position + 1} before it "
-        f"started again, and asks {_said(question.verb, question.mark)} now. The "
+        f"{name} asked {then} as its question {position + 1} before it "
+        f"started again, and asks {today} now. The "
         f"answers of run {run.id} are kept by position: keep the order of the "
         f"questions, or rewind the run to this step. ({firing.node.step.place})"
     )
+
+
+def record_begun(run: Run, firing: Firing) -> None:
+    """Record which calls are under way: from now on the function waits, too."""
+    for (number, position), told in run.underway.items():
+        if not told[1] and number == firing.id:
+            told[1] = True
+            run.apply(CallBegun(now(), number, position, told[0]))
+
+
+def shown_position(position: int) -> str:
+    """``3``, or ``3.2.1`` in a branch: the call, its branch, and the call there."""
+    lowest = (1 << INNER) - 1
+    parts = [(position & lowest) + 1]
+    while position := position >> INNER:
+        parts.append(position & lowest)
+        position >>= INNER
+        parts.append((position & lowest) + 1)
+    return ".".join(map(str, reversed(parts)))
 
 
 def _said(verb: str, mark: Any) -> str:
@@ -217,6 +257,8 @@ class Asking:
             return  # asked before it started again, and still open
         question = self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
+        if run.claim is not None and run.underway:
+            record_begun(run, self.firing)
         run.ask(self.firing, position, question.verb, detail)
 
     async def _settled(self) -> None:
@@ -282,7 +324,10 @@ class Asking:
                     if self._open:
                         await self.answer(self.question.detail.get("late"))
                     await self._settled()
+                elif run.claim is not None and run.underway:
+                    until = _earliest(due, now() + run.patience)
                 else:
+                    run.gone = True
                     raise Evicted
         finally:
             run.parked.pop(place, None)

@@ -26,6 +26,16 @@ dropped
 a page of web, a page of books, a page of notes
 4 calls, 3 sources
 """,
+    "straight_code.py": """\
+fetch tides
+summarise 62 characters
+fetch winds
+summarise 36 characters
+the power is gone
+publish
+tides: The moon pulls the sea
+winds: Air flows from high to low pressure
+""",
     "events.py": """\
 order 1: completed, lamp shipped
 order 2: completed, desk refunded
