@@ -91,7 +91,8 @@ def main():
             print(type(flow).__name__, flow.kickoff({"rows": rows}))
         except ValueError as error:
             print(type(flow).__name__, "failed:", error)
-            print(*error.__notes__[1:], sep="\n")
+            for other in flow.run.failures[1:]:
+                print("  beside:", other)
     print("Tolerant", Tolerant().kickoff({"rows": [*rows, *["stamps 1"] * 10]}))
 
 
