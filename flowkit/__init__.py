@@ -37,6 +37,7 @@ from flowkit.define.conditions import (
 from flowkit.define.decorators import listen, router, start
 from flowkit.define.versions import migrate
 from flowkit.errors import (
+    CallError,
     DefinitionError,
     FeedbackError,
     FlowkitError,
@@ -81,6 +82,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CallError",
     "ConsoleProvider",
     "Decision",
     "DefinitionError",

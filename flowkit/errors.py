@@ -17,6 +17,7 @@ Split by who mends it::
     │   ├── GatherError                   fewer results than gather(.., n=..) needs
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
     └── StoreError                        the deployment: a store that fails
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "CallError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -189,6 +191,24 @@ class UnstorableError(RunError, TypeError):
     def at(self, step: str) -> UnstorableError:
         """The same error, telling which step left the value (``Orders.charge``)."""
         return UnstorableError(self.where, self.what, self.why, self.cure, step)
+
+
+class CallError(RunError):
+    """A run that a step has called ended as cancelled or expired: it gives no result.
+
+    Attributes:
+        run: id of the called run.
+        status: ``cancelled`` or ``expired``.
+        reason: why, as it was said, or "".
+    """
+
+    def __init__(
+        self, text: str, *, run: str = "", status: str = "", reason: str = ""
+    ) -> None:
+        self.run: str = run
+        self.status: str = status
+        self.reason: str = reason
+        super().__init__(text)
 
 
 class RestoredError(RunError):

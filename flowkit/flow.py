@@ -67,6 +67,7 @@ _CLASS_OPTIONS = frozenset(
         "backend",
         "evict_after",
         "lifetime",
+        "max_depth",
         "max_firings",
         "older",
         "on_conflict",
@@ -105,6 +106,17 @@ class _shown(Generic[ShownT]):  # noqa: N801 - a decorator, as property is
         return self if flow is None else self.read(flow)
 
 
+if TYPE_CHECKING:
+    _either = classmethod  # what it looks like to those who call it
+else:
+
+    class _either(classmethod):  # noqa: N801 - a decorator, as classmethod is
+        """A class method that an object calls on itself."""
+
+        def __get__(self, flow: Any, owner: Any = None) -> Any:
+            return self.__func__.__get__(owner if flow is None else flow)
+
+
 class Flow(Generic[StateT]):
     """A flow: subclass it, decorate methods, call :meth:`kickoff`.
 
@@ -118,6 +130,8 @@ class Flow(Generic[StateT]):
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
         max_firings: most firings of a listener in one run, 100 by default.
+        max_depth: most calls that may lie above a run of this class (:meth:`call`),
+            50 by default: the end of a recursion that has none.
         store: where its runs are kept: a URL such as ``"sqlite:///app.db"``, or a
             store; None keeps them in memory, unless ``FLOWKIT_STORE`` is set.
         lifetime: how long after its start a stored run that still waits ends as
@@ -163,6 +177,7 @@ class Flow(Generic[StateT]):
         on_conflict: str | None = None,
         backend: str | None = None,
         max_firings: int | None = None,
+        max_depth: int | None = None,
         store: Any = None,
         evict_after: float | str | None = None,
         lifetime: float | str | None = None,
@@ -199,6 +214,7 @@ class Flow(Generic[StateT]):
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
+        kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
 
@@ -489,19 +505,39 @@ class Flow(Generic[StateT]):
     def call(self, flow: Any, inputs: Mapping[str, Any] | None = None) -> Any:
         """Within a step: run another flow and get its result, answered once.
 
-        ``await`` it in an async step. With a store the called run is kept there, too:
-        a caller that starts again goes on with it, or is given its outcome.
+        ``await`` it in an async step. The called run has a state of its own and ends
+        with its own ``stop``; it is cancelled with the step that called it. While it
+        waits, the caller waits. With a store it is kept there, too: a caller that
+        starts again goes on with it, or is given its outcome.
 
         Args:
-            flow: a flow class, or an object of one.
+            flow: a flow class (this one, too), an object of one, or the name of one,
+                ``package.module:Class``.
             inputs: as for :meth:`kickoff`.
 
         Raises:
-            Exception: whatever the called flow's kickoff raises.
+            CallError: the called run was cancelled, or its lifetime is over.
+            RunawayError: more calls lie above it than its class's ``max_depth``.
+            Exception: whatever the called run failed with, as it is.
         """
         from flowkit.runtime import calling  # only steps that call
 
         return calling.call(self, flow, inputs)
+
+    def join(self, awaitables: Iterable[Any]) -> Any:
+        """Within a step: wait for several calls at once; their results in order.
+
+        ``await self.join([self.call(A), self.call(B)])`` runs them side by side. The
+        first failure cancels the others and is raised as it is. In a synchronous
+        step calls block, one after the other, and this gives their results.
+
+        Args:
+            awaitables: calls, other questions (:meth:`wait_for`, :meth:`sleep`) or
+                whatever can be awaited.
+        """
+        from flowkit.runtime import joining  # only steps that join
+
+        return joining.joined(self, awaitables)
 
     def emit(self, name: str, payload: Any = None) -> None:
         """Within a step: send an event to the listeners of this run.
@@ -791,29 +827,39 @@ class Flow(Generic[StateT]):
         """The graph of this class, as plain data."""
         return known[cls].compiled.definition
 
-    @classmethod
-    def plot(cls, filename: str | Path = "flow.html", show: bool = False) -> str:  # noqa: FBT001, FBT002 - by position in CrewAI
-        """Draw the graph into exactly this file.
+    @_either
+    def plot(
+        cls,  # noqa: N805 - of a class or an object
+        filename: str | Path = "flow.html",
+        show: bool = False,  # noqa: FBT001, FBT002 - by position in CrewAI
+        *,
+        expand: bool | Iterable[str] = False,
+    ) -> str:
+        """Draw the graph into exactly this file; of an object, its latest run over it.
 
         Args:
-            filename: its suffix chooses the format: ``.html .svg .mmd .dot .json``.
+            filename: its suffix chooses the format:
+                ``.html .svg .png .mmd .dot .json``.
             show: open the picture in a browser, too.
+            expand: show steps that run flows from inside: True for all, or their
+                names, ``{"charge", "charge/refund"}`` with those of inner flows.
 
         Returns:
             The path as given, as text.
 
         Raises:
-            ValueError: an unknown suffix.
-            MissingExtraError: ``.svg`` without the extra ``plot``.
+            ValueError: an unknown suffix, or a step that runs no flow.
+            FileNotFoundError: the folder of ``filename`` does not exist.
+            MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
         """
-        from flowkit.picture import plot_class  # pictures load when drawn
+        from flowkit.picture import plot_flow  # pictures load when drawn
 
-        return plot_class(cls, filename, show=show)
+        return plot_flow(cls, filename, show=show, expand=expand)
 
     def _repr_svg_(self) -> str:
         from flowkit.picture import svg_of  # a notebook asks
 
-        return svg_of(type(self))
+        return svg_of(self)
 
 
 def _facade(origin: Any, scope: Scope) -> Any:
@@ -857,6 +903,7 @@ def _opened(
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
+    call = flow._flowkit.options.get("call")
     if store is None:
         if said["id"] is not None:
             msg = (
@@ -866,15 +913,18 @@ def _opened(
             )
             raise RunError(msg)
         run = new_run(flow, inputs, said["restore"])
+        if call is not None:
+            call.adopt(run)
         run.begin(None, kickoff_payloads(flow, run))
         return run
     from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    options = flow._flowkit.options.get("call", {})
-    run, fresh = begun_or_resumed(
-        flow, inputs, store_for(store), met=met, **{**said, **options}
-    )
+    if call is not None:
+        said = {**said, **call.said}
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **said)
     flow._flowkit.run = run
+    if call is not None:
+        call.adopt(run)
     if run.journal is not None:
         run.journal.blocking = blocking
         run.journal.lenient = lenient

@@ -1,4 +1,4 @@
-"""Stored runs: find them, read their story, go back in them, delete them.
+"""Stored runs: find them, read and draw their story, go back in them, delete them.
 
 ::
 
@@ -15,10 +15,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.audit import export
-from flowkit.runtime.executions import Execution, QuestionInfo, history
+from flowkit.runtime.cancelling import cancel
+from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.recall import history
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
@@ -27,21 +30,27 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 __all__ = [
+    "CalledRun",
+    "Cause",
     "Execution",
     "Purged",
     "QuestionInfo",
     "Retention",
     "RunInfo",
     "WaitInfo",
+    "cancel",
+    "compare",
     "export",
     "fork",
     "get",
     "history",
     "list",
+    "plot",
     "purge",
     "rewind",
     "search",
     "state_at",
+    "timeline",
 ]
 
 
@@ -51,6 +60,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -63,6 +73,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         status: one or several.
         key: correlation key.
         tag: one of those the run was begun with.
+        parent: id of the run that called them, or that they were forked from.
         since: created then or later.
         until: created before.
         limit: most of them.
@@ -76,6 +87,7 @@ def list(  # noqa: A001 - runs.list(), as everybody says it
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }
@@ -89,6 +101,7 @@ def search(
     status: str | Sequence[str] = (),
     key: str | None = None,
     tag: str | None = None,
+    parent: str | None = None,
     since: datetime | float | None = None,
     until: datetime | float | None = None,
     limit: int = 100,
@@ -104,6 +117,7 @@ def search(
         "status": status,
         "key": key,
         "tag": tag,
+        "parent": parent,
         "since": since,
         "until": until,
     }

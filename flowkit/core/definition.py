@@ -214,6 +214,7 @@ class Step(NamedTuple):
         max_firings: most firings of this step in a run; None takes the flow's.
         is_async: the method is a coroutine function.
         schedule: when it begins runs by itself, or None.
+        flow: the flow it runs, ``package.module:Class``, or ``""`` for a plain step.
         each: fans out: one instance for each item, or None.
         mutex: name of what only one firing of a run may hold, ``""`` for none.
         region: the part of the flow it stands in, or None.
@@ -237,6 +238,7 @@ class Step(NamedTuple):
     max_firings: int | None = None
     is_async: bool = False
     schedule: Schedule | None = None
+    flow: str = ""
     each: Each | None = None
     mutex: str = ""
     region: Region | None = None

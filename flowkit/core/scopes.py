@@ -7,6 +7,7 @@ depth. Inputs of one step must agree.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
 from flowkit.core.definition import leaves
@@ -77,19 +78,31 @@ def scopes_of(definition: Definition) -> dict[str, Scope]:
     """The scope of each step; a step whose inputs clash has that of the first."""
     known: dict[str, Scope] = {}
     names = _Names(definition)
+    behind = _listeners(definition, names)
     for sure in (True, False):
-        changed = True
-        while changed:
-            changed = False
-            for step in definition.steps:
-                if step.name not in known:
-                    found = _scope_of(step, known, names, sure=sure)
-                    if found is not None:
-                        known[step.name] = found
-                        changed = True
+        left = deque(definition.steps)
+        while left:
+            step = left.popleft()
+            if step.name in known:
+                continue
+            found = _scope_of(step, known, names, sure=sure)
+            if found is not None:
+                known[step.name] = found
+                left.extendleft(behind.get(step.name, ()))
     for step in definition.steps:
         known.setdefault(step.name, ())
     return known
+
+
+def _listeners(definition: Definition, names: _Names) -> dict[str, list[Step]]:
+    """The steps that hear of a step, by its name, its labels or what it emits."""
+    found: dict[str, list[Step]] = {}
+    for step in definition.steps:
+        for leaf in leaves(step.trigger):
+            name = leaf.after if leaf.kind == "timer" else leaf.name
+            for maker in names.made.get(name, ()):
+                found.setdefault(maker, []).append(step)
+    return found
 
 
 def _scope_of(

@@ -45,6 +45,7 @@ class Compiled:
         keys: callables that read an event's correlation key, by event name.
         reviews: what ``@human_feedback`` said, by step.
         saved: what ``@persist`` on a method said, by step.
+        flows: the flows that steps run, classes or their names, by step.
         tests: the functions of ``while_`` and ``until``, by step.
         untils: those of ``gather(.., until=..)``, by their place.
         warnings: what was warned of.
@@ -53,6 +54,7 @@ class Compiled:
     __slots__ = (
         "_read",
         "definition",
+        "flows",
         "functions",
         "keys",
         "net",
@@ -74,6 +76,7 @@ class Compiled:
         self.keys: dict[str, Callable[[Any], Any]] = keys
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
         self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
         self.warnings: list[Fault] = []
@@ -107,6 +110,7 @@ def compile_class(
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
+    compiled.flows = builder.flows
     compiled.tests, compiled.untils = builder.tests, builder.untils
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
@@ -156,6 +160,7 @@ class _Builder:
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
         self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
         self.regions: dict[str, Region] = {}
@@ -184,6 +189,13 @@ class _Builder:
         self.functions[name] = function
         code = getattr(_unwrapped(function), "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+        called = ""
+        if mark.flow is not None:
+            from flowkit.define.flows import named_flow  # only who calls one
+
+            self.flows[name] = mark.flow
+            called = named_flow(mark.flow, self.cls)
+            place = getattr(function, "place", place)
         labels, single = self._labels(function, mark)
         review = mark.review
         if review is not None:
@@ -200,8 +212,9 @@ class _Builder:
             labels=labels,
             single=single,
             max_firings=mark.max_firings,
-            is_async=_is_async(function),
+            is_async=bool(called) or _is_async(function),
             schedule=mark.schedule,
+            flow=called,
             doc=_first_paragraph(function),
             file=place[0],
             line=place[1],

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Missed, Region, Schedule
     from flowkit.define.conditions import AnyCondition, AnyTrigger
+    from flowkit.define.flows import FlowStep
 
 __all__ = [
     "Mark",
@@ -91,6 +92,7 @@ if TYPE_CHECKING:
         | EachSource
         | GatherSource
         | Condition
+        | FlowStep
     )
 
 
@@ -118,6 +120,7 @@ class Mark:
     __slots__ = (
         "conditional",
         "emit",
+        "flow",
         "has_emit",
         "max_firings",
         "options",
@@ -140,6 +143,7 @@ class Mark:
         self.schedule: Schedule | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
+        self.flow: Any = None
         self.options: dict[str, Any] = {}
 
 
@@ -227,6 +231,18 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
 def start(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
+def start(
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    on: AnyCondition | None = None,
+    every: float | str | timedelta | None = None,
+    cron: str | None = None,
+    tz: str | None = None,
+    missed: Missed | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
 def start(
     condition: AnyTrigger | None = None,
     *,
@@ -236,6 +252,7 @@ def start(
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
     mutex: str | None = None,
     region: Region | str | None = None,
     emits: Sequence[str] | None = None,
@@ -261,9 +278,11 @@ def start(
             ``"skip"``.
         max_firings: most firings in one run; unbounded by default.
         mutex, region, emits: as for :func:`listen`.
+        flow: as for :func:`listen`; without a method, the flow is handed the inputs
+            of the run.
 
     Raises:
-        ValueError: what is given is no condition or no schedule, or both.
+        ValueError: what is given is no condition or no schedule, or both, or no flow.
         MissingExtraError: ``cron`` without the extra ``cron``.
     """
     if _is_bare(condition):
@@ -298,9 +317,32 @@ def start(
             mark.schedule = schedule
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "start", flow)
     return _noted(decorate, "start", source)
 
 
+def _calling(decorate: Any, decorator: str, flow: Any) -> FlowStep:
+    """A decorator that is a step by itself, too: one that runs a flow."""
+    import sys
+
+    from flowkit.define.flows import FlowStep, checked_flow  # only who calls one
+
+    checked_flow(flow, decorator)
+
+    def calling(function: Any) -> Any:
+        mark_for(function, decorator).flow = flow
+        return decorate(function)
+
+    frame = sys._getframe(2)  # noqa: SLF001 - where the decorator is written
+    mark = Mark()
+    step = FlowStep(calling, mark, (frame.f_code.co_filename, frame.f_lineno))
+    mark.flow = flow
+    decorate(step)
+    return step
+
+
+@overload
 def listen(
     condition: AnyTrigger,
     *,
@@ -314,7 +356,34 @@ def listen(
     emits: Sequence[str] | None = None,
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
-]:
+]: ...
+@overload
+def listen(
+    condition: AnyTrigger,
+    *,
+    flow: type | str,
+    max_firings: int | None = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    while_: Callable[[Any], object] | None = None,
+    until: Callable[[Any], object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
+) -> FlowStep: ...
+def listen(
+    condition: AnyTrigger,
+    *,
+    max_firings: int | None = None,
+    flow: Any = None,
+    mutex: str | None = None,
+    region: Region | str | None = None,
+    during: tuple[object, object] | None = None,
+    while_: Callable[[Any], object] | None = None,
+    until: Callable[[Any], object] | None = None,
+    cancels: Sequence[object] | None = None,
+    emits: Sequence[str] | None = None,
+) -> Any:
     """Mark a method as one that reacts.
 
     A method with one parameter is given the payload of the last arrival; one with
@@ -340,9 +409,14 @@ def listen(
             starts.
         emits: the names that :meth:`Flow.emit` may send from this step; without it
             any.
+        flow: a flow that the step runs, a class or (for one that is not there yet,
+            such as its own) the name of one. What the method returns are that flow's
+            inputs, and its result is the step's output. Without a method,
+            ``charge = listen(order, flow=Charge)``, what came are the inputs: a
+            mapping or a model; those of several by their names.
 
     Raises:
-        ValueError: what is given is no condition, or an option is none.
+        ValueError: what is given is no condition, no flow, or an option is none.
     """
     checked(condition, alone=True)
     options = _options(mutex, region, during, while_, until, cancels, emits)
@@ -356,7 +430,9 @@ def listen(
         mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
 
-    return _noted(decorate, "listen", condition)  # type: ignore[no-any-return]
+    if flow is not None:
+        return _calling(decorate, "listen", flow)
+    return _noted(decorate, "listen", condition)
 
 
 def _options(  # noqa: PLR0917 - one keyword each
@@ -396,11 +472,20 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
 def router(
     condition: Callable[Concatenate[S_contra, P], R_co], /
 ) -> StepMethod[S_contra, P, R_co]: ...
+@overload
+def router(
+    condition: _Named | None = None,
+    *,
+    flow: type | str,
+    emit: Sequence[object] | None = None,
+    max_firings: int | None = None,
+) -> FlowStep: ...
 def router(
     condition: AnyTrigger | None = None,
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    flow: Any = None,
     mutex: str | None = None,
     region: Region | str | None = None,
     during: tuple[object, object] | None = None,
@@ -418,9 +503,11 @@ def router(
         emit: the labels it may return. Without it a ``Literal`` or Enum return
             annotation declares them; a label outside is then an error.
         max_firings, mutex, region, during, cancels, emits: as for :func:`listen`.
+        flow: as for :func:`listen`; its result chooses.
 
     Raises:
-        ValueError: what is given is no condition, or ``emit`` holds no labels.
+        ValueError: what is given is no condition or no flow, or ``emit`` holds no
+            labels.
     """
     if _is_bare(condition):
         mark_for(condition, "router").router = True
@@ -443,6 +530,8 @@ def router(
         mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
 
+    if flow is not None:
+        return _calling(decorate, "router", flow)
     return _noted(decorate, "router", condition)
 
 

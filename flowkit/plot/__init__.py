@@ -10,14 +10,27 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowkit.core.definition import Definition
-    from flowkit.plot.diagram import Diagram, Inferred, Status
+    from flowkit.plot.diagram import Inferred
+    from flowkit.plot.model import Diagram, Status
     from flowkit.plot.theme import Theme
+    from flowkit.plot.timeline import Timeline
 
-__all__ = ["FORMATS", "Format", "plot", "render", "to_svg"]
+__all__ = [
+    "FORMATS",
+    "TIMELINES",
+    "Format",
+    "format_of",
+    "plot",
+    "render",
+    "render_diagram",
+    "render_timeline",
+    "svg_of",
+    "to_svg",
+    "write",
+]
 
-Format = Literal["html", "svg", "mmd", "dot", "json"]
-FORMATS: tuple[Format, ...] = ("html", "svg", "mmd", "dot", "json")
-_BY_SUFFIX: dict[str, Format] = {f".{form}": form for form in FORMATS}
+Format = Literal["html", "svg", "png", "mmd", "dot", "json"]
+FORMATS: tuple[Format, ...] = ("html", "svg", "png", "mmd", "dot", "json")
 
 
 def plot(
@@ -32,8 +45,8 @@ def plot(
 
     Args:
         definition: the flow.
-        path: the file to write; its suffix chooses the format: ``.html``, ``.svg``
-            (needs the extra ``plot``), ``.mmd``, ``.dot`` or ``.json``.
+        path: the file to write; its suffix chooses the format: ``.html``, ``.svg`` and
+            ``.png`` (both need the extra ``plot``), ``.mmd``, ``.dot`` or ``.json``.
         sources: source text by step name, shown by the HTML page.
         inferred: labels read from source by step name, for routers that declare none.
         statuses: how each step fared in a run, by step name.
@@ -43,21 +56,41 @@ def plot(
         FileNotFoundError: the folder of ``path`` does not exist.
         MissingExtraError: the format needs an extra that is not installed.
     """
+    form = format_of(path, FORMATS)
+    return write(
+        path, render_diagram(_made(definition, sources, inferred, statuses), form)
+    )
+
+
+def format_of(path: str | os.PathLike[str], possible: tuple[Format, ...]) -> Format:
+    """The format a path's suffix means, of those that are possible.
+
+    Raises:
+        ValueError: none of them has that suffix.
+        FileNotFoundError: the folder of ``path`` does not exist.
+    """
     target = Path(path)
-    form = _BY_SUFFIX.get(target.suffix.lower())
-    if form is None:
-        possible = ", ".join(_BY_SUFFIX)
+    for form in possible:
+        if target.suffix.lower() == f".{form}":
+            break
+    else:
+        suffixes = ", ".join(f".{form}" for form in possible)
         raise ValueError(
-            f"cannot draw {target.name!r}: its suffix must be one of {possible}"
+            f"cannot draw {target.name!r}: its suffix must be one of {suffixes}"
         )
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"cannot write {target}: the folder {target.parent} does not exist"
         )
-    drawn = render(
-        definition, form, sources=sources, inferred=inferred, statuses=statuses
-    )
-    target.write_text(drawn, encoding="utf-8", newline="\n")
+    return form
+
+
+def write(path: str | os.PathLike[str], drawn: str | bytes) -> str:
+    """Write a drawing into exactly this file; gives the path as it was given."""
+    if isinstance(drawn, bytes):
+        Path(path).write_bytes(drawn)
+    else:
+        Path(path).write_text(drawn, encoding="utf-8", newline="\n")
     return str(path)
 
 
@@ -79,11 +112,16 @@ def to_svg(
     Raises:
         MissingExtraError: the extra ``plot`` is not installed.
     """
+    return svg_of(_made(definition, None, inferred, statuses), theme=theme)
+
+
+def svg_of(drawn: Diagram, *, theme: Theme = "auto") -> str:
+    """A diagram as SVG text; as for :func:`to_svg`."""
+    from flowkit.plot.collapse import collapsed
     from flowkit.plot.layout import layout
     from flowkit.plot.svg import svg
 
-    drawn = _diagram(definition, None, inferred, statuses)
-    return svg(layout(drawn), theme=theme)
+    return svg(layout(collapsed(drawn)), theme=theme)
 
 
 def render(
@@ -93,30 +131,66 @@ def render(
     sources: Mapping[str, str] | None = None,
     inferred: Mapping[str, Inferred] | None = None,
     statuses: Mapping[str, Status] | None = None,
-) -> str:
-    """A flow as text of one of ``FORMATS``; arguments as for :func:`plot`."""
+) -> str | bytes:
+    """A flow as text of one of ``FORMATS``, or as bytes; arguments as for ``plot``."""
+    return render_diagram(_made(definition, sources, inferred, statuses), form)
+
+
+def render_diagram(drawn: Diagram, form: Format) -> str | bytes:
+    """A diagram as text of one of ``FORMATS``, or as the bytes of a picture.
+
+    Above 300 nodes, all but ``dot`` and ``json`` put steps together.
+    """
     # Each format brings its own imports; only the one asked for is loaded.
     if form == "svg":
-        return to_svg(definition, inferred=inferred, statuses=statuses)
-    drawn = _diagram(definition, sources, inferred, statuses)
-    if form == "html":
-        from flowkit.plot.html import html
+        return svg_of(drawn)
+    if form == "png":
+        from flowkit.plot.png import png
 
-        return html(drawn)
-    if form == "mmd":
-        from flowkit.plot.mermaid import mermaid
-
-        return mermaid(drawn)
+        return png(svg_of(drawn, theme="light"))
     if form == "dot":
         from flowkit.plot.dot import dot
 
         return dot(drawn)
-    from flowkit.plot.plain import as_json
+    if form == "json":
+        from flowkit.plot.plain import as_json
 
-    return as_json(drawn)
+        return as_json(drawn)
+    from flowkit.plot.collapse import collapsed
+
+    if form == "mmd":
+        from flowkit.plot.mermaid import mermaid
+
+        return mermaid(collapsed(drawn))
+    from flowkit.plot.html import html
+
+    return html(collapsed(drawn))
 
 
-def _diagram(
+TIMELINES: tuple[Format, ...] = ("html", "svg", "png", "mmd", "json")
+"""What a timeline can be drawn as."""
+
+
+def render_timeline(line: Timeline, form: Format) -> str | bytes:
+    """A timeline as text of one of ``TIMELINES``, or as the bytes of a picture."""
+    from flowkit.plot import gantt
+
+    if form == "mmd":
+        return gantt.mermaid(line)
+    if form == "json":
+        return gantt.as_json(line)
+    if form == "svg":
+        return gantt.svg(line)
+    if form == "png":
+        from flowkit.plot.png import png
+
+        return png(gantt.svg(line, theme="light"))
+    from flowkit.plot.html import sheet
+
+    return sheet(line.name, gantt.draw(line), line.facts)
+
+
+def _made(
     definition: Definition,
     sources: Mapping[str, str] | None,
     inferred: Mapping[str, Inferred] | None,

@@ -12,32 +12,32 @@ Three rules of this file:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
 
 from flowkit.core.definition import Join, Leaf, leaves
 from flowkit.core.durations import shown
 from flowkit.plot.cycles import back_edges, loops
+from flowkit.plot.model import Diagram, Edge, Fact, Group, Mark, Node, Status
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from flowkit.core.definition import Condition, Definition, Schedule, Step
+    from flowkit.plot.model import NodeKind
 
 __all__ = [
     "Diagram",
     "Edge",
+    "Fact",
     "Group",
     "Inferred",
+    "Mark",
     "Node",
     "Status",
     "diagram",
     "with_status",
 ]
-
-NodeKind = Literal["start", "listen", "router", "event", "outside", "join", "end"]
-EdgeKind = Literal["step", "label", "event", "failed", "join"]
-State = Literal["ready", "running", "waiting", "done", "failed", "cancelled"]
 
 _MARKS = {
     "and": "all",
@@ -59,92 +59,6 @@ class Inferred(Protocol):
     def open(self) -> bool:
         """Whether there may be more."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """How a step fared in a run.
-
-    Attributes:
-        state: of its latest firing, in the words of a run's history.
-        note: a few words shown below the name, such as ``1.2 s, 2 attempts``.
-    """
-
-    state: State
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """Something drawn as a box or a small shape.
-
-    Attributes:
-        id: unique in the diagram; of a step, its name.
-        name: the text shown.
-        kind: a step's kind (``router`` wins over ``start``), or what else it is.
-        start: the step begins a run.
-        is_async: the step is a coroutine function.
-        mark: how several inputs are joined, such as ``all`` or ``2 of 3``.
-        doc: first paragraph of the step's docstring.
-        source: the step's source text.
-        place: ``file:line``, or empty.
-        labels: labels of a router, declared or inferred.
-        status: how the step fared, if a run is drawn.
-    """
-
-    id: str
-    name: str
-    kind: NodeKind
-    start: bool = False
-    is_async: bool = False
-    mark: str = ""
-    doc: str = ""
-    source: str = ""
-    place: str = ""
-    labels: tuple[str, ...] = ()
-    status: Status | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A way from node to node.
-
-    Attributes:
-        source: id of the node it leaves.
-        target: id of the node it enters.
-        label: a router's label; for other edges a short explanation or empty.
-        kind: what travels: a finished ``step``, a router's ``label``, an ``event``
-            (also a name from outside), a ``failed`` step, or the outcome of an
-            inner ``join``.
-        possible: the router may give this label, but nothing shows that it does.
-        back: closes a cycle.
-    """
-
-    source: str
-    target: str
-    label: str = ""
-    kind: EdgeKind = "step"
-    possible: bool = False
-    back: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """Nodes that belong together: those of one loop."""
-
-    name: str
-    nodes: tuple[str, ...]
-    kind: Literal["loop"] = "loop"
-
-
-@dataclass(frozen=True, slots=True)
-class Diagram:
-    """All that a drawing shows of a flow."""
-
-    name: str
-    nodes: tuple[Node, ...] = ()
-    edges: tuple[Edge, ...] = ()
-    groups: tuple[Group, ...] = ()
 
 
 def diagram(
@@ -171,7 +85,7 @@ def diagram(
 def with_status(drawn: Diagram, statuses: Mapping[str, Status]) -> Diagram:
     """The diagram with a run drawn over it, by step name."""
     nodes = (replace(node, status=statuses.get(node.id)) for node in drawn.nodes)
-    return replace(drawn, nodes=tuple(nodes))
+    return replace(drawn, nodes=tuple(nodes), runs=1)
 
 
 class _Drawing:
@@ -212,6 +126,7 @@ class _Drawing:
             source=source,
             place=step.place if step.file else "",
             labels=self._labels.get(step.name, ()),
+            marks=_marks(step),
         )
         if isinstance(step.trigger, Join):
             self._inputs(step.trigger, step.name, step.name)
@@ -319,6 +234,14 @@ class _Drawing:
         said += ["transient"] if leaf.transient else []
         said += ["optional"] if leaf.optional else []
         self._edge(Edge(node.id, target, ", ".join(said), "event"))
+
+
+def _marks(step: Step) -> tuple[Mark, ...]:
+    """What belongs to a step, as small icons."""
+    if not step.flow:
+        return ()
+    name = step.flow.replace(":", ".").rpartition(".")[2]
+    return (Mark("flow", f"runs {name}", name),)
 
 
 def _labels(step: Step, inferred: Mapping[str, Inferred]) -> tuple[str, ...]:

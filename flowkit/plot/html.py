@@ -16,17 +16,19 @@ from string import Template
 from typing import TYPE_CHECKING
 
 from flowkit.errors import MissingExtraError
+from flowkit.plot.icons import ICONS
 from flowkit.plot.layout import layout, unplaced
 from flowkit.plot.measure import edge_label_size
+from flowkit.plot.model import nested
 from flowkit.plot.plain import as_dict
 from flowkit.plot.svg import draw
 from flowkit.plot.theme import asset, rules
 
 if TYPE_CHECKING:
-    from flowkit.plot.diagram import Diagram, Edge
     from flowkit.plot.layout import Placed
+    from flowkit.plot.model import Diagram, Edge, Fact
 
-__all__ = ["html"]
+__all__ = ["html", "sheet"]
 
 
 def html(drawn: Diagram, *, engine: bool = True) -> str:
@@ -38,16 +40,37 @@ def html(drawn: Diagram, *, engine: bool = True) -> str:
             the browser in any case.
     """
     placed, is_placed = _place(drawn, engine=engine)
-    style = asset("page.css") + _rules()
+    style = asset("page.css") + _page_rules()
     dagre = "" if is_placed else asset("dagre.min.js")
-    script = asset("page.js")
+    script = asset("page.js") + asset("theme.js")
     return Template(asset("page.html")).substitute(
         title=escape(drawn.name),
+        facts=_facts_of(drawn.facts),
         policy=_policy(style, [dagre, script]),
         style=style,
         drawing=draw(placed, attributes='class="flowkit" role="group"'),
         data=_data(placed, is_placed=is_placed),
         dagre=f"<script>{dagre}</script>" if dagre else "",
+        script=script,
+    )
+
+
+def sheet(name: str, drawing: str, facts: tuple[Fact, ...]) -> str:
+    """A page around a drawing that only has to be read.
+
+    Args:
+        name: of the flow.
+        drawing: an SVG element without style.
+        facts: lines above it.
+    """
+    style = asset("page.css") + _page_rules()
+    script = asset("theme.js")
+    return Template(asset("sheet.html")).substitute(
+        title=escape(name),
+        facts=_facts_of(facts),
+        policy=_policy(style, [script]),
+        style=style,
+        drawing=drawing,
         script=script,
     )
 
@@ -59,7 +82,22 @@ def _place(drawn: Diagram, *, engine: bool) -> tuple[Placed, bool]:
         return unplaced(drawn), False
 
 
-def _rules() -> str:
+def _facts_of(facts: tuple[Fact, ...]) -> str:
+    """The lines above a drawing as a part of the page."""
+    rows = "".join(
+        f'<p class="{fact.state or "plain"}">{_shown_icon(fact)}{escape(fact.text)}</p>'
+        for fact in facts
+    )
+    return f'<div class="facts">{rows}</div>' if rows else ""
+
+
+def _shown_icon(fact: Fact) -> str:
+    if fact.state is None:
+        return ""
+    return f'<svg viewBox="0 0 16 16"><path d="{ICONS[fact.state]}"/></svg>'
+
+
+def _page_rules() -> str:
     """The drawing's colours for the system's theme and for the reader's choice."""
     by_system = rules("dark", ":root:not([data-theme]) svg.flowkit")
     return (
@@ -89,7 +127,13 @@ def _data(placed: Placed, *, is_placed: bool) -> str:
     data["placed"] = is_placed
     data["size"] = [placed.width, placed.height]
     data["boxes"] = [[box.width, box.height] for box in placed.boxes]
+    _, data["inside"], data["around"] = nested(placed.diagram)
     data["lines"] = [_line_data(line.edge) for line in placed.lines]
+    return _json_text(data)
+
+
+def _json_text(data: object) -> str:
+    """JSON for a script element."""
     text = json.dumps(data)
     for char in "<>&":
         text = text.replace(char, f"\\u{ord(char):04x}")

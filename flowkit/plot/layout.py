@@ -7,18 +7,19 @@ browser finds the places.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import MissingExtraError
 from flowkit.plot.measure import edge_label_size, lines_of, node_size
+from flowkit.plot.model import nested
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.plot.diagram import Diagram, Edge, Node
+    from flowkit.plot.model import Diagram, Edge, Group, Node
 
-__all__ = ["Box", "Line", "Placed", "layout", "unplaced"]
+__all__ = ["Box", "Frame", "Line", "Placed", "layout", "unplaced"]
 
 Point = tuple[float, float]
 
@@ -27,7 +28,13 @@ _MARGIN = 24.0
 _SAME = 0.05
 _OPTIONS = {
     "direction": "topbottom",
-    "spacing": {"layer_gap": 40.0, "node_gap": 26.0, "dummy_gap": 20.0},
+    "spacing": {
+        "layer_gap": 40.0,
+        "node_gap": 26.0,
+        "dummy_gap": 20.0,
+        "compound_padding": 16.0,
+        "compound_header": 14.0,
+    },
 }
 
 
@@ -36,6 +43,17 @@ class Box:
     """A node and where its upper left corner is."""
 
     node: Node
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A group that is drawn as a box, and where its upper left corner is."""
+
+    group: Group
     x: float
     y: float
     width: float
@@ -65,6 +83,7 @@ class Placed:
     lines: tuple[Line, ...]
     width: float
     height: float
+    frames: tuple[Frame, ...] = ()
 
 
 def layout(drawn: Diagram) -> Placed:
@@ -86,7 +105,8 @@ def unplaced(drawn: Diagram) -> Placed:
     """Everything with its size and at no place yet."""
     boxes = tuple(Box(node, 0.0, 0.0, *node_size(node)) for node in drawn.nodes)
     lines = tuple(Line(edge) for edge in lines_of(drawn))
-    return Placed(drawn, boxes, lines, 100.0, 100.0)
+    frames = tuple(Frame(group, 0.0, 0.0, 60.0, 40.0) for group in nested(drawn)[0])
+    return Placed(drawn, boxes, lines, 100.0, 100.0, frames)
 
 
 class _Request:
@@ -103,8 +123,14 @@ class _Request:
         self._place: dict[str, int] = {}
         self._labels: dict[object, tuple[int, int]] = {}
         self._edges: list[tuple[Edge, list[int], int | None]] = []
+        self.groups, self._inside, around = nested(drawn)
         for node in drawn.nodes:
-            self._place[node.id] = self._node(*node_size(node))
+            self._place[node.id] = self._node(
+                *node_size(node), self._inside.get(node.id, -1)
+            )
+        for outer in around:
+            self._node(10.0, 10.0, outer)
+        self._around = around
         for edge in lines_of(drawn):
             self._edge(edge)
 
@@ -112,9 +138,24 @@ class _Request:
         """What the engine is asked to lay out."""
         return {"nodes": self.nodes, "edges": self.ways}
 
-    def _node(self, width: float, height: float) -> int:
-        self.nodes.append({"size": {"width": width, "height": height}})
+    def _node(self, width: float, height: float, box: int = -1) -> int:
+        node: dict[str, Any] = {"size": {"width": width, "height": height}}
+        if box >= 0:
+            node["parent"] = len(self.drawn.nodes) + box
+        self.nodes.append(node)
         return len(self.nodes) - 1
+
+    def _common(self, edge: Edge) -> int:
+        """The innermost box around both ends of an edge, -1 for none."""
+        outer = set()
+        box = self._inside.get(edge.source, -1)
+        while box >= 0:
+            outer.add(box)
+            box = self._around[box]
+        box = self._inside.get(edge.target, -1)
+        while box >= 0 and box not in outer:
+            box = self._around[box]
+        return box
 
     def _way(self, source: int, target: int, edge: Edge) -> int:
         way = {"source": source, "target": target, "reverse_for_ranking": edge.back}
@@ -124,17 +165,15 @@ class _Request:
     def _edge(self, edge: Edge) -> None:
         source, target = self._place[edge.source], self._place[edge.target]
         size = edge_label_size(edge)
-        if size is None or source == target:
-            way = self._way(source, target, edge)
-            if size:
-                width, height = size
-                self.ways[way]["label_size"] = {"width": width, "height": height}
-            self._edges.append((edge, [way], None))
+        if size is None:
+            self._edges.append((edge, [self._way(source, target, edge)], None))
             return
         key = (source, edge.label, edge.kind, edge.possible, edge.back)
         if key not in self._labels:
-            label = self._node(*size)
-            self._labels[key] = (label, self._way(source, label, edge))
+            label = self._node(*size, self._common(edge))
+            # A step's way to itself goes down to its label and back up.
+            down = replace(edge, back=False) if source == target else edge
+            self._labels[key] = (label, self._way(source, label, down))
         label, way = self._labels[key]
         self._edges.append((edge, [way, self._way(label, target, edge)], label))
 
@@ -145,13 +184,21 @@ class _Request:
         width = high["x"] - low["x"] + 2 * _MARGIN
         height = high["y"] - low["y"] + 2 * _MARGIN
         boxes = []
-        # Labels are the nodes after those of the diagram.
+        # Boxes and labels are the nodes after those of the diagram.
         for node, at in zip(self.drawn.nodes, found.nodes, strict=False):
             wide, high_ = at["size"]["width"], at["size"]["height"]
             x, y = at["center"]["x"] - wide / 2, at["center"]["y"] - high_ / 2
             boxes.append(Box(node, x + left, y + top, wide, high_))
         lines = tuple(self._line(found, left, top))
-        return Placed(self.drawn, tuple(boxes), lines, width, height)
+        frames = tuple(self._frames(found, left, top))
+        return Placed(self.drawn, tuple(boxes), lines, width, height, frames)
+
+    def _frames(self, found: Any, left: float, top: float) -> Iterator[Frame]:
+        for index, group in enumerate(self.groups, len(self.drawn.nodes)):
+            at = found.nodes[index]
+            wide, high = at["size"]["width"], at["size"]["height"]
+            x, y = at["center"]["x"] - wide / 2, at["center"]["y"] - high / 2
+            yield Frame(group, x + left, y + top, wide, high)
 
     def _line(self, found: Any, left: float, top: float) -> Iterator[Line]:
         seen: set[int] = set()

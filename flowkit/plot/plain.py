@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flowkit.plot.diagram import Diagram
+    from flowkit.plot.model import Diagram
 
 __all__ = ["as_dict", "as_json"]
 

@@ -34,6 +34,11 @@ _LIGHT = {
     "badfill": "#fdeaec",
     "back": "#0b7a75",
     "labelink": "#7d5200",
+    "frame": "#eef1f5",
+    "first": "#3566c8",
+    "firstfill": "#e8f0fe",
+    "second": "#7a55c4",
+    "secondfill": "#f3effc",
 }
 _DARK = {
     "paper": "#15181d",
@@ -55,6 +60,11 @@ _DARK = {
     "badfill": "#41191e",
     "back": "#43cbc1",
     "labelink": "#f0c674",
+    "frame": "#1d2229",
+    "first": "#75a3f5",
+    "firstfill": "#182841",
+    "second": "#ab90e8",
+    "secondfill": "#281f3d",
 }
 
 

@@ -29,6 +29,8 @@ def drive_blocking(run: Run, backend: str) -> None:
     """Move a run on until it is over or waits; blocks."""
     begun = _inline(run)
     if begun is _OVER:
+        if run.caller is not None and run.over:
+            run.caller.tell_blocking(run)
         return
     from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 

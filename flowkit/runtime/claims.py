@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 __all__ = ["claim"]
 
 
-def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Hold]:
+def claim(
+    store: Store, run_id: str, *, again: bool = False, force: bool = False
+) -> tuple[RunRow, Hold]:
     """Take a run over; ``again`` if it was let go and nobody else moves it here.
+
+    ``force`` takes it from a living process, too: that one writes nothing more.
 
     Raises:
         RunError: no such run, or a living process moves it.
@@ -35,6 +39,9 @@ def claim(store: Store, run_id: str, *, again: bool = False) -> tuple[RunRow, Ho
         found = store.claim(run_id, owner, at) or store.claim(
             run_id, owner, at, presence.gone()
         )
+        if found is None and force:
+            row = store.run(run_id)
+            found = store.claim(run_id, owner, at, [row.owner or "" if row else ""])
     except KeyError:
         msg = (
             f"There is no run {run_id!r} in {store.url}. Look at the ids with "

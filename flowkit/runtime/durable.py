@@ -47,7 +47,6 @@ from flowkit.journal.rows import (
     Advanced,
     Begin,
     Begun,
-    Delivery,
     Entry,
     Hold,
     RunRow,
@@ -113,6 +112,7 @@ class Journal:
         left: the state as the run was let go, to see what was changed meanwhile.
         born: when its lifetime began, if not with its first record.
         version: of the flow, under which the latest record was made.
+        rewinds: how often the run was taken back.
     """
 
     __slots__ = (
@@ -140,6 +140,7 @@ class Journal:
         "letters",
         "presence",
         "released",
+        "rewinds",
         "row",
         "seq",
         "store",
@@ -170,6 +171,7 @@ class Journal:
         self.aside: set[int] = set()
         self.left: dict[str, Any] | None = None
         self.version: str = row.version
+        self.rewinds: int = 0
         self.born: float = 0.0
         self._jotted: list[Entry] = []
         self._changed: dict[str, Any] = {}
@@ -189,7 +191,7 @@ class Journal:
         run.box.encode = _encoded
         if not self.counted:
             self.counted = True
-            self.presence.moving.add(self.row.id)
+            self.presence.moving[self.row.id] = run
 
     def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
@@ -599,20 +601,10 @@ class Journal:
 
     def _beside(self, run: Run) -> tuple[Accept, ...]:
         """The end of a called run is an event for its caller, in the same commit."""
-        row = self.row
-        if run.marking.status in {"running", "waiting"}:
+        if run.caller is None or run.marking.status in {"running", "waiting"}:
             return ()
-        if row.parent is None or row.created_by != f"call {row.parent}":
-            return ()
-        caller = self.store.run(row.parent)
-        if caller is None:
-            return ()
-        answer: dict[str, Any] = {"result": run.last}
-        if run.failures:
-            answer = {"error": run.failures[0]}
-        name = f"run:{row.id}"
-        delivery = Delivery(caller.flow, encode(answer, "the result"))
-        return (Accept(name, None, name, now(), (delivery,)),)
+        news: tuple[Accept, ...] = run.caller.news(run, self.store)
+        return news
 
     def sets_aside(self, run: Run, record: Record) -> bool:
         """Leave a letter in the inbox that nothing in the run takes any more.
@@ -691,7 +683,7 @@ class Journal:
     def _uncount(self) -> None:
         if self.counted:
             self.counted = False
-            self.presence.moving.discard(self.row.id)
+            self.presence.moving.pop(self.row.id, None)
 
     def acquire(self, run: Run) -> None:
         """Take the run again before it is moved; catch up if others moved it.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit.core.commands import Cancel
+from flowkit.core.commands import Cancel, Firing
 from flowkit.core.records import (
     CallEnded,
+    EventReceived,
     RunAborted,
     RunStopped,
     StepAnswered,
@@ -18,17 +19,20 @@ from flowkit.core.records import (
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
-from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.restore import EXTRA
-from flowkit.runtime.story import Story, flat, read_loosely
+from flowkit.runtime.story import flat, read_loosely
 from flowkit.runtime.verbs import shown_position
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from flowkit.core.marking import Marking
+    from flowkit.journal.entries import Read
     from flowkit.journal.rows import Entry
+    from flowkit.runtime.recall import Recall
+    from flowkit.runtime.story import Story
 
-__all__ = ["Execution", "QuestionInfo", "executions", "history"]
+__all__ = ["CalledRun", "Cause", "Execution", "QuestionInfo", "Teller", "executions"]
 
 OPEN = frozenset({"running", "waiting"})
 
@@ -52,6 +56,46 @@ class QuestionInfo:
     asked: float
     answer: Any = None
     answered: float | None = None
+
+
+@dataclass(slots=True)
+class CalledRun:
+    """A run that a step called.
+
+    Attributes:
+        id: of the run.
+        flow: its class, ``package.module:Class``.
+        position: of the call among the step's questions.
+        status: as of a run.
+        started: when it began.
+        ended: when it was over; None while it is not.
+        executions: its own story, if it was asked for.
+    """
+
+    id: str
+    flow: str
+    position: int
+    status: str
+    started: float
+    ended: float | None = None
+    executions: list[Execution] = field(default_factory=list)
+
+    @property
+    def duration(self) -> float | None:
+        """Seconds from its beginning to its end; None while it is not over."""
+        return None if self.ended is None else self.ended - self.started
+
+
+class Cause(NamedTuple):
+    """One thing that triggered an execution.
+
+    Attributes:
+        name: of the step, label or event; "" for the run's beginning.
+        firing: number of the execution that gave it, 0 for what came from outside.
+    """
+
+    name: str
+    firing: int = 0
 
 
 @dataclass(slots=True, repr=False)
@@ -78,6 +122,8 @@ class Execution:
         undone: a rewind took it back: it does not count any more.
         position: of a step that a function flow called: where among its calls, such
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
+        called: the stored runs that it called, in the order of their calls.
+        causes: what triggered it, all that a join consumed.
     """
 
     step: str
@@ -96,6 +142,8 @@ class Execution:
     questions: list[QuestionInfo] = field(default_factory=list)
     undone: bool = False
     position: str | None = None
+    called: list[CalledRun] = field(default_factory=list)
+    causes: tuple[Cause, ...] = ()
 
     @property
     def duration(self) -> float | None:
@@ -114,51 +162,42 @@ class Execution:
             told.append(f"changed {' '.join(self.changed)}")
         if self.undone:
             told.append("undone")
+        told += [f"called {each.id} ({each.status})" for each in self.called]
         return f"<Execution {', '.join(told)}, at {shown_time(self.started)}>"
 
 
-def history(run_id: str, store: Any = None) -> list[Execution]:
-    """Every execution of a step in a run, in the order of their records.
-
-    What is still open comes last. What a rewind or the retry of a failed run took
-    back is there too, marked ``undone``. The flow's class need not be there; a value
-    whose class is gone is shown as it was stored.
-
-    Args:
-        run_id: of the run, or the beginning of it.
-        store: the default one if None.
-
-    Raises:
-        RunError: no such run.
-        StoreError: records that cannot be read.
-    """
-    place = store_of(store)
-    row = row_of(place, run_id)
-    entries = place.entries(row.id)
-    return executions(Story(place, row, entries), entries)
-
-
 def executions(story: Story, entries: list[Entry]) -> list[Execution]:
-    """The same of records at hand."""
-    teller = _Teller(story)
+    """Every execution that records tell of, in their order; open ones last."""
+    teller = Teller(story)
     for index, entry in enumerate(entries):
         if entry.kind == "note:rewind":
-            teller.rewind(entry, entries[: index + 1])
+            to, anew = rewound(entry)
+            story.fold(entries[: index + 1])
+            teller.rewind(entry, to, anew)
         else:
-            teller.take(entry)
+            teller.take(read_loosely(entry), entry.at)
     return teller.told()
 
 
-class _Teller:
-    def __init__(self, story: Story) -> None:
+class Teller:
+    """Makes executions of records, one after another.
+
+    Attributes:
+        story: folds them.
+        ended: executions that have ended, in the order they did.
+        open: the others, by firing.
+    """
+
+    def __init__(self, story: Story | Recall) -> None:
         self.story = story
         self.ended: list[Execution] = []
         self.open: dict[int, Execution] = {}
+        self._causes: dict[int, tuple[Cause, ...]] = {}
 
-    def take(self, entry: Entry) -> None:
+    def take(self, found: Read, at: float) -> None:
+        """Tell one record more."""
         story = self.story
         before = story.fields
-        found = read_loosely(entry)
         record: Any = found.record
         commands = story.take(found)
         if isinstance(record, Note):
@@ -166,18 +205,21 @@ class _Teller:
                 self._again(record)
             return
         if isinstance(record, CallEnded):
-            self._called(record, entry, flat(before))
+            self._called(record, found.seq, before)
         about = self.open.get(getattr(record, "firing", None) or 0)
         tell = _TOLD.get(type(record))
         if about is not None and tell is not None:
             tell(about, record)
             if about.outcome not in OPEN:
-                self._end(about, entry, before, found.delta)
+                changed = _changed(found.delta, before, story.fields)
+                self._end(about, at, found.seq, before, changed)
         for command in commands:
             if type(command) is Cancel:
                 for firing in command.firings:
-                    self._cancel(firing.id, entry)
-        self._begin(entry.at)
+                    self._cancel(firing.id, at, found.seq)
+            elif type(command) is Firing:
+                self._causes[command.id] = _causes(command, record)
+        self._begin(at)
 
     def _begin(self, at: float) -> None:
         marking = self.story.marking
@@ -185,12 +227,16 @@ class _Teller:
             if number not in self.open:
                 step = marking.live[number].node.name
                 attempt = self.story.attempts.get(number, 1)
-                self.open[number] = Execution(step, number, at, attempt)
+                told = self.open[number] = Execution(step, number, at, attempt)
+                told.causes = self._causes.pop(number, ()) or _held(marking, number)
         for number, each in self.open.items():
             waits = number in marking.asked and number not in marking.busy
             each.outcome = "waiting" if waits else "running"
 
-    def _called(self, record: CallEnded, entry: Entry, fields: dict[str, Any]) -> None:
+    def _called(
+        self, record: CallEnded, seq: int, fields: dict[str, Any] | None
+    ) -> None:
+        state = None if fields is None else flat(fields)
         outcome = "cancelled" if record.cancelled else "done"
         self.ended.append(
             Execution(
@@ -200,29 +246,36 @@ class _Teller:
                 self.story.attempts.get(record.firing, 1),
                 outcome if record.error is None else "failed",
                 record.at,
-                entry.seq,
+                seq,
                 record.output,
                 error=record.error,
-                before=fields,
-                after=fields,
+                before=state,
+                after=state,
                 position=shown_position(record.position),
             )
         )
 
     def _end(
-        self, each: Execution, entry: Entry, before: dict[str, Any], delta: Any
+        self,
+        each: Execution,
+        at: float,
+        seq: int,
+        before: dict[str, Any] | None,
+        changed: Iterable[str] = (),
     ) -> None:
         del self.open[each.firing]
-        each.ended, each.seq = entry.at, entry.seq
-        each.before, each.after = flat(before), flat(self.story.fields)
-        each.changed = tuple(_changed(delta, before, self.story.fields))
+        each.ended, each.seq = at, seq
+        after = self.story.fields
+        if before is not None and after is not None:
+            each.before, each.after = flat(before), flat(after)
+        each.changed = tuple(changed)
         self.ended.append(each)
 
-    def _cancel(self, number: int, entry: Entry) -> None:
+    def _cancel(self, number: int, at: float, seq: int) -> None:
         each = self.open.get(number)
         if each is not None:
             each.outcome = "cancelled"
-            self._end(each, entry, self.story.fields, {})
+            self._end(each, at, seq, self.story.fields)
 
     def _again(self, note: Note) -> None:
         for number in note.data or ():
@@ -230,9 +283,8 @@ class _Teller:
             if each is not None:
                 each.attempt, each.started = self.story.attempts[number], note.at
 
-    def rewind(self, entry: Entry, entries: list[Entry]) -> None:
-        to, anew = rewound(entry)
-        self.story.fold(entries)
+    def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
+        """Everything after record ``to`` is taken back; ``anew`` starts once more."""
         for each in self.ended:
             called = each.position is not None and each.firing in anew
             each.undone = each.undone or (each.seq or 0) > to or called
@@ -240,17 +292,39 @@ class _Teller:
         for number, each in list(self.open.items()):
             if number not in kept or number in anew:
                 each.undone, each.outcome = True, "cancelled"
-                self._end(each, entry, self.story.fields, {})
+                self._end(each, entry.at, entry.seq, self.story.fields)
         self._begin(entry.at)
 
     def told(self) -> list[Execution]:
+        """All of them, open ones last."""
+        fields = self.story.fields
         for each in self.open.values():
-            each.before = flat(self.story.fields)
+            each.before = None if fields is None else flat(fields)
         return [*self.ended, *self.open.values()]
 
 
+def _causes(firing: Firing, record: Any) -> tuple[Cause, ...]:
+    """What a firing that was just made consumed."""
+    if firing.tokens is not None:
+        return _consumed(firing)
+    giver = record.firing if isinstance(record, StepFinished | StepFailed) else None
+    if giver is None and isinstance(record, EventReceived):
+        return (Cause(record.name),)
+    return (Cause(firing.name or "", giver or 0),)
+
+
+def _consumed(firing: Firing) -> tuple[Cause, ...]:
+    return tuple(Cause(t.name, max(0, t.source)) for t in firing.tokens or ())
+
+
+def _held(marking: Marking, number: int) -> tuple[Cause, ...]:
+    """The same of a firing that stood in line or came from another run."""
+    firing = marking.live[number]
+    return _consumed(firing) or (Cause(firing.name or ""),)
+
+
 def _changed(delta: Any, before: Any, after: Any) -> Iterable[str]:
-    for name in delta:
+    for name in delta or ():
         if name != EXTRA:
             yield name
             continue
@@ -275,6 +349,8 @@ def _aborted(each: Execution, record: RunAborted) -> None:
 
 
 def _asked(each: Execution, record: StepAsked) -> None:
+    if any(asked.position == record.position for asked in each.questions):
+        return  # it waits for it again
     question = QuestionInfo(record.position, record.verb, record.detail, record.at)
     each.questions.append(question)
 

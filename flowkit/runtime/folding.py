@@ -49,6 +49,7 @@ __all__ = [
     "graph_of",
     "refold",
     "regraphed",
+    "retries",
     "rewound",
 ]
 
@@ -105,6 +106,9 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         run.records.append(record)
         run.act_folded(decide(net, marking, record))
     journal.seq = entries[-1].seq
+    journal.rewinds = sum(
+        entry.kind == "note:rewind" and not retries(entry) for entry in entries
+    )
     for entry in entries:
         if entry.kind == "note:rewind":
             journal.born = max(journal.born, entry.at)
@@ -137,7 +141,12 @@ def effective(entries: Sequence[Entry]) -> list[Entry]:
     for entry in entries:
         if entry.kind == "note:rewind":
             to, anew = rewound(entry)
-            kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+            redo = retries(entry)
+            kept = [
+                each
+                for each in kept
+                if each.seq <= to and not asks(each, anew) and each.seq not in redo
+            ]
             continue
         kept.append(entry)
     return kept
@@ -148,7 +157,19 @@ def rewound(entry: Entry) -> tuple[int, list[int]]:
     note: Any = read(entry).record
     if isinstance(note.data, int):
         return note.data, []
-    return note.data["to"], note.data["anew"]
+    return note.data["to"], note.data.get("anew", [])
+
+
+def retries(entry: Entry) -> Sequence[int]:
+    """Numbers of the failed calls that a retried step makes once more.
+
+    Empty for a rewind that somebody asked for.
+    """
+    note: Any = read(entry).record
+    if isinstance(note.data, int):
+        return (0,)
+    redo: Sequence[int] = note.data.get("redo", ())
+    return redo
 
 
 def asks(entry: Entry, firings: Sequence[int]) -> bool:
@@ -239,6 +260,8 @@ def go_on(run: Run, journal: Journal) -> None:
             marking.live[number].attempt += 1
     journal.flush(run)
     run.restart()
+    if marking.asked and run.children is not None:
+        run.children.stir()
 
 
 def _remember(run: Run, record: Any) -> None:

@@ -9,6 +9,7 @@ from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
 from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
@@ -17,7 +18,7 @@ from flowkit.runtime.folding import asks, effective, refold
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
 from flowkit.runtime.lookup import row_of, store_of
-from flowkit.runtime.opening import class_for, empty_run, made, widen
+from flowkit.runtime.opening import cancel_row, class_for, empty_run, made, widen
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
@@ -54,7 +55,9 @@ def fork(
 
     Copies the records up to just before the latest execution of a step ended, so
     that the step starts anew, or up to a record. The other run is left as it is.
-    The new one has it as ``parent``, and a state id of its own.
+    The new one has it as ``parent``, and a state id of its own. What called runs have
+    given is copied with the records, and they stay the other run's; a call that was
+    open is made anew, with a run of its own.
 
     Args:
         run_id: of the run, or the beginning of it.
@@ -84,6 +87,7 @@ def fork(
         to, anew = _place(place, row, entries, from_step, seq)
         kept = effective(entries)
         kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+    kept = without_open_calls(kept)
     at, number = now(), id or new_id(now())
     copied = [each._replace(seq=new) for new, each in enumerate(kept, 1)]
     graph = Story(place, row, entries).fold(kept).graph
@@ -141,7 +145,8 @@ def rewind(
     To just before the latest execution of a step ended, so that the step starts
     anew, or to after a record. Nothing is deleted: what came since stays in the
     journal, marked as undone. Events it had taken since are not handed to it again,
-    and a time that has passed comes at once.
+    and a time that has passed comes at once. Runs that it has called and that are not
+    over are cancelled; steps that call once more call new ones.
 
     Args:
         run_id: of the run, or the beginning of it.
@@ -177,6 +182,7 @@ def rewind(
     except BaseException:
         journal.give_up()
         raise
+    withdraw_rows(place, row.id, cancel_row)
 
 
 def _place(

@@ -50,6 +50,7 @@ class Kind:
         "declared",
         "evict_after",
         "lifetime",
+        "max_depth",
         "migrations",
         "older",
         "on_conflict",
@@ -66,6 +67,10 @@ class Kind:
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
+        if compiled.flows:
+            from flowkit.runtime.subflows import flow_calls  # only who calls one
+
+            self.calls = flow_calls(self.calls, compiled.net.nodes, compiled.flows)
         if compiled.reviews:
             from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
 
@@ -89,6 +94,7 @@ class Kind:
         self._waited: frozenset[str] | None = None
         self.evict_after: float = 60.0
         self.lifetime: float | None = None
+        self.max_depth: int = 50
         self.version: str = ""
         self.older: tuple[type, ...] = ()
         self.renamed: Mapping[str, str] = {}

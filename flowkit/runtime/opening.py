@@ -6,6 +6,7 @@ from hashlib import sha256
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.records import RunCancelled
 from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import (
     UnstorableError,
@@ -15,12 +16,14 @@ from flowkit.journal.codec import (
     widen_by,
 )
 from flowkit.journal.rows import RunRow, is_over
+from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.folding import effective, go_on, refold
 from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
+from flowkit.runtime.presence import presence_in
 from flowkit.runtime.restore import EXTRA, restored
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "begun_or_resumed",
+    "cancel_row",
     "class_for",
     "class_of",
     "empty_run",
@@ -166,7 +170,7 @@ def _lay_under(flow: Any, row: RunRow) -> None:
     scope.state = scope.box.live
 
 
-def load(flow: Any, store: Store, row: RunRow) -> Run:
+def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
     """A stored run on a flow object, claimed and ready to be driven.
 
     A run that failed goes on at the step that failed. One that is over is given as
@@ -181,10 +185,15 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     over = row.status not in {"running", "waiting", "failed"}
     hold = None
     if not over:
-        row, hold = claim(store, row.id)
+        row, hold = claim(store, row.id, force=force)
     journal = Journal(store, row)
     journal.hold = hold
     journal.attach(run)
+    run.children = Children(run, cancel_row)
+    if not over and row.parent is not None:
+        from flowkit.runtime.callers import found_caller  # only called runs
+
+        found_caller(run)
     try:
         refold(run, journal, _retried(journal) if row.status == "failed" else None)
         if not run.over:
@@ -201,9 +210,34 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
         from flowkit.runtime.desk import found  # only who waits
 
         found(run)
+    if run.caller is not None and run.caller.over:
+        from flowkit.runtime.callers import orphaned  # only called runs
+
+        orphaned(run)
     run.expire(now())
     journal._post(run, store.letters(row.id))
     return run
+
+
+def cancel_row(
+    store: Store, row: RunRow, reason: str, *, called_off: bool = False
+) -> None:
+    """Cancel a stored run, wherever it is moved; ``called_off`` by its caller."""
+    moved = presence_in(store).moving.get(row.id)
+    if moved is not None and moved.active:
+        moved.withdrawn = moved.withdrawn or called_off
+        moved.cancel(reason)
+        return
+    run = load(made(class_for(row)), store, row, force=True)
+    if not run.over:
+        if called_off:
+            run.caller = None
+        run.journal.blocking = True
+        run.reason = reason
+        run.apply(RunCancelled(now(), reason))
+    run.settle_end()
+    if run.caller is not None:
+        run.caller.tell_blocking(run)
 
 
 def empty_run(flow: Any) -> Run:
@@ -222,7 +256,11 @@ def _retried(journal: Journal) -> list[Entry]:
     facts = [each for each in effective(entries) if not each.kind.startswith("note:")]
     journal.seq = entries[-1].seq
     if facts and facts[-1].kind in {"done", "fail", "timer"}:
-        entries.append(journal.jot("rewind", facts[-1].seq - 1))
+        data: Any = facts[-1].seq - 1
+        redo = failed_calls(facts)
+        if redo:
+            data = {"to": data, "redo": redo}
+        entries.append(journal.jot("rewind", data))
     return entries
 
 

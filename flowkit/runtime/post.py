@@ -21,6 +21,7 @@ from flowkit.journal.rows import Accept, Bury, Delivery, Fate, Hold, RunRow
 from flowkit.journal.writer import writer_of
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
+from flowkit.runtime.children import stirring
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.correlation import carried_key, event_leaves
 from flowkit.runtime.durable import Journal, flow_name
@@ -293,6 +294,11 @@ class Post:
             if hurry is not None:
                 hurry()
             return
+        moved = presence_in(self.store).moving.get(run)
+        if moved is not None and moved.active:  # by a kickoff, or as a called run
+            moved.rest(resting=False)
+            moved.post(partial(moved.journal.collect, moved))
+            return
         if run not in self._waking:
             self._waking.add(run)
             self._put(partial(self._wake, run))
@@ -315,6 +321,8 @@ class Post:
             run = self._warm.pop(run_id, None)
         if run is not None and run.journal is not None and run.journal.released:
             run.journal.acquire(run)
+            if run.children is not None:
+                run.children.stir()
             run.expire(now())
         else:
             row = self.store.run(run_id)
@@ -383,7 +391,8 @@ class Post:
                 self._deaf = self.store.listen(self._heard)
                 self._listens = True
             gone = presence_in(self.store).gone()
-            for run in self.store.claimable(now(), self._names(), dead=gone):
+            found = self.store.claimable(now(), self._names(), dead=gone)
+            for run in [*found, *stirring(self.store, self._names(), gone)]:
                 if run not in self._live:
                     self.wake(run)
             # Runs that rest here are ours and so not claimable, though another

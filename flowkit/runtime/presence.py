@@ -23,6 +23,7 @@ from flowkit.runtime.ids import random_id
 
 if TYPE_CHECKING:
     from flowkit.journal.base import Store
+    from flowkit.runtime.run import Run
 
 __all__ = ["LEASE", "Presence", "presence_in"]
 
@@ -35,12 +36,12 @@ class Presence:
 
     Attributes:
         id: what its runs name as their owner.
-        moving: the ids of the runs it moves just now.
+        moving: the runs it moves just now, by id.
     """
 
     def __init__(self, store: Store) -> None:
         self.id: str = random_id()
-        self.moving: set[str] = set()
+        self.moving: dict[str, Run] = {}
         self._store = ref(store)  # a store that nobody uses any more may go
         self._until = 0.0
         self._lock = threading.Lock()

@@ -10,6 +10,7 @@ from flowkit.errors import FlowkitError
 from flowkit.journal.codec import former_names
 from flowkit.runtime import signals
 from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
+from flowkit.runtime.children import stirring, top_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
@@ -118,10 +119,16 @@ async def resume_every_async(cls: type, store: Any) -> list[Run]:
 
     async with anyio.create_task_group() as group:
         while True:
+            dead = presence.gone()
             found = place.claimable(
-                now(), names, dead=presence.gone(), limit=len(seen) + SIDE_BY_SIDE
+                now(), names, dead=dead, limit=len(seen) + SIDE_BY_SIDE
             )
-            fresh = [run_id for run_id in found if run_id not in seen]
+            tops = [top_of(place, each, names) for each in found if each not in seen]
+            fresh = [run_id for run_id in dict.fromkeys(tops) if run_id not in seen]
+            seen.update(found)
+            if not fresh:  # what they have called may go on
+                fresh = stirring(place, names, dead)
+                fresh = [run_id for run_id in fresh if run_id not in seen]
             if not fresh:
                 break
             for run_id in fresh:

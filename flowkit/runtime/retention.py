@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.durations import seconds
 from flowkit.journal.rows import is_over
+from flowkit.runtime.children import called_rows, is_called
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
@@ -73,7 +74,8 @@ def purge(
 ) -> Purged:
     """Delete ended runs that are not to be kept, with their records.
 
-    A run that is not over is never touched, whoever asks.
+    A run that is not over is never touched, whoever asks. A run that another one has
+    called is kept as long as that one, and goes with it.
 
     Args:
         flow: a class or its stored name; every flow if None.
@@ -88,12 +90,24 @@ def purge(
         gone = [*_outlived(place, name, rule)]
         if gone:
             found[name] = gone
+    for name, called in _called(place, found):
+        found.setdefault(name, []).append(called)
     runs = [run for gone in found.values() for run in gone]
     if not dry:
         for first in range(0, len(runs), TOGETHER):
             place.purge(runs[first : first + TOGETHER])
     counts = {name: len(gone) for name, gone in found.items()}
     return Purged(tuple(runs), counts, dry)
+
+
+def _called(store: Store, found: dict[str, list[str]]) -> Iterator[tuple[str, str]]:
+    """The runs that these have called, on all levels, and their flows."""
+    above = [run for gone in found.values() for run in gone]
+    while above:
+        rows = called_rows(store, above.pop())
+        rows = [row for row in rows if is_over(row.status)]
+        above += [row.id for row in rows]
+        yield from [(row.flow, row.id) for row in rows]
 
 
 def _rules(
@@ -119,6 +133,8 @@ def _outlived(store: Store, name: str, rule: Retention) -> Iterator[str]:
     for row in paged(store, query_of(flow=name)._replace(limit=-1)):
         if not is_over(row.status) or (rule.failures and row.status == "failed"):
             continue
+        if is_called(row) and store.run(row.parent or "") is not None:
+            continue  # it goes with its caller
         beyond = rule.keep is not None and kept >= rule.keep
         if beyond or (oldest is not None and row.updated < oldest):
             yield row.id

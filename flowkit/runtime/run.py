@@ -134,6 +134,11 @@ class Run:
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
+        caller: who waits for the end of this called run, if nobody awaits it here.
+        children: the runs that steps at work have called, None if none has.
+        withdrawn: this called run is cancelled because its caller gave it up.
+        level: how many calls lie above this run, None if nobody has counted.
+        above: the run that called this one, if it is in memory.
         emitted: what running steps have emitted, by firing.
         acting: how many verbs of a kind the body of a firing has used so far.
         acted: what the recorded verbs of a firing came to.
@@ -169,6 +174,11 @@ class Run:
     gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    caller: Any = None
+    children: Any = None
+    withdrawn: bool = False
+    level: int | None = None
+    above: Run | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
     alarm: Callable[[], None] | None = None
     _id: str | None = None
@@ -430,6 +440,9 @@ class Run:
         else:
             emitted = ()
         self.last = output
+        record = StepFinished(now(), firing.id, output, labels, changed, payload)
+        if self.children is not None:
+            self.children.end(firing)
         record = StepFinished(
             now(), firing.id, output, labels, changed, payload, emitted
         )
@@ -512,6 +525,8 @@ class Run:
             self.emitted.pop(firing.id, None)
         if not (firing.node.failed or firing.lane):
             self.failures.append(error)
+        if self.children is not None:
+            self.children.end(firing)
         self.apply(StepFailed(now(), firing.id, error))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
@@ -617,6 +632,9 @@ class Run:
         self.reason = reason
         if self.journal is None:
             self.apply(RunCancelled(now(), reason))
+        elif self.withdrawn:
+            self.apply(RunCancelled(now(), reason))
+            self.journal.wait(self)
         else:
             self.journal.suspend(self)
 
@@ -708,7 +726,11 @@ class Run:
             hurry()
         elif not self.active:
             self.take_pending()
+            if self.held:
+                self.journal.wait(self)
             self.settle_end()
+            if self.caller is not None and self.over:
+                self.caller.tell_blocking(self)
 
     def event(
         self,
@@ -819,6 +841,8 @@ class Run:
 
     def _cancel(self, command: Cancel) -> None:
         self.cut = tuple(each for each in command.firings if each.driver is not None)
+        if self.children is not None and not self.lost_or_kept:
+            self.children.withdraw(command.firings)
         for firing in command.firings:
             self.pauses.pop(firing.id, None)
             scope = self.scopes.get(firing.id)
@@ -894,10 +918,10 @@ class Run:
         parked = self.parked.pop(place, None)
         if parked is not None:
             parked(command.value)
-        elif command.firing.id not in self.asked:  # its body is not in memory
-            self.ready.append(self._again(command.firing))
+        elif command.firing.id not in self.asked and command.firing not in self.ready:
+            self.ready.append(self.again(command.firing))  # not in memory
 
-    def _again(self, firing: Firing) -> Firing:
+    def again(self, firing: Firing) -> Firing:
         """A firing that starts from its top, on the state as committed now."""
         self._anew(firing)
         firing.driver = None
@@ -926,6 +950,10 @@ class Run:
             firing.driver = None
         for place in [place for place in self.parked if place[0] == firing.id]:
             del self.parked[place]
+        if self.over or firing.id not in self.marking.live:
+            return
+        if firing.id not in self.marking.asked:  # all was answered meanwhile
+            self.ready.append(self.again(firing))
 
     def restart(self) -> None:
         """After a restart: make ready what was neither done nor waiting."""
@@ -933,7 +961,7 @@ class Run:
         for number, firing in self.marking.live.items():
             waits = number in self.marking.asked and number not in self.marking.busy
             if not waits and number not in behind:
-                self.ready.append(self._again(firing))
+                self.ready.append(self.again(firing))
         if self.marking.lanes is not None:
             from flowkit.core.groups import unjudged  # only flows with groups
 

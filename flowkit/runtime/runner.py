@@ -71,7 +71,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     except (KeyboardInterrupt, SystemExit) as error:
         run.interrupted(error)
     except anyio.get_cancelled_exc_class():
-        if run.status == "running" and not run.over:  # between two steps
+        if not run.over and (run.status == "running" or run.withdrawn):
             run.cut_off("the task that ran it was cancelled")
         raise
     except BaseExceptionGroup as group:
@@ -85,6 +85,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
         run.settle_end()
+    if run.caller is not None and run.over:
+        await run.caller.tell(run)
 
 
 def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:

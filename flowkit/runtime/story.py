@@ -108,7 +108,6 @@ class Story:
 
     @property
     def at_work(self) -> list[int]:
-        """Firings that run or wait: not those in line behind another one."""
-        queued = self.marking.queued or {}
-        behind = {each.id for line in queued.values() for each in line}
+        """Firings that run or wait: not those in line or at a gate."""
+        behind = self.marking.held_back
         return [number for number in self.marking.live if number not in behind]

@@ -119,12 +119,16 @@ def known_answer(run: Run, firing: Firing, position: int, question: Question) ->
     Raises:
         DriftError: the step asked something else here before it started again.
     """
-    record = run.questions.get((firing.id, position))
-    if record is not None:
-        before = record.verb, (record.detail or {}).get("mark")
+    place = firing.id, position
+    record, answer = run.questions.get(place), run.answers.get(place, OPEN)
+    if record is not None or answer is not OPEN:
+        if record is not None:
+            before: Any = record.verb, (record.detail or {}).get("mark")
+        else:  # a call that never waited has its answer's record only
+            before = answer[0], answer[1]
         if before != (question.verb, question.mark):
             raise DriftError(_drifted(run, firing, position, before, question))
-    return run.answers.get((firing.id, position), OPEN)
+    return answer
 
 
 def _drifted(
@@ -252,11 +256,13 @@ class Asking:
         return self.question.read(self.run.answers[self.place])
 
     def _record(self) -> None:
-        run, position = self.run, self.position
-        if self._open:
-            return  # asked before it started again, and still open
-        question = self.question
+        run, position, question = self.run, self.position, self.question
         detail = {**question.detail, "verb": question.verb, "mark": question.mark}
+        if self._open:  # asked before it started again
+            if run.status != "running" or not run.marking.waits:
+                return
+            # Another question was answered meanwhile; the run waits again.
+            detail = run.questions[self.place].detail
         if run.claim is not None and run.underway:
             record_begun(run, self.firing)
         run.ask(self.firing, position, question.verb, detail)

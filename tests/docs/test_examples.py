@@ -36,6 +36,12 @@ publish
 tides: The moon pulls the sea
 winds: Air flows from high to low pressure
 """,
+    "sub_flows.py": """\
+20 paid (small)
+300 paid (fine)
+900 refused (too much)
+365
+""",
     "events.py": """\
 order 1: completed, lamp shipped
 order 2: completed, desk refunded

@@ -165,6 +165,7 @@ STEPS = st.builds(
     st.none() | st.integers(0, 9),
     st.booleans(),
     st.none() | st.builds(Schedule, st.floats(0, 1e9), NAMES, NAMES),
+    NAMES,
     st.none()
     | st.builds(
         Each,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,9 @@ def test_the_suffix_chooses_the_format(form: Format, tmp_path: Path) -> None:
     """The file is exactly where told and holds what ``render`` gives."""
     target = tmp_path / f"news.{form}"
     assert plot(NEWS, target) == str(target)
-    assert target.read_text("utf-8") == render(NEWS, form)
+    drawn = render(NEWS, form)
+    data = drawn if isinstance(drawn, bytes) else drawn.encode()
+    assert target.read_bytes() == data
     assert [each.name for each in tmp_path.iterdir()] == [target.name]
 
 
@@ -37,7 +40,7 @@ def test_an_unknown_suffix_says_what_is_possible(name: str, tmp_path: Path) -> N
     """The message lists every suffix."""
     text = (
         f"cannot draw '{name}': its suffix must be one of "
-        ".html, .svg, .mmd, .dot, .json"
+        ".html, .svg, .png, .mmd, .dot, .json"
     )
     with pytest.raises(ValueError, match="its suffix") as caught:
         plot(NEWS, tmp_path / name)
@@ -68,12 +71,39 @@ def test_without_the_extra_svg_says_how_to_get_it(
     assert not target.exists()
 
 
+def test_without_the_renderer_png_says_how_to_get_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout may be there and the renderer not."""
+    monkeypatch.setitem(sys.modules, "resvg_py", None)
+    with pytest.raises(MissingExtraError) as caught:
+        plot(NEWS, tmp_path / "news.png")
+    assert str(caught.value) == (
+        "Drawing .png needs the extra 'plot', which is not installed. "
+        "Install it: pip install 'flowkit[plot]'"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_png_is_twice_as_dense_as_the_drawing() -> None:
+    """Width and height stand in the header of the file."""
+    drawn = render(NEWS, "png")
+    assert isinstance(drawn, bytes)
+    assert drawn[:8] == b"\x89PNG\r\n\x1a\n"
+    found = re.search(r'width="(\d+)[^"]*" height="(\d+)', to_svg(NEWS))
+    assert found
+    size = [int.from_bytes(drawn[at : at + 4], "big") for at in (16, 20)]
+    assert [round(each / 2) for each in size] == pytest.approx(
+        [int(each) for each in found.groups()], abs=1
+    )
+
+
 def test_without_the_extra_the_other_formats_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Only SVG needs the layout engine."""
+    """Only pictures need the layout engine."""
     monkeypatch.setitem(sys.modules, "graphlay", None)
-    for form in set(FORMATS) - {"svg"}:
+    for form in set(FORMATS) - {"svg", "png"}:
         plot(NEWS, tmp_path / f"news.{form}")
 
 

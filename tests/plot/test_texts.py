@@ -81,13 +81,18 @@ def test_texts_carry_a_run() -> None:
     drawn = with_status(diagram(NEWS), {"collect": Status("done", "1.2 s")})
     assert "collect<br/>done 1.2 s" in mermaid(drawn)
     assert "collect\\ndone 1.2 s" in dot(drawn)
-    assert as_dict(drawn)["nodes"][0]["status"] == {"state": "done", "note": "1.2 s"}
+    assert as_dict(drawn)["nodes"][0]["status"] == {
+        "state": "done",
+        "note": "1.2 s",
+        "count": 1,
+        "story": (),
+    }
 
 
 def test_json_holds_the_whole_diagram() -> None:
     """Name, nodes, edges and loops, each with all its fields."""
     found = json.loads(as_json(diagram(NEWS)))
-    assert list(found) == ["name", "nodes", "edges", "groups"]
+    assert list(found) == ["name", "nodes", "edges", "groups", "runs", "facts"]
     assert found["edges"][0] == {
         "source": "collect",
         "target": "review",
@@ -95,7 +100,14 @@ def test_json_holds_the_whole_diagram() -> None:
         "kind": "step",
         "possible": False,
         "back": False,
+        "taken": [],
     }
     assert found["groups"] == [
-        {"name": "loop 1", "nodes": ["review", "revise"], "kind": "loop"}
+        {
+            "name": "loop 1",
+            "nodes": ["review", "revise"],
+            "kind": "loop",
+            "tip": "",
+            "marks": [],
+        }
     ]

@@ -101,7 +101,7 @@ def conditions() -> None:
     assert_type(times(3, "a"), Condition)
     assert_type(event("order", key=lambda order: order["id"]), EventSource)
     or_(1)  # type: ignore[arg-type]
-    listen(2)  # type: ignore[arg-type]
-    listen()  # type: ignore[call-arg]
+    listen(2)  # type: ignore[call-overload]
+    listen()  # type: ignore[call-overload]
     any_of(1, "a", rest="kill")  # type: ignore[arg-type]
     router("a", emit=3)  # type: ignore[call-overload]

@@ -43,7 +43,7 @@
       const key = Math.round(y);
       heights.set(key, Math.max(heights.get(key) || 0, height));
     };
-    for (const id of graph.nodes()) add(graph.node(id).y, graph.node(id).height);
+    for (const { id } of data.nodes) add(graph.node(id).y, graph.node(id).height);
     for (const edge of graph.edges()) {
       const label = graph.edge(edge);
       if (label.height) add(label.y, label.height);
@@ -86,11 +86,16 @@
   }
 
   function place() {
-    const graph = new dagre.graphlib.Graph({ multigraph: true });
+    const graph = new dagre.graphlib.Graph({ multigraph: true, compound: true });
     graph.setGraph({ rankdir: "TB", nodesep: 30, ranksep: 52, edgesep: 20, marginx: 24, marginy: 24 });
     graph.setDefaultEdgeLabel(() => ({}));
+    // Names of boxes, which no step can have.
+    const box = (number) => `\u0000${number}`;
+    data.around.forEach((_, i) => graph.setNode(box(i), {}));
+    data.around.forEach((outer, i) => outer >= 0 && graph.setParent(box(i), box(outer)));
     data.nodes.forEach((node, i) => {
       graph.setNode(node.id, { width: data.boxes[i][0], height: data.boxes[i][1] });
+      if (node.id in data.inside) graph.setParent(node.id, box(data.inside[node.id]));
     });
     data.lines.forEach((line, i) => {
       const size = line.size ? { width: line.size[0], height: line.size[1], labelpos: "c" } : {};
@@ -103,6 +108,14 @@
     for (const [id, shape] of shapes) {
       const at = graph.node(id);
       shape.setAttribute("transform", `translate(${at.x - at.width / 2} ${at.y - at.height / 2})`);
+    }
+    for (const group of drawing.querySelectorAll("[data-group]")) {
+      const at = graph.node(box(group.dataset.group));
+      group.setAttribute("transform", `translate(${at.x - at.width / 2} ${at.y - at.height / 2})`);
+      const frame = group.querySelector(".frame");
+      if (!frame) continue;
+      frame.setAttribute("width", at.width);
+      frame.setAttribute("height", at.height);
     }
     const half = rows(graph);
     const ends = graph.edges().map((edge) => {
@@ -212,6 +225,7 @@
   const KINDS = {
     start: "start", listen: "listener", router: "router", event: "event from outside",
     outside: "name from outside", join: "join", end: "labels that nobody hears",
+    flow: "sub-flow", several: "several steps",
   };
 
   function what(node) {
@@ -220,7 +234,9 @@
     if (node.is_async) words.unshift("async");
     const parts = [words.join(" ")];
     if (node.mark) parts.push(`waits for: ${node.mark}`);
-    if (node.status) parts.push([node.status.state, node.status.note].filter(Boolean).join(", "));
+    if (node.about) parts.push(node.about);
+    if (node.status) parts.push([node.status.state, node.status.note.replaceAll("\n", ", ")].filter(Boolean).join(", "));
+    for (const mark of node.marks) parts.push(mark.tip);
     if (node.place) parts.push(node.place);
     return parts.join(" · ");
   }
@@ -232,6 +248,8 @@
     if (edge.label) words.push(edge.label);
     if (edge.possible) words.push("possible");
     if (edge.back) words.push("closes a loop");
+    if (edge.taken.length === 1) words.push(`taken ${edge.taken[0]} times`);
+    if (edge.taken.length === 2) words.push(`A ${edge.taken[0]} times, B ${edge.taken[1]} times`);
     return words.join(", ");
   }
 
@@ -259,6 +277,13 @@
     panel.querySelector(".what").textContent = what(node);
     panel.querySelector(".doc").textContent = node.doc;
     panel.querySelector("pre").textContent = node.source;
+    const story = panel.querySelector(".story");
+    story.replaceChildren();
+    for (const line of [...(node.status ? node.status.story : []), ...node.members]) {
+      const item = document.createElement("li");
+      item.textContent = line;
+      story.append(item);
+    }
     const list = panel.querySelector(".ways");
     list.replaceChildren();
     for (const edge of data.edges) {
@@ -340,7 +365,7 @@
 
   function search() {
     const words = find.value.trim().toLowerCase();
-    const hits = (node) => [node.name, node.doc, ...node.labels].some((t) => t.toLowerCase().includes(words));
+    const hits = (node) => [node.name, node.doc, ...node.labels, ...node.members].some((t) => t.toLowerCase().includes(words));
     matches = words ? data.nodes.filter(hits).map((node) => node.id) : [];
     match = -1;
     for (const [id, shape] of shapes) {
@@ -417,15 +442,5 @@
   byId("out").addEventListener("click", () => zoom(1 / 1.2));
   byId("fit").addEventListener("click", fit);
 
-  const dark = matchMedia("(prefers-color-scheme: dark)");
-  const root = document.documentElement;
-  const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : dark.matches);
-  const themed = () => byId("theme").setAttribute("aria-pressed", String(isDark()));
-  byId("theme").addEventListener("click", () => {
-    root.dataset.theme = isDark() ? "light" : "dark";
-    themed();
-  });
-  dark.addEventListener("change", themed);
-  themed();
   open();
 })();

@@ -1,0 +1,84 @@
+"""From a flow class to a picture: the graph, sources and labels the drawing shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flowkit.picture.classes import inferred_of
+from flowkit.runtime.launch import known
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = [
+    "build_flow_structure",
+    "plot_class",
+    "plot_flow",
+    "svg_of",
+    "visualize_flow_structure",
+]
+
+
+def plot_class(
+    cls: type, filename: str | Path, *, show: bool = False, expand: Any = False
+) -> str:
+    """Draw a flow class into exactly this file; gives the path as text."""
+    from flowkit.picture.nested import class_diagram
+    from flowkit.plot import FORMATS, format_of, render_diagram, write
+
+    form = format_of(filename, FORMATS)
+    written = write(filename, render_diagram(class_diagram(cls, expand), form))
+    if show:
+        from flowkit.picture.showing import open_file
+
+        open_file(written)
+    return written
+
+
+def plot_flow(
+    flow: Any, filename: str | Path, *, show: bool = False, expand: Any = False
+) -> str:
+    """Draw a flow class, or an object: its latest run if it has one, else its class."""
+    if isinstance(flow, type):
+        return plot_class(flow, filename, show=show, expand=expand)
+    run = flow._flowkit.run
+    if run is None:
+        return plot_class(type(flow), filename, show=show, expand=expand)
+    from flowkit.picture.runs import plot
+
+    return plot(run, filename, show=show, expand=expand)
+
+
+def svg_of(flow: Any) -> str:
+    """A flow object as SVG text: its latest run if it has one, else its class.
+
+    Raises:
+        MissingExtraError: the extra ``plot`` is not installed.
+    """
+    run = flow._flowkit.run
+    if run is not None:
+        from flowkit.picture.runs import svg
+
+        return svg(run)
+    from flowkit.plot import to_svg
+
+    cls = type(flow)
+    return to_svg(known[cls].compiled.definition, inferred=inferred_of(cls))
+
+
+def build_flow_structure(flow: Any) -> dict[str, Any]:
+    """The graph of a flow class or instance as nodes and edges, ready for JSON.
+
+    Labels are the declared ones only.
+    """
+    from flowkit.plot.structure import build_flow_structure as build
+
+    cls = flow if isinstance(flow, type) else type(flow)
+    return build(known[cls].compiled.definition, cls.__name__)
+
+
+def visualize_flow_structure(
+    flow: Any, filename: str | Path = "flow.html", *, show: bool = False
+) -> str:
+    """Draw a flow class or instance; the same as ``flow.plot(filename)``."""
+    return plot_flow(flow, filename, show=show)
