@@ -26,6 +26,7 @@ import contextlib
 import io
 import json
 import sys
+import tempfile
 import tomllib
 import types
 import warnings
@@ -33,7 +34,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from flowkit import Flow
-from flowkit.picture import svg_of
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "reference" / "patterns"
@@ -314,6 +314,14 @@ def _count(every: list[Pattern], key: str) -> str:
     return f"{marks.count('+')} and {marks.count('±')}"
 
 
+def drawn(flow: type[Flow]) -> str:
+    """A flow's picture, as its ``plot`` makes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "flow.svg"
+        flow.plot(path)
+        return path.read_text(encoding="utf-8")
+
+
 def made() -> dict[Path, str]:
     """Every page and picture, by path, as it should be."""
     every = patterns()
@@ -322,7 +330,7 @@ def made() -> dict[Path, str]:
         if each.example is not None:
             flow, printed = performed(each.example)
             files[PAGES / each.page] = page_of(each, flow, printed)
-            files[PICTURES / f"wcp{each.number:02}.svg"] = svg_of(flow)
+            files[PICTURES / f"wcp{each.number:02}.svg"] = drawn(flow)
     return files
 
 

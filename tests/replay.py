@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from flowkit.core.gates import Gates
+from flowkit.core.groups import Group, Instance, Lanes
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of
@@ -28,7 +30,7 @@ from flowkit.runtime.folding import effective
 from flowkit.runtime.restore import EXTRA
 
 ON = os.environ.get("FLOWKIT_ALWAYS_REPLAY") == "1"
-_PARTS = (Marking, Firing, Round, Timer, Token)
+_PARTS = (Marking, Firing, Round, Timer, Token, Lanes, Group, Instance, Gates)
 _RUNNERS = {"driver", "attempt", "changed"}
 _numbers = count(1)
 
@@ -52,7 +54,7 @@ def tree(value: Any) -> Any:  # noqa: PLR0911 - a table of kinds
         }
     if isinstance(value, list | tuple | deque):
         return [tree(each) for each in value]
-    if value is None or isinstance(value, str | int | float | bool | frozenset):
+    if value is None or isinstance(value, str | int | float | bool | frozenset | set):
         return value
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"

@@ -211,11 +211,12 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
         if type(command) is Firing:
             node = command.node
             if _count(marking, command) > node.limit:
-                return _fault(net, marking, _runaway(net, node))
-        elif type(command) is Fault:
-            faults = [each for each in out if type(each) is Fault]
+                cancels = [each for each in out if type(each) is Cancel]
+                return (*cancels, *_fault(net, marking, _runaway(net, node)))
+        elif type(command) is Fault:  # what it withdrew is still to be stopped
+            kept = [each for each in out if type(each) in {Fault, Cancel}]
             marking.status = "failed"
-            return (*faults, *_cancel_all(marking), End("failed"))
+            return (*kept, *_cancel_all(marking), End("failed"))
     if not marking.live:
         return _rest(net, marking, out)
     gates = marking.gates

@@ -50,19 +50,19 @@ def plot_flow(
 
 
 def svg_of(flow: Any) -> str:
-    """A flow object as SVG text: its latest run if it has one, else its class.
+    """A flow class, or an object with its latest run if it has one, as SVG text.
 
     Raises:
         MissingExtraError: the extra ``plot`` is not installed.
     """
-    run = flow._flowkit.run
+    run = None if isinstance(flow, type) else flow._flowkit.run
     if run is not None:
         from flowkit.picture.runs import svg
 
         return svg(run)
     from flowkit.plot import to_svg
 
-    cls = type(flow)
+    cls = flow if isinstance(flow, type) else type(flow)
     return to_svg(known[cls].compiled.definition, inferred=inferred_of(cls))
 
 

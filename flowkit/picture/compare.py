@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.trace import bare, by_step, taken
+from flowkit.picture.trace import bare, by_node, taken
 from flowkit.picture.words import error_text, facts, story_line
 from flowkit.plot.cycles import back_edges
 from flowkit.plot.lengths import length
@@ -31,7 +31,7 @@ def compared(first: Recalled, second: Recalled, now: float) -> Diagram:
     """
     chosen = (*first.executions, *second.executions)
     drawn = _union(bare(first, chosen), bare(second, chosen))
-    runs = by_step(first.executions), by_step(second.executions)
+    runs = by_node(first), by_node(second)
     nodes = tuple(
         replace(
             node, status=_status(first, second, *(run.get(node.id, []) for run in runs))
@@ -105,12 +105,11 @@ def _lasted(executions: Sequence[Execution]) -> str:
 def _difference(a: dict[str, list[Execution]], b: dict[str, list[Execution]]) -> Fact:
     """Where they part first, in the order of the records."""
     found = [
-        (each.seq or float("inf"), each, index, other.get(each.step, []), letters)
+        (each.seq or float("inf"), each, index, other.get(id, []), letters)
         for mine, other, letters in ((a, b, "AB"), (b, a, "BA"))
-        for its in mine.values()
+        for id, its in mine.items()
         for index, each in enumerate(its)
-        if [_way(one) for one in other.get(each.step, [])[index : index + 1]]
-        != [_way(each)]
+        if [_way(one) for one in other.get(id, [])[index : index + 1]] != [_way(each)]
     ]
     if not found:
         return Fact("Both took the same way", "same")

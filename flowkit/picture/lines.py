@@ -25,9 +25,15 @@ def timeline_of(told: Recalled, now: float) -> Timeline:
         now: seconds since the epoch.
     """
     ended = max(now, told.began) if told.ended is None else told.ended
-    order = sorted(told.executions, key=lambda each: (each.started, each.firing))
-    bars = tuple(_bar(told, each, ended) for each in order)
+    bars = tuple(
+        _bar(told, each, ended) for each in sorted(told.executions, key=_order)
+    )
     return Timeline(told.name, told.began, ended, bars, facts(told, now))
+
+
+def _order(each: Execution) -> tuple[float, bool, int]:
+    """By beginning; a function flow before what it calls."""
+    return each.started, each.position is not None, each.firing
 
 
 def _bar(told: Recalled, each: Execution, ended: float) -> Bar:

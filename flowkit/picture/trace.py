@@ -16,18 +16,18 @@ from flowkit.picture.classes import inferred_of, sources_of
 from flowkit.picture.words import ago, error_text, facts, state_of, story_line, waits
 from flowkit.plot.diagram import diagram
 from flowkit.plot.lengths import length
-from flowkit.plot.model import Edge, Status
+from flowkit.plot.model import Edge, Node, Status
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from flowkit.core.marking import Round
     from flowkit.plot.diagram import Inferred
-    from flowkit.plot.model import Diagram, Node, State
+    from flowkit.plot.model import Diagram, State
     from flowkit.runtime.executions import Cause, Execution
     from flowkit.runtime.recall import Recalled
 
-__all__ = ["Labels", "bare", "by_step", "taken", "traced"]
+__all__ = ["Labels", "bare", "by_node", "taken", "traced"]
 
 MOST_TOLD = 200
 OPEN = frozenset({"running", "waiting"})
@@ -75,22 +75,51 @@ def bare(told: Recalled, executions: Iterable[Execution] = ()) -> Diagram:
             labels = dict.fromkeys([*(read.labels if read else ()), *chosen[step.name]])
             inferred[step.name] = Labels(tuple(labels), read.open if read else True)
     sources = sources_of(told.cls) if told.cls else {}
-    return diagram(definition, sources=sources, inferred=inferred)
+    drawn = diagram(definition, sources=sources, inferred=inferred)
+    return _with_called(drawn, told, executions)
 
 
-def by_step(executions: Iterable[Execution]) -> dict[str, list[Execution]]:
-    """Executions of each step, in their order."""
+def _with_called(
+    drawn: Diagram, told: Recalled, executions: Iterable[Execution]
+) -> Diagram:
+    """With the steps that a function flow called: only its runs know them."""
+    callers = _callers(told)
+    nodes: dict[str, Node] = {}
+    edges: dict[Edge, None] = {}
+    for each in (*told.executions, *executions):
+        if each.position is not None:
+            caller = callers.get(each.firing, next(iter(told.net.definition.names)))
+            id = _called(caller, each.step)
+            nodes[id] = Node(id, each.step, "listen")
+            edges[Edge(caller, id, "calls", "call")] = None
+    return replace(
+        drawn, nodes=(*drawn.nodes, *nodes.values()), edges=(*drawn.edges, *edges)
+    )
+
+
+def _callers(told: Recalled) -> dict[int, str]:
+    """Steps by firing; a call has the firing of its caller."""
+    return {e.firing: e.step for e in told.executions if e.position is None}
+
+
+def _called(caller: str, step: str) -> str:
+    """Id of the node of a step that a function flow called."""
+    return f"call:{caller}:{step}"
+
+
+def by_node(told: Recalled) -> dict[str, list[Execution]]:
+    """Executions of each step, in their order, by the id of its node."""
+    callers = _callers(told)
     found: dict[str, list[Execution]] = defaultdict(list)
-    for each in sorted(executions, key=lambda each: each.firing):
-        found[each.step].append(each)
+    for each in sorted(told.executions, key=lambda each: each.firing):
+        called = each.position is not None
+        id = _called(callers.get(each.firing, ""), each.step) if called else each.step
+        found[id].append(each)
     return found
 
 
 def _statuses(told: Recalled, now: float) -> dict[str, Status]:
-    statuses = {
-        step: _status(told, each, now)
-        for step, each in by_step(told.executions).items()
-    }
+    statuses = {id: _status(told, its, now) for id, its in by_node(told).items()}
     for each in told.marking.parked():
         name = each.trigger.node.name
         before = statuses.get(name)
@@ -157,7 +186,11 @@ def taken(drawn: Diagram, told: Recalled) -> Counter[Edge]:
     """How often a run went each way of its diagram."""
     ways = _Ways(drawn, told)
     for each in told.executions:
+        if each.position is not None:
+            ways.called(each)
+            continue
         ways.consumed(each.step, each.causes)
+        ways.cancelled(each.step)
         for label in each.labels:
             ways.unheard(each.step, label)
     for parked in told.marking.parked():
@@ -171,11 +204,14 @@ class _Ways:
 
     def __init__(self, drawn: Diagram, told: Recalled) -> None:
         self.counts: Counter[Edge] = Counter()
-        self._steps = {each.firing: each.step for each in told.executions}
+        self._steps = _callers(told)
         self._into: dict[str, list[Edge]] = defaultdict(list)
         self._ends: dict[tuple[str, str], Edge] = {}
+        self._cancels: dict[str, list[Edge]] = defaultdict(list)
         for edge in drawn.edges:
             self._into[edge.target].append(edge)
+            if edge.kind == "cancel":
+                self._cancels[edge.source].append(edge)
             if edge.target.startswith("end:"):
                 self._ends[edge.source, edge.label] = edge
         self._timers = {
@@ -200,6 +236,15 @@ class _Ways:
             # An inner join hands over once what it has put together.
             self.counts[edge] += 1 if edge.kind == "join" else count
 
+    def cancelled(self, step: str) -> None:
+        """An execution of a step began, and with it what it cancels ended."""
+        self.counts.update(self._cancels.get(step, ()))
+
+    def called(self, each: Execution) -> None:
+        """A function flow called a step."""
+        id = _called(self._steps.get(each.firing, ""), each.step)
+        self.counts.update(self._into[id])
+
     def unheard(self, step: str, label: str) -> None:
         """A router chose a label that nobody hears."""
         edge = self._ends.get((step, label))
@@ -217,16 +262,14 @@ class _Ways:
         return found
 
     def _fits(self, edge: Edge, name: str, source: str | None) -> bool:
+        if edge.kind == "gather":
+            # A group gathers what its lanes left, whichever came last.
+            return edge.source == name or edge.label.startswith(f"{name}, gather")
         if name in self._timers:
             return edge.kind == "event" and edge.source == self._timers[name]
         if source is None:
             outside = {f"event:{name}", f"outside:{name}"}
             begun = not name and edge.source.startswith("schedule:")
             return edge.source in outside or begun
-        if edge.source != source:
-            return False
-        if edge.kind == "label":
-            return edge.label == name
-        if edge.kind == "failed":
-            return name == f"{source}.failed"
-        return edge.kind == "step" and name == source
+        gives = {"failed": f"{source}.{edge.label}", "step": source}
+        return edge.source == source and gives.get(edge.kind, edge.label) == name

@@ -99,12 +99,13 @@ def waits(question: QuestionInfo) -> str:
     until = f" until {instant(due)}" if due is not None else ""
     if question.verb == "sleep":
         return f"sleeps{until}"
-    if question.verb == "feedback":
-        return f"waits for a person: {_message(detail)}"
-    if "shown" in detail:
-        shown = detail["shown"]
+    if "token" in detail or question.verb == "feedback":  # its name holds a secret
+        shown = detail.get("shown") or detail
         role = shown.get("role") or "a person"
         return f"waits for {role}: {_message(shown)}{until}"
+    if question.verb == "call":
+        child = "".join(detail.get("names", ())).partition(":")[2]
+        return f"waits for run {child}"
     if "names" in detail:
         key = detail.get("key")
         keyed = f" ({key})" if key is not None else ""

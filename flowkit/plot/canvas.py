@@ -41,6 +41,9 @@ _MOST_ROWS = 3
 _UNWRITABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 
 
+_CLASSES = re.compile(r'class="([^"]*)"')
+
+
 def text(said: str) -> str:
     """Text that XML can carry, also in an attribute."""
     return escape(_UNWRITABLE.sub("\N{REPLACEMENT CHARACTER}", said))
@@ -67,10 +70,12 @@ def words(kind: str, x: float, y: float, said: str) -> str:
 def fact_rows(facts: Iterable[Fact], width: float) -> list[tuple[State | None, str]]:
     """The lines above a drawing as rows, none wider than it; an icon begins a line."""
     found: list[tuple[State | None, str]] = []
+    room = width - 2 * _FACT_MARGIN - _FACT_ICON
     for fact in facts:
-        room = width - 2 * _FACT_MARGIN - _FACT_ICON
-        lines = wrap(fact.text, SMALL_SIZE + 1, room, _MOST_ROWS)
-        found += [(fact.state if not i else None, line) for i, line in enumerate(lines)]
+        state = fact.state
+        for line in wrap(fact.text, SMALL_SIZE + 1, room, _MOST_ROWS):
+            found.append((state, line))
+            state = None
     return found
 
 
@@ -115,10 +120,14 @@ def element(
     return "\n".join(part for part in written if part)
 
 
-def alone(size: tuple[float, float], theme: Theme) -> dict[str, str]:
-    """Style and attributes of a drawing that stands alone."""
+def alone(
+    size: tuple[float, float], theme: Theme, parts: Iterable[str]
+) -> dict[str, str]:
+    """Style and attributes of a drawing that stands alone, with the rules it needs."""
+    names = " ".join(each for part in parts for each in _CLASSES.findall(part))
+    used = {"paper", *names.split()}
     room = f'width="{n(size[0])}" height="{n(size[1])}"'
     return {
-        "style": f"<style>\n{style_sheet(theme)}</style>",
+        "style": f"<style>\n{style_sheet(theme, used)}</style>",
         "attributes": f'class="flowkit {theme}" role="img" {room}',
     }

@@ -217,7 +217,7 @@ def _status(found: list[Status]) -> Status | None:
     if not found:
         return None
     states = Counter(status.state for status in found)
-    worst = min(states, key=_WORST.index)
+    worst: State = next(state for state in _WORST if states[state])
     note = ", ".join(f"{states[state]} {state}" for state in _WORST if states[state])
     story = tuple(line for status in found for line in status.story)
     return Status(worst, note, story=story)
@@ -243,5 +243,5 @@ def _edges(edges: Iterable[Edge], owner: dict[str, str]) -> list[Edge]:
 def _groups(groups: Iterable[Group], owner: dict[str, str]) -> Iterable[Group]:
     for group in groups:
         nodes = tuple(dict.fromkeys(owner[name] for name in group.nodes))
-        if len(nodes) > 1 or nodes == group.nodes:
+        if len(nodes) > 1 or nodes == group.nodes or group.kind in ("region", "each"):
             yield replace(group, nodes=nodes)

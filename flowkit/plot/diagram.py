@@ -19,6 +19,7 @@ from flowkit.core.definition import Join, Leaf, leaves
 from flowkit.core.durations import shown
 from flowkit.plot.cycles import back_edges, loops
 from flowkit.plot.model import Diagram, Edge, Fact, Group, Mark, Node, Status
+from flowkit.plot.parts import boxes, marks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -109,8 +110,16 @@ class _Drawing:
             leaf.name
             for step in definition.steps
             for leaf in leaves(step.trigger)
-            if leaf.kind == "name"
+            if leaf.kind in ("name", "gather")
         }
+        self._emitters: dict[str, list[str]] = {}
+        self._regions: dict[str, str] = {}
+        self._boxes = tuple(boxes(definition))
+        for step in definition.steps:
+            for name in step.emits or ():
+                self._emitters.setdefault(name, []).append(step.name)
+            if step.region is not None:
+                self._regions.setdefault(f"region({step.region.name})", step.name)
 
     def step(self, step: Step, source: str) -> None:
         """Add a step's node and the edges of its trigger."""
@@ -126,7 +135,7 @@ class _Drawing:
             source=source,
             place=step.place if step.file else "",
             labels=self._labels.get(step.name, ()),
-            marks=_marks(step),
+            marks=marks(step),
         )
         if isinstance(step.trigger, Join):
             self._inputs(step.trigger, step.name, step.name)
@@ -134,6 +143,8 @@ class _Drawing:
             self._leaf(step.trigger, step.name)
         if step.schedule is not None:
             self._schedule(step.schedule, step.name)
+        for name in step.cancels:
+            self._cancel(name, step.name)
 
     def unheard(self, step: Step) -> None:
         """Lead a router's labels that nobody hears to an end."""
@@ -150,12 +161,13 @@ class _Drawing:
         order = [node.id for node in sorted(nodes, key=lambda node: not node.start)]
         pairs = [(edge.source, edge.target) for edge in self.edges]
         back = back_edges(order, pairs)
+        pairs = [(e.source, e.target) for e in self.edges if e.kind != "cancel"]
         edges = (replace(e, back=(e.source, e.target) in back) for e in self.edges)
         groups = tuple(
             Group(f"loop {number}", nodes)
             for number, nodes in enumerate(loops(list(self.nodes), pairs), 1)
         )
-        return Diagram(self._name_of_flow, nodes, tuple(edges), groups)
+        return Diagram(self._name_of_flow, nodes, tuple(edges), groups + self._boxes)
 
     def _edge(self, edge: Edge) -> None:
         self.edges[edge] = None
@@ -177,8 +189,10 @@ class _Drawing:
             self._event(leaf, target)
         elif leaf.kind == "timer":
             self._timer(leaf, target)
-        elif leaf.kind == "failed":
-            self._step(leaf.name, Edge(leaf.name, target, "failed", "failed"))
+        elif leaf.kind in ("failed", "cancelled"):
+            self._step(leaf.name, Edge(leaf.name, target, leaf.kind, "failed"))
+        elif leaf.kind == "gather":
+            self._gather(leaf, target)
         elif leaf.kind == "step":
             # A router that is heard as a step triggers whatever its label is.
             label = "always" if leaf.name in self._labels else ""
@@ -188,9 +202,12 @@ class _Drawing:
 
     def _name(self, name: str, target: str) -> None:
         """Edges from the routers that give a label, else from outside."""
-        givers = self._givers.get(name, [])
+        givers = list(self._givers.get(name, []))
         for router in givers:
             self._edge(Edge(router, target, name, "label"))
+        for step in self._emitters.get(name, []):
+            self._edge(Edge(step, target, name, "event"))
+            givers.append(step)
         if not givers and name in self._names:
             self._edge(Edge(name, target, "always" if name in self._labels else ""))
             givers = [name]
@@ -200,6 +217,23 @@ class _Drawing:
         if not givers and not self._open:
             self._outside(name)
             self._edge(Edge(f"outside:{name}", target, kind="event"))
+
+    def _gather(self, leaf: Leaf, target: str) -> None:
+        """Edges from what leaves the results, which wait there for the others."""
+        enough = f" {leaf.need}" if leaf.need else " until enough" if leaf.until else ""
+        said = f"gather{enough}"
+        for router in self._givers.get(leaf.name, []):
+            self._edge(Edge(router, target, f"{leaf.name}, {said}", "gather"))
+        if leaf.name in self._names or leaf.name not in self._givers:
+            self._step(leaf.name, Edge(leaf.name, target, said, "gather"))
+
+    def _cancel(self, name: str, source: str) -> None:
+        """An edge to the step that is cancelled, or to the first one of a region."""
+        if name in self._regions:
+            text = f"cancels {name.removeprefix('region(')[:-1]}"
+            self._edge(Edge(source, self._regions[name], text, "cancel"))
+        elif name in self._names:
+            self._edge(Edge(source, name, "cancels", "cancel"))
 
     def _outside(self, name: str) -> None:
         node = Node(f"outside:{name}", name, "outside")
@@ -234,14 +268,8 @@ class _Drawing:
         said += ["transient"] if leaf.transient else []
         said += ["optional"] if leaf.optional else []
         self._edge(Edge(node.id, target, ", ".join(said), "event"))
-
-
-def _marks(step: Step) -> tuple[Mark, ...]:
-    """What belongs to a step, as small icons."""
-    if not step.flow:
-        return ()
-    name = step.flow.replace(":", ".").rpartition(".")[2]
-    return (Mark("flow", f"runs {name}", name),)
+        for step in self._emitters.get(leaf.name, []):
+            self._edge(Edge(step, node.id, "emits", "event"))
 
 
 def _labels(step: Step, inferred: Mapping[str, Inferred]) -> tuple[str, ...]:
@@ -263,8 +291,18 @@ def _mark(condition: Condition) -> str:
     if isinstance(condition, Leaf):
         return ""
     rest = "" if condition.rest == "ignore" else f", {condition.rest} rest"
+    if condition.kind == "window":
+        return f"window {_limits(condition)}{rest}"
     if condition.kind == "times":
         return f"x{condition.need}{rest}"
     if condition.kind == "any_of":
         return f"{condition.need} of {len(condition.inputs)}{rest}"
     return _MARKS[condition.kind] + rest
+
+
+def _limits(window: Join) -> str:
+    """What ends a window, in a few words."""
+    said = [str(window.need)] if window.need else []
+    said += [shown(window.span)] if window.span else []
+    said += [f"gap {shown(window.gap)}"] if window.gap else []
+    return ", ".join(said)

@@ -58,7 +58,7 @@ def svg(line: Timeline, *, theme: Theme = "auto") -> str:
     if down:
         moved = f'<g transform="translate(0 {n(down)})">'
         parts = [*draw_facts(line.facts, chart.width), moved, *parts, "</g>"]
-    return element(line.name, _summary(line), size, parts, **alone(size, theme))
+    return element(line.name, _summary(line), size, parts, **alone(size, theme, parts))
 
 
 def draw(line: Timeline) -> str:

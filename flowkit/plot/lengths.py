@@ -15,7 +15,8 @@ def length(seconds: float) -> str:
     if seconds < 59.95:  # noqa: PLR2004 - what rounds to a minute is one
         said = f"{seconds:.2f}" if seconds < 0.9995 else f"{seconds:.1f}"  # noqa: PLR2004 - the same of a second
         return said.rstrip("0").rstrip(".") + " s"
-    left = round(seconds)
+    exact = 1 if seconds < 3_570 else 60 if seconds < 84_600 else 3_600  # noqa: PLR2004 - the last of two units
+    left = round(seconds / exact) * exact
     told: list[str] = []
     for unit, size in _UNITS:
         count, left = divmod(left, size)

@@ -15,7 +15,7 @@ from unicodedata import east_asian_width
 from flowkit.plot.model import plain_label, times
 
 if TYPE_CHECKING:
-    from flowkit.plot.model import Diagram, Edge, Mark, Node
+    from flowkit.plot.model import Diagram, Edge, Group, Mark, Node
 
 __all__ = [
     "Face",
@@ -23,6 +23,7 @@ __all__ = [
     "edge_label_size",
     "face",
     "fit",
+    "frame_title",
     "lines_of",
     "marks_width",
     "node_size",
@@ -40,6 +41,7 @@ MARKS_HEIGHT = 20.0
 MARK_ICON = 12.0
 ICON_ROOM = 20.0
 PADDING = 12.0
+TITLE_LEFT = 27.0
 WIDEST_NAME = 220.0
 WIDEST_NOTE = 240.0
 WIDEST_LABEL = 180.0
@@ -167,6 +169,13 @@ def mark_width(mark: Mark) -> float:
     """How far the next mark begins after this one."""
     text = text_width(mark.text, SMALL_SIZE - 1) + 3.0 if mark.text else 0.0
     return MARK_ICON + text + 8.0
+
+
+def frame_title(group: Group) -> tuple[str, float]:
+    """The title of a box, and how much room it takes with its icon and marks."""
+    title = fit(group.name, SMALL_SIZE, WIDEST_NAME)
+    marks = marks_width(group.marks) + 10.0 if group.marks else 0.0
+    return title, TITLE_LEFT + text_width(title, SMALL_SIZE) + marks + PADDING
 
 
 def badge_width(count: int) -> float:

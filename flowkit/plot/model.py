@@ -33,7 +33,9 @@ __all__ = [
 NodeKind = Literal[
     "start", "listen", "router", "event", "outside", "join", "end", "flow", "several"
 ]
-EdgeKind = Literal["step", "label", "event", "failed", "join", "cancel"]
+EdgeKind = Literal[
+    "step", "label", "event", "failed", "join", "gather", "cancel", "call"
+]
 GroupKind = Literal["loop", "region", "flow", "each"]
 State = Literal[
     "ready",
@@ -135,7 +137,8 @@ class Edge:
         label: a router's label; for other edges a short explanation or empty.
         kind: what travels: a finished ``step``, a router's ``label``, an ``event``
             (also a name from outside), a ``failed`` step, the outcome of an inner
-            ``join``, or the order to ``cancel``.
+            ``join``, the results of a group (``gather``), the order to
+            ``cancel``, or a ``call`` by a function flow.
         possible: the router may give this label, but nothing shows that it does.
         back: closes a cycle.
         taken: how often each run that is drawn went this way; empty without a run.
@@ -274,7 +277,11 @@ def nested(drawn: Diagram) -> tuple[list[Group], dict[str, int], list[int]]:
         overlaps an earlier one without lying inside it is no box.
     """
     known = {node.id for node in drawn.nodes}
-    every = [g for g in drawn.groups if g.kind != "loop" and known & set(g.nodes)]
+    every = [
+        group
+        for group in drawn.groups
+        if group.kind != "loop" and not known.isdisjoint(group.nodes)
+    ]
     boxes: list[Group] = []
     sets: list[set[str]] = []
     for group in sorted(every, key=lambda group: -len(group.nodes)):
@@ -290,5 +297,5 @@ def nested(drawn: Diagram) -> tuple[list[Group], dict[str, int], list[int]]:
                 (i for i, other in enumerate(sets[:index]) if mine <= other), default=-1
             )
         )
-        inside.update(dict.fromkeys(mine, index))
+        inside.update((node.id, index) for node in drawn.nodes if node.id in mine)
     return boxes, inside, around

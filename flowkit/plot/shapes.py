@@ -14,11 +14,11 @@ from flowkit.plot.measure import (
     NOTE_HEIGHT,
     PADDING,
     SMALL_SIZE,
+    TITLE_LEFT,
     badge_width,
     face,
-    fit,
+    frame_title,
     mark_width,
-    marks_width,
     text_width,
 )
 from flowkit.plot.model import state_words, times
@@ -87,15 +87,13 @@ def draw_frame(frame: Frame, number: int) -> str:
 def draw_title(frame: Frame, number: int) -> str:
     """The title of such a box, drawn over the lines that enter it."""
     group = frame.group
-    marks = marks_width(group.marks) + 12.0 if group.marks else 0.0
-    kind = {"region": "lock"}.get(group.kind, group.kind)
-    title = fit(group.name, SMALL_SIZE, max(60.0, frame.width - 44.0 - marks))
-    x = 36.0 + text_width(title, SMALL_SIZE)
+    title, _ = frame_title(group)
+    x = TITLE_LEFT + text_width(title, SMALL_SIZE) + 10.0
     return (
         f'<g class="group-title" data-group="{number}" '
         f'transform="translate({n(frame.x)} {n(frame.y)})">'
-        f"{icon(kind, 9.0, 5.0, 'kind', 13.0)}"
-        f"{words('frame-title', 27.0, 15.5, title)}"
+        f"{icon(group.kind, 9.0, 5.0, 'kind', 13.0)}"
+        f"{words('frame-title', TITLE_LEFT, 15.5, title)}"
         f"{''.join(_marks(group.marks, x, 5.0))}</g>"
     )
 

@@ -50,7 +50,9 @@ def svg(placed: Placed, *, theme: Theme = "auto") -> str:
             *parts,
             "</g>",
         ]
-    return element(drawn.name, _summary(placed), size, parts, **alone(size, theme))
+    return element(
+        drawn.name, _summary(placed), size, parts, **alone(size, theme, parts)
+    )
 
 
 def draw(placed: Placed, *, attributes: str = "") -> str:

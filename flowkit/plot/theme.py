@@ -6,13 +6,19 @@ renderers outside browsers know neither variables nor media queries.
 
 from __future__ import annotations
 
+import re
 from importlib.resources import files
 from string import Template
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 __all__ = ["Theme", "asset", "rules", "style_sheet"]
 
 Theme = Literal["auto", "light", "dark"]
+
+_CLASS = re.compile(r"\.([a-z][\w-]*)")
 
 _LIGHT = {
     "paper": "#ffffff",
@@ -84,8 +90,12 @@ def rules(theme: Literal["light", "dark"], scope: str = "svg.flowkit") -> str:
     return Template(asset("diagram.css")).substitute(colours, scope=scope)
 
 
-def style_sheet(theme: Theme) -> str:
+def style_sheet(theme: Theme, used: Collection[str] | None = None) -> str:
     """CSS for a drawing that stands alone; ``auto`` follows the reader's system.
+
+    Args:
+        theme: whose colours to use.
+        used: classes of the drawing: rules for others are left out; None keeps all.
 
     Raises:
         ValueError: no such theme.
@@ -93,7 +103,26 @@ def style_sheet(theme: Theme) -> str:
     if theme not in ("auto", "light", "dark"):
         raise ValueError(f"theme is {theme!r}; possible are 'auto', 'light' and 'dark'")
     if theme != "auto":
-        return rules(theme, f"svg.flowkit.{theme}")
-    dark = rules("dark", "svg.flowkit.auto")
-    light = rules("light", "svg.flowkit.auto")
+        return _used(rules(theme, f"svg.flowkit.{theme}"), used)
+    dark = _used(rules("dark", "svg.flowkit.auto"), used)
+    light = _used(rules("light", "svg.flowkit.auto"), used)
     return f"{light}@media (prefers-color-scheme: dark) {{\n{dark}}}\n"
+
+
+def _used(sheet: str, used: Collection[str] | None) -> str:
+    """The rules, one a line, with the selectors that fit classes of the drawing."""
+    if used is None:
+        return sheet
+    known = {"flowkit", "auto", "light", "dark", *used}
+    kept = []
+    for rule in sheet.splitlines(keepends=True):
+        selectors, brace, body = rule.partition("{")
+        fit = [one for one in selectors.split(",") if known.issuperset(_classes(one))]
+        if fit:
+            kept.append(",".join(fit).strip() + " " + brace + body)
+    return "".join(kept)
+
+
+def _classes(selector: str) -> list[str]:
+    found: list[str] = _CLASS.findall(selector)
+    return found

@@ -1,8 +1,8 @@
 """A run over time: bars of executions, and a scale that folds long waits.
 
 Times are seconds since the epoch. A gap is a time in which nothing works, whatever
-waits. One that is long beside all that is left of the run is *folded*: drawn as a
-narrow band that says how long it was, so that what worked stays readable.
+waits. Gaps that are long beside all that is left without them are *folded*: drawn as
+narrow bands that say how long they were, so that what worked stays readable.
 """
 
 from __future__ import annotations
@@ -118,15 +118,14 @@ def pieces(line: Timeline) -> list[Piece]:
     """The run's time cut into parts, long gaps folded."""
     gaps = sorted(_gaps(line), key=lambda gap: gap[0] - gap[1])
     rest = line.ended - line.began
-    folded = []
-    for start, end in gaps:
+    folds = 0
+    for number, (start, end) in enumerate(gaps, 1):
         rest -= end - start
-        if end - start <= _LONG * rest:
-            break
-        folded.append((start, end))
+        if end - start > _LONG * rest:
+            folds = number
     found: list[Piece] = []
     at = line.began
-    for start, end in sorted(folded):
+    for start, end in sorted(gaps[:folds]):
         if start > at or not found:
             found.append(Piece(at, start))
         found.append(Piece(start, end, folded=True))

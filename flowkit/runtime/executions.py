@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit.core.commands import Cancel, Firing
+from flowkit.core.commands import Cancel
 from flowkit.core.records import (
     CallEnded,
     EventReceived,
@@ -26,7 +26,7 @@ from flowkit.runtime.verbs import shown_position
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from flowkit.core.marking import Marking
+    from flowkit.core.marking import Firing
     from flowkit.journal.entries import Read
     from flowkit.journal.rows import Entry
     from flowkit.runtime.recall import Recall
@@ -217,9 +217,14 @@ class Teller:
             if type(command) is Cancel:
                 for firing in command.firings:
                     self._cancel(firing.id, at, found.seq)
-            elif type(command) is Firing:
-                self._causes[command.id] = _causes(command, record)
+        self._note_causes(about, record)
         self._begin(at)
+
+    def _note_causes(self, about: Execution | None, record: Any) -> None:
+        outside = record.name if type(record) is EventReceived else None
+        for number, firing in self.story.marking.live.items():
+            if number not in self._causes:
+                self._causes[number] = self._causes_of(firing, about, outside)
 
     def _begin(self, at: float) -> None:
         marking = self.story.marking
@@ -228,7 +233,9 @@ class Teller:
                 step = marking.live[number].node.name
                 attempt = self.story.attempts.get(number, 1)
                 told = self.open[number] = Execution(step, number, at, attempt)
-                told.causes = self._causes.pop(number, ()) or _held(marking, number)
+                if number not in self._causes:  # it was there before the first record
+                    self._causes[number] = self._causes_of(marking.live[number])
+                told.causes = self._causes[number]
         for number, each in self.open.items():
             waits = number in marking.asked and number not in marking.busy
             each.outcome = "waiting" if waits else "running"
@@ -254,6 +261,24 @@ class Teller:
                 position=shown_position(record.position),
             )
         )
+
+    def _causes_of(
+        self, firing: Firing, giver: Execution | None = None, outside: str | None = None
+    ) -> tuple[Cause, ...]:
+        """What a firing that was just made consumed.
+
+        A place in a line may come free through another execution than the one that
+        gave what is consumed; that is then the latest one to have given it.
+        """
+        if firing.tokens is not None:
+            return tuple(Cause(t.name, max(0, t.source)) for t in firing.tokens)
+        name = firing.name or ""
+        if not name or name == outside:
+            return (Cause(name),)
+        if giver is None or not _gives(giver, name):
+            latest = (each for each in reversed(self.ended) if not each.undone)
+            giver = next((each for each in latest if _gives(each, name)), None)
+        return (Cause(name, giver.firing if giver else 0),)
 
     def _end(
         self,
@@ -303,24 +328,14 @@ class Teller:
         return [*self.ended, *self.open.values()]
 
 
-def _causes(firing: Firing, record: Any) -> tuple[Cause, ...]:
-    """What a firing that was just made consumed."""
-    if firing.tokens is not None:
-        return _consumed(firing)
-    giver = record.firing if isinstance(record, StepFinished | StepFailed) else None
-    if giver is None and isinstance(record, EventReceived):
-        return (Cause(record.name),)
-    return (Cause(firing.name or "", giver or 0),)
-
-
-def _consumed(firing: Firing) -> tuple[Cause, ...]:
-    return tuple(Cause(t.name, max(0, t.source)) for t in firing.tokens or ())
-
-
-def _held(marking: Marking, number: int) -> tuple[Cause, ...]:
-    """The same of a firing that stood in line or came from another run."""
-    firing = marking.live[number]
-    return _consumed(firing) or (Cause(firing.name or ""),)
+def _gives(each: Execution, name: str) -> bool:
+    """Whether what an execution left has that name."""
+    return name in (
+        each.step,
+        *each.labels,
+        f"{each.step}.failed",
+        f"{each.step}.cancelled",
+    )
 
 
 def _changed(delta: Any, before: Any, after: Any) -> Iterable[str]:

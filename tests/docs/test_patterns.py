@@ -92,7 +92,7 @@ def test_every_pattern_says_how_others_stand_to_it(system):
 def test_a_picture_is_small_and_shows_every_step(pattern):
     """And it follows the reader's choice of light or dark."""
     drawn = (MAKER.PICTURES / f"{named(pattern)}.svg").read_text(encoding="utf-8")
-    assert len(drawn) < 20_000
+    assert len(drawn) < 25_000
     assert "prefers-color-scheme: dark" in drawn
     assert ET.fromstring(drawn).get("role") == "img"
     flow, _ = MAKER.performed(pattern.example)

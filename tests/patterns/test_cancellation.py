@@ -71,9 +71,6 @@ async def test_running_bodies_are_joined(stage):
 
 
 @pytest.mark.pattern(20)
-@pytest.mark.xfail(
-    strict=True, reason="a run that was called waits on when its caller is cancelled"
-)
 async def test_called_flows_are_cancelled_too(clock):
     """The credit report that was on its way is no longer waited for."""
     module, store = example(20), MemoryStore()

@@ -77,24 +77,51 @@ async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage, store):
     assert stage.order("started").count("show") == 2
 
 
+class Watch(Flow[dict], evict_after=0):
+    """Two steps wait for a heartbeat that nobody keeps."""
+
+    @start()
+    async def first(self):
+        return await self.wait_for("heartbeat", transient=True, timeout=60)
+
+    @start()
+    async def second(self):
+        return await self.wait_for("heartbeat", transient=True, timeout=60)
+
+
 @pytest.mark.pattern(23)
-@pytest.mark.xfail(
-    strict=True,
-    reason="self.wait_for(..) takes no transient=True yet",
-    raises=TypeError,
-)
-async def test_a_step_waits_for_a_heartbeat_that_is_not_kept():
-    """One sent before it waited is lost, one sent meanwhile is taken."""
-
-    class Watch(Flow, evict_after=0):
-        @start()
-        async def look(self):
-            return await self.wait_for("heartbeat", transient=True)
-
+async def test_the_step_that_waits_longest_takes_the_beat(stage, clock):
+    """One each, oldest first; when nobody waits any more, the sender is told."""
     watch = Watch(store="memory:")
     await watch.kickoff_async()
-    assert watch.send("heartbeat", 35) is True
-    assert watch.run.result == 35
+    assert [watch.send("heartbeat", load) for load in (10, 20, 30)] == [
+        True,
+        True,
+        False,
+    ]
+    assert stage.order() == ["first", "second"]
+    assert watch.run.outputs == [10, 20]
+
+
+@pytest.mark.pattern(23)
+async def test_a_beat_before_the_wait_is_lost(stage, clock):
+    """It is not found later: the step times out."""
+
+    class Late(Flow[dict]):
+        @start()
+        async def begin(self):
+            self.state["early"] = self.send("heartbeat", 10)
+
+        @listen(begin)
+        async def look(self):
+            try:
+                return await self.wait_for("heartbeat", transient=True, timeout=0)
+            except TimeoutError:
+                return "lost"
+
+    late = Late()
+    assert await late.kickoff_async() == "lost"
+    assert late.state["early"] is False
 
 
 @pytest.fixture

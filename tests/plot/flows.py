@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.plot.model import Diagram, Edge, Group, Mark, Node
 
 
 def after(name: str) -> Leaf:
@@ -84,3 +85,29 @@ def chain(steps: int) -> Definition:
             )
         )
     return Definition("Chain", tuple(made))
+
+
+def synthetic(runs: int = 0) -> Diagram:
+    """Boxes in boxes, marks, a sub-flow, steps put together, and a way to cancel."""
+    marks = (Mark("retry", "up to 3 attempts", "3"), Mark("cache", "cached for 1h"))
+    nodes = (
+        Node("a", "a", "start", start=True),
+        Node("b", "b", "listen", marks=marks),
+        Node("c", "c", "listen"),
+        Node("sub", "Invoice", "flow", about="sub-flow of 4 steps"),
+        Node("many", "d .. f", "several", about="3 steps", members=("d", "e", "f")),
+    )
+    edges = (
+        Edge("a", "b"),
+        Edge("b", "c", "good", "label"),
+        Edge("c", "sub"),
+        Edge("sub", "many"),
+        Edge("c", "b", "timeout", "cancel", back=True),
+    )
+    groups = (
+        Group("stock", ("b",), "region", "one at a time", (Mark("lock", "a lock"),)),
+        Group("each order", ("b", "c"), "each"),
+        Group("loop 1", ("b", "c")),
+        Group("across", ("c", "sub"), "region"),
+    )
+    return Diagram("Synthetic", nodes, edges, groups, runs)

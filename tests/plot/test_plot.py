@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import flowkit.plot
-from flowkit.errors import MissingExtraError
+from flowkit.errors import FlowkitWarning, MissingExtraError
 from flowkit.plot import FORMATS, Format, plot, render, to_svg
-from tests.plot.flows import NEWS
+from tests.plot.flows import NEWS, chain
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -132,6 +132,7 @@ def test_the_package_imports_only_lower_layers() -> None:
     allowed = (
         "flowkit.core.definition",
         "flowkit.core.durations",
+        "flowkit.core.scopes",
         "flowkit.errors",
         "flowkit.plot",
     )
@@ -140,3 +141,26 @@ def test_the_package_imports_only_lower_layers() -> None:
             words = line.split()
             if words[:1] in (["from"], ["import"]) and words[1].startswith("flowkit"):
                 assert words[1].startswith(allowed), f"{module.name}: {line}"
+
+
+def test_a_png_without_fonts_says_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A picture without text is no silent outcome."""
+    monkeypatch.setattr("flowkit.plot.png._FONTS", {"skip_system_fonts": True})
+    with pytest.warns(FlowkitWarning) as caught:
+        render(NEWS, "png")
+    assert [str(each.message) for each in caught] == [
+        (
+            "The PNG has no text: this system has no fonts. Install some (on Debian: "
+            "apt-get install fonts-dejavu-core), or draw .svg."
+        )
+    ]
+
+
+def test_a_large_png_has_fewer_pixels() -> None:
+    """Memory does not grow with the number of steps."""
+    drawn = render(chain(280), "png")
+    assert isinstance(drawn, bytes)
+    wide, high = (int.from_bytes(drawn[at : at + 4], "big") for at in (16, 20))
+    assert wide * high < 6_100_000

@@ -12,11 +12,11 @@ import pytest
 from flowkit.core.definition import Definition, Leaf, Step
 from flowkit.plot import layout as layouts
 from flowkit.plot import to_svg
-from flowkit.plot.diagram import Status, diagram
+from flowkit.plot.diagram import Diagram, Status, diagram
 from flowkit.plot.layout import Placed, layout, unplaced
 from flowkit.plot.measure import fit, text_width
 from flowkit.plot.svg import svg
-from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain
+from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, synthetic
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -129,10 +129,14 @@ def test_the_same_flow_gives_the_same_drawing() -> None:
     assert to_svg(NEWS) == to_svg(NEWS)
 
 
-@pytest.mark.parametrize("definition", [NEWS, OPEN, NESTED, chain(100)])
-def test_nodes_do_not_overlap_and_no_line_crosses_one(definition: Definition) -> None:
-    """Lines run between nodes and end on their borders."""
-    placed = layout(diagram(definition))
+@pytest.mark.parametrize(
+    "drawn",
+    [*map(diagram, (NEWS, OPEN, NESTED, chain(100))), synthetic()],
+    ids=lambda drawn: str(drawn.name),
+)
+def test_nodes_do_not_overlap_and_no_line_crosses_one(drawn: Diagram) -> None:
+    """Lines run between nodes and end on their borders, into boxes too."""
+    placed = layout(drawn)
     for box in placed.boxes:
         middle = (box.x + box.width / 2, box.y + box.height / 2)
         assert inside(placed, *middle) == [box.node.id]
@@ -209,3 +213,13 @@ def test_a_merged_line_names_all_its_labels() -> None:
     other = replace(twice.edges[0], label="y")
     placed = layouts.layout(replace(twice, edges=(twice.edges[0], other)))
     assert [line.edge.label for line in placed.lines] == ["x | y"]
+
+
+def test_a_drawing_carries_the_rules_it_uses_and_no_others() -> None:
+    """A picture in a repository is small, and changes only with what it shows."""
+    drawn = to_svg(NEWS)
+    assert ".status-failed" not in drawn
+    assert ".fold-band" not in drawn
+    failed = to_svg(NEWS, statuses={"collect": Status("failed")})
+    assert ".status-failed .box" in failed
+    assert ".status-done" not in failed

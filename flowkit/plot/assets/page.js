@@ -248,8 +248,8 @@
     if (edge.label) words.push(edge.label);
     if (edge.possible) words.push("possible");
     if (edge.back) words.push("closes a loop");
-    if (edge.taken.length === 1) words.push(`taken ${edge.taken[0]} times`);
-    if (edge.taken.length === 2) words.push(`A ${edge.taken[0]} times, B ${edge.taken[1]} times`);
+    if (edge.taken.length === 1) words.push(["not taken", "taken once"][edge.taken[0]] || `taken ${edge.taken[0]} times`);
+    if (edge.taken.length === 2) words.push(`A: ${edge.taken[0]}, B: ${edge.taken[1]}`);
     return words.join(", ");
   }
 
