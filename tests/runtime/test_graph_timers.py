@@ -77,6 +77,8 @@ class Armed(Flow):
 
     @start()
     def tender(self):
+        while self.run.alarm is None:  # the runner does not watch the time yet
+            time.sleep(0.001)
         return ["north", "south"]
 
     @listen(each(tender))
