@@ -402,3 +402,74 @@ async def test_a_deadline_survives_a_restart(clock, monkeypatch, tmp_path):
     assert set(asked) <= {"Ship"}
     store.close()
 
+
+
+@pytest.fixture
+def opened(tmp_path):
+    """Opens a bus on the same file anew, as another process would."""
+    stores = []
+
+    def open_bus():
+        stores.append(SqliteStore(tmp_path / "streams.db"))
+        bus = EventBus(store=stores[-1])
+        streams = module("windows")
+        bus.register(streams.Machine, streams.Digest, streams.Visit)
+        return bus
+
+    yield open_bus
+    for store in stores:
+        store.close()
+
+
+async def sent(opened, name, **payload):
+    """Send one event and end the process; gives the run that has it."""
+    async with opened() as bus:
+        receipt = await bus.send_async(name, payload)
+        await bus.drain()
+        assert receipt.status == "accepted"
+        return receipt.run_ids[0]
+
+
+async def over(opened, run):
+    """Begin a process that drives on what is due; gives the run's result."""
+    async with opened() as bus:
+        store = bus._post.store
+        await met(lambda: runs.get(run, store=store).status == "completed")
+        return runs.get(run, store=store).result
+
+
+async def test_a_window_by_count_is_full_across_restarts(opened):
+    """Three readings are one mean, whoever counts; what is left is no mean."""
+    run = await sent(opened, "switched on", machine="press")
+    await sent(opened, "switched on", machine="lathe")
+    for degrees in (20, 30, 40, 50):
+        await sent(opened, "reading", machine="press", degrees=degrees)
+        await sent(opened, "reading", machine="lathe", degrees=0)
+    await sent(opened, "switched off", machine="press")
+    assert await over(opened, run) == [30.0]
+
+
+async def test_a_window_by_time_ends_an_hour_after_its_first_alarm(opened, clock):
+    """Later alarms do not move its end, nor does a restart."""
+    run = await sent(opened, "alarm", site="Bremen", text="door open")
+    clock.advance(50 * 60)
+    assert await sent(opened, "alarm", site="Bremen", text="no power") == run
+    clock.advance(9 * 60)
+    assert await sent(opened, "alarm", site="Bremen", text="smoke") == run
+    clock.advance(60)
+    result = "3 alarms: door open, no power, smoke"
+    assert await over(opened, run) == result
+    assert await sent(opened, "alarm", site="Bremen", text="quiet") != run
+
+
+async def test_a_window_by_a_pause_is_moved_by_each_click(opened, clock):
+    """It ends half an hour after the last one; the next click is another visit."""
+    run = await sent(opened, "click", visitor="Ada", page="start")
+    for page in ("lamps", "desks"):
+        clock.advance(29 * 60)
+        assert await sent(opened, "click", visitor="Ada", page=page) == run
+    other = await sent(opened, "click", visitor="Bob", page="jobs")
+    clock.advance(30 * 60)
+    assert await over(opened, run) == "start > lamps > desks"
+    assert await over(opened, other) == "jobs"
+    assert await sent(opened, "click", visitor="Ada", page="start") != run
