@@ -23,7 +23,9 @@ def carried_type(node: Node, event: str, hint: Any) -> Any:
     """
     if hint is None or not event:
         return hint
-    several = [counted for name, counted in _counted(node.step.trigger) if name == event]
+    several = [
+        counted for name, counted in _counted(node.step.trigger) if name == event
+    ]
     if several and all(several):
         return _item(hint)
     if node.each is not None and not (node.each.times or node.each.batch):

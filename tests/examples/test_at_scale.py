@@ -361,9 +361,7 @@ def store(request, tmp_path):
         ("failures", "Lenient", {"rows": ROWS[:6]}),
     ],
 )
-async def test_a_crash_after_any_record_changes_nothing(
-    store, name, flow, inputs
-):
+async def test_a_crash_after_any_record_changes_nothing(store, name, flow, inputs):
     """Everything is forgotten there and resumed: the same end, nothing done twice."""
     kind = Small if flow == "Small" else getattr(module(name), flow)
     whole = await kind(store=store).kickoff_async(inputs, id="whole")
@@ -401,7 +399,6 @@ async def test_a_deadline_survives_a_restart(clock, monkeypatch, tmp_path):
     assert await resume_async(cut, store=store) == "Rail for 55 euros, of 2 quotes"
     assert set(asked) <= {"Ship"}
     store.close()
-
 
 
 @pytest.fixture
