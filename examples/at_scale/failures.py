@@ -14,7 +14,7 @@ class Statement(FlowState):
 
 def euros(row: str) -> int:
     """What a row is about."""
-    return int(row.split()[-1])
+    return int(row.rsplit(maxsplit=1)[-1])
 
 
 class Strict(Flow[Statement]):

@@ -5,7 +5,7 @@ python -m examples.at_scale.many_items
 
 import anyio
 
-from flowkit import Flow, FlowState, each, gather, listen, signals, start
+from flowkit import Flow, FlowState, Run, each, gather, listen, signals, start
 
 SECONDS = {"check": 0}
 
@@ -42,7 +42,7 @@ class Audit(Flow[Archive]):
 def main():
     """An observer reads the run's progress whenever an instance has ended."""
 
-    def show(_, run, step, **__):
+    def show(_: type[Flow], run: Run, step: str, **__: object) -> None:
         for group in run.progress:
             if step == "check" and group.done and group.done % 2_500 == 0:
                 print(f"{group.done} done, {group.failed} failed")

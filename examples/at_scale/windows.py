@@ -7,7 +7,7 @@ import time
 
 from pydantic import BaseModel
 
-from flowkit import EventBus, Flow, event, listen, merge, start, window
+from flowkit import EventBus, Flow, Run, event, listen, merge, start, window
 from flowkit.runtime.clock import ManualClock, use_clock
 
 
@@ -83,7 +83,7 @@ class Visit(Flow):
         self.stop(" > ".join(each.page for each in clicks))
 
 
-def ended(run):
+def ended(run: Run):
     """Wait until the bus has driven a run to its end."""
     while not run.over:
         time.sleep(0.001)
@@ -96,7 +96,7 @@ def main():
     with EventBus(store="memory:") as bus:
         bus.register(Machine, Digest, Visit)
 
-        def send(name, **payload):
+        def send(name: str, **payload: object) -> list[Run]:
             receipt = bus.send(name, payload)
             bus.drain()
             return receipt.runs

@@ -337,10 +337,10 @@ class EventBus:
         if not handlers and not flows:
             return receipt.refuse("unknown", self._unknown(name)), None, []
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
-        if not found and not receipt.refusals:
-            return receipt.refuse("dropped", _LOST), None, []
         if not found:
-            return receipt.refuse("invalid", "; ".join(receipt.refusals)), None, []
+            reason = "; ".join(receipt.refusals)
+            refused = ("invalid", reason) if reason else ("dropped", _LOST)
+            return receipt.refuse(*refused), None, []
         return receipt, self._post.accept(receipt, found), owners
 
     def _concerns(self, flow: type, name: str) -> bool:
