@@ -339,8 +339,8 @@ class EventBus:
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
         if not found:
             reason = "; ".join(receipt.refusals)
-            refused = ("invalid", reason) if reason else ("dropped", _LOST)
-            return receipt.refuse(*refused), None, []
+            receipt.refuse("invalid" if reason else "dropped", reason or _LOST)
+            return receipt, None, []
         return receipt, self._post.accept(receipt, found), owners
 
     def _concerns(self, flow: type, name: str) -> bool:
