@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from flowkit.core.commands import Command
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.net import Node
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Letter, Move
@@ -529,6 +530,8 @@ class Journal:
 
         kind = known[type(run.flow)]
         for node, leaf in run.net.events:
+            if leaf.transient and node.serial and _busy(run, node):
+                continue
             key = run.key or key_in(kind, leaf, run.box.live)
             yield Awaited(leaf.name, key, node.name)
         for questions in run.marking.asked.values():
@@ -782,6 +785,11 @@ class Journal:
                 self.writer.now(Advance(hold, (), now(), owner=None))
             except StoreError as error:
                 signals.log().info("%r was not given up: %s", self.row.id, error)
+
+
+def _busy(run: Run, node: Node) -> bool:
+    """Whether a listener that handles one event at a time has one."""
+    return any(each.node is node for each in run.marking.live.values())
 
 
 def _name(run: Run) -> str:

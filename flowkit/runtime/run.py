@@ -144,7 +144,8 @@ class Run:
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
         alarm: told when a timer is set while steps run.
-        rooms: told when a group may have room, by the firing that feeds it.
+        rooms: what wakes a held step if its group has room, by its firing; says
+            whether it did.
     """
 
     lock = _lock
@@ -196,7 +197,7 @@ class Run:
     acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
     acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
     yielded: _Lazy[dict[int, int]] = _Lazy(dict)
-    rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
+    rooms: _Lazy[dict[int, Callable[[], bool]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
     underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
 
@@ -339,7 +340,7 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
-        if self.marking.lanes is not None:
+        if "rooms" in self.__dict__:
             self._make_room()
 
     def act_folded(self, commands: Sequence[Command]) -> None:
@@ -360,11 +361,10 @@ class Run:
         self.ready.append(firing)
 
     def _make_room(self) -> None:
-        """Tell steps that feed a group to look whether it takes more."""
-        rooms = self.__dict__.get("rooms")
-        if rooms:
-            for number in list(rooms):
-                rooms.pop(number)()
+        """Have steps that feed a group go on if it takes more, or is no more."""
+        for number, look in list(self.rooms.items()):
+            if look():
+                self.rooms.pop(number, None)
 
     def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The object a step is called on, and its arguments."""
@@ -443,7 +443,6 @@ class Run:
         else:
             emitted = ()
         self.last = output
-        record = StepFinished(now(), firing.id, output, labels, changed, payload)
         if self.children is not None:
             self.children.end(firing)
         record = StepFinished(
@@ -458,7 +457,7 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
-        if self.marking.lanes is not None:
+        if firing.lane and "rooms" in self.__dict__:
             self._make_room()
         if (
             signals.step_finished.receivers

@@ -197,8 +197,9 @@ class _Driver:
             self.alarm = run.alarm = None
 
     def _armed(self) -> None:
+        """A timer was set, maybe by what a thread has committed."""
         if self.alarm is not None:
-            self.alarm.set()
+            self.soon(self.alarm.set)
 
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""
