@@ -76,12 +76,15 @@ if TYPE_CHECKING:
         InputProvider,
         flow_config,
     )
+    from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
+    from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncStreamSession",
     "CallError",
     "ConsoleProvider",
     "Decision",
@@ -109,6 +112,8 @@ __all__ = [
     "StateConflictError",
     "StateError",
     "StoreError",
+    "StreamFrame",
+    "StreamSession",
     "StuckError",
     "UnstorableError",
     "all_active",
@@ -142,6 +147,9 @@ __all__ = [
 
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
+    "AsyncStreamSession": "flowkit.runtime.sessions",
+    "StreamFrame": "flowkit.runtime.frames",
+    "StreamSession": "flowkit.runtime.sessions",
     "ConsoleProvider": "flowkit.runtime.providers",
     "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",

@@ -21,6 +21,7 @@ from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.reading import Frames, stream
 from flowkit.runtime.recall import history
 from flowkit.runtime.retention import Purged, Retention, purge
 
@@ -33,6 +34,7 @@ __all__ = [
     "CalledRun",
     "Cause",
     "Execution",
+    "Frames",
     "Purged",
     "QuestionInfo",
     "Retention",
@@ -50,6 +52,7 @@ __all__ = [
     "rewind",
     "search",
     "state_at",
+    "stream",
     "timeline",
 ]
 

@@ -144,6 +144,8 @@ class Run:
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
         alarm: told when a timer is set while steps run.
+        items: what steps of a run in memory told its readers, each with the number of
+            records there were.
         rooms: told when a group may have room, by the firing that feeds it.
     """
 
@@ -196,6 +198,7 @@ class Run:
     rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
     underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
+    items: _Lazy[list[tuple[int, Any]]] = _Lazy(list)
 
     def __init__(
         self,
