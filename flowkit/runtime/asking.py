@@ -8,6 +8,7 @@ from typing import Any
 
 from flowkit.runtime import persisting, providers, signals
 from flowkit.runtime.blocking import run_async
+from flowkit.runtime.items import mention
 from flowkit.runtime.loops import forget_loop, in_running_loop
 from flowkit.runtime.people import InputResponse
 
@@ -22,6 +23,16 @@ def ask(
     After ``timeout`` seconds the provider's thread is left to itself.
     """
     persisting.checkpoint(flow)
+    asked = {"message": message, "metadata": metadata}
+    mention(flow, "flow_input_requested", asked)
+    answer = _answer(flow, message, timeout, metadata)
+    mention(flow, "flow_input_received", {"message": message, "response": answer})
+    return answer
+
+
+def _answer(
+    flow: Any, message: str, timeout: float | None, metadata: dict[str, Any] | None
+) -> str | None:
     provider = _provider(flow)
 
     def work() -> Any:

@@ -21,6 +21,7 @@ from flowkit.runtime import desk, persisting, providers, signals
 from flowkit.runtime.calls import Reviewed, labels_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.initial import state_id
+from flowkit.runtime.items import mention
 from flowkit.runtime.loops import forget_loop
 from flowkit.runtime.people import (
     HumanFeedbackPending,
@@ -165,6 +166,8 @@ def _begun(
     node = flow._flowkit.run.net.definition.step(name)
     routes = bool(node and node.router and not review.emit)
     talk = _talk(context, routes=routes)
+    asked = {"message": review.message, "output": output, "emit": context.emit}
+    mention(flow, "human_feedback_requested", asked)
     return talk, next(talk)
 
 

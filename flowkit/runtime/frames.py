@@ -133,6 +133,7 @@ class Narrator:
         self._previous: str | None = None
         self._root: str | None = None
         self._begun: dict[int, str] = {}
+        self._reviewed: set[int] = set()
         self._status = "running"
         self._last: Any = None
         self._reason = ""
@@ -341,7 +342,7 @@ class Narrator:
 
     def _asked(self, record: StepAsked, step: str, found: Read) -> None:
         detail: Any = record.detail
-        if record.verb == "feedback":
+        if record.verb == "feedback" and record.firing not in self._reviewed:
             told = {
                 "message": detail.get("message"),
                 "output": detail.get("method_output"),
@@ -378,6 +379,8 @@ class Narrator:
         told = note.data
         number, step, attempt = told["firing"], told["step"], told["attempt"]
         channel, kind = told["channel"], told["type"]
+        if kind == "human_feedback_requested":
+            self._reviewed.add(number)
         data = told["data"]
         self._step("", step, number, data, kind=kind, channel=channel, attempt=attempt)
 

@@ -99,3 +99,12 @@ def _keep(run: Run, firing: Firing, note: Note) -> None:
         journal._write(run, note, entry, (), None)
     except StoreError as error:
         run.halt(error)
+    if run.held:  # on its way: told as soon as it is durable, not at the step's end
+        if run.hurry is None:
+            run.pending.append(_nothing)
+        else:
+            run.hurry()
+
+
+def _nothing() -> None:
+    """Has the loop look at what is held once it gets to it."""
