@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from flowkit.runtime import signals
     from flowkit.runtime.answers import Decision
     from flowkit.runtime.bus import EventBus
+    from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.models import FlowState
     from flowkit.runtime.people import (
         HumanFeedbackPending,
@@ -76,7 +77,6 @@ if TYPE_CHECKING:
         InputProvider,
         flow_config,
     )
-    from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
     from flowkit.runtime.sessions import AsyncStreamSession, StreamSession

@@ -363,9 +363,7 @@ class Flow(Generic[StateT]):
         if self.__dict__.get("stream", cls.stream) is True and _unread(self):
             from flowkit.runtime.streaming import given  # only who streams
 
-            return self.stream_events(
-                inputs, **given(restore, id, tags, created_by)
-            )
+            return self.stream_events(inputs, **given(restore, id, tags, created_by))
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
             options: dict[str, Any] = {} if id is None else {"id": id}

@@ -33,7 +33,8 @@ type                           ``data`` beside ``step``, ``firing``, ``attempt``
 ============================== ============================================ ========
 
 ``changed`` holds the new values of the state's fields that a step has changed, and
-``removed`` the names of those that are gone.
+``removed`` the names of those that are gone. A run in memory keeps these values only
+while somebody reads it; of what it changed before there are the names, ``unknown``.
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ from flowkit.core.records import (
     StepYielded,
 )
 from flowkit.journal.entries import Note
+from flowkit.runtime.restore import EXTRA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -146,12 +148,19 @@ class Narrator:
         self._told, record = [], found.record
         self._at = record.at
         if isinstance(record, Note):
-            if record.kind != "item":  # else nothing for a story
-                self.story.take(found)
-            told = _NOTES.get(record.kind)
-            if told is not None:
-                told(self, record)
-            return self._told
+            self._note(record, found)
+        else:
+            self._fact(record, found)
+        return self._told
+
+    def _note(self, note: Note, found: Read) -> None:
+        if note.kind != "item":  # else nothing for a story
+            self.story.take(found)
+        told = _NOTES.get(note.kind)
+        if told is not None:
+            told(self, note)
+
+    def _fact(self, record: Any, found: Read) -> None:
         number = getattr(record, "firing", None) or 0
         firing = self.story.marking.live.get(number)
         step = "" if firing is None else firing.node.name
@@ -163,17 +172,19 @@ class Narrator:
             self._error = self._error or record.error
         for command in commands:
             if type(command) is Cancel:
-                for each in command.firings:
-                    if each.id in self._begun:
-                        self._step("cancelled", each.node.name, each.id)
-                        del self._begun[each.id]
+                self._cut(command)
             elif type(command) is Fault:
                 self._error = self._error or command.error
         if type(record) in _ENDING:
             self._begun.pop(number, None)
         self._begin()
         self._look()
-        return self._told
+
+    def _cut(self, command: Cancel) -> None:
+        for each in command.firings:
+            if each.id in self._begun:
+                self._step("cancelled", each.node.name, each.id)
+                del self._begun[each.id]
 
     def again(self, story: Any, to: int) -> list[StreamFrame]:
         """The run was taken back: go on with what ``story`` says of it."""
@@ -226,7 +237,7 @@ class Narrator:
             return "flow_expired", {}
         return "flow_cancelled", {"reason": self._reason}
 
-    def _step(  # noqa: PLR0913 - what a frame is made of
+    def _step(
         self,
         what: str,
         step: str,
@@ -277,20 +288,17 @@ class Narrator:
         if not found.delta:
             return {"changed": {}}
         fields = self.story.fields
-        if fields is None:  # of a run in memory, whose values were kept beside it
-            values = found.more.get("values", {})
+        if fields is None:  # of a run in memory: kept beside it, if it was read then
+            values = found.more.get("values")
+            if values is None:
+                return {"changed": {}, "unknown": [*found.delta]}
         else:
             from flowkit.runtime.story import flat  # only who reads a store
 
             values = flat(fields)
         changed = {name: values[name] for name in found.delta if name in values}
         told: dict[str, Any] = {"changed": changed}
-        gone = found.more.get("gone") if fields is None else None
-        removed = [
-            name
-            for name, change in found.delta.items()
-            if name not in values and (name in (gone or ()) or change == [])
-        ]
+        removed = [name for name in found.delta if name not in values | {EXTRA: 0}]
         if removed:
             told["removed"] = removed
         return told

@@ -90,7 +90,7 @@ def _keep(run: Run, firing: Firing, note: Note) -> None:
     if journal is None:
         run.items.append((len(run.records), note))
         if type(run) is StreamedRun:
-            StreamedRun.ring(run)
+            StreamedRun.call(run)
         return
     journal.seq += 1
     entry = note_entry(note, journal.seq)

@@ -57,9 +57,11 @@ class _Kept:
 
     def more(self) -> list[StreamFrame]:
         run, told = self._run, list[Any]()
-        streamed = isinstance(run, StreamedRun) and not run.told
         # In this order: an item that is there by now stands before later records.
-        last = run.shown if streamed else len(run.records)
+        if isinstance(run, StreamedRun) and not run.told:
+            last = run.shown
+        else:
+            last = len(run.records)
         items = run.items
         while len(told) < BATCH:
             index, at = self._records, self._items
@@ -81,7 +83,6 @@ class _Kept:
         more: dict[str, Any] = {"i": self._run.inputs} if index == 0 else {}
         if values is not None:
             more["values"] = values
-            more["gone"] = [name for name in changed if name not in values]
         return Read(index + 1, record, dict.fromkeys(changed, ()), more)
 
 
@@ -301,13 +302,15 @@ def stream(
         InputError: ``after`` is no number.
         StoreError: records that cannot be read.
     """
-    if not isinstance(run, str):
-        if run.journal is None:
-            return Frames(Reader(run, after=after), run, follow=follow)
+    if isinstance(run, str):
+        known = run
+    elif run.journal is None:
+        return Frames(Reader(run, after=after), run, follow=follow)
+    else:
+        known = run.journal.row.id
         store = run.journal.store if store is None else store
-        run = run.journal.row.id
     place = store_of(store)
-    id = row_of(place, run).id
+    id = row_of(place, known).id
     moved = presence_in(place).moving.get(id)
     reader = Reader(None, place, id, after)
     return Frames(reader, moved, follow=follow)

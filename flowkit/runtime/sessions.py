@@ -176,7 +176,7 @@ class _View:
     def _next(self) -> StreamFrame | None:
         """The next one that is here."""
         frames = self._session._frames
-        while self._at < len(frames):
+        while self._at < len(frames) and not self._session._cancelled:
             frame: StreamFrame = frames[self._at]
             self._at += 1
             if self._channels is None or frame.channel in self._channels:

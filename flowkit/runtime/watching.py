@@ -43,8 +43,8 @@ class StreamedRun(Run):
     # A reader may leave at any time, and the run's class with it: what is called here
     # is named in full.
 
-    def ring(self) -> None:
-        """There is more to be read."""
+    def call(self) -> None:
+        """There is more to be read: ring every bell."""
         if self.journal is None:
             StreamedRun.show(self)
         for bell in [*self.bells]:
@@ -68,31 +68,32 @@ class StreamedRun(Run):
         """As of every run."""
         Run.apply(self, record)
         if self.journal is None:
-            StreamedRun.ring(self)
+            StreamedRun.call(self)
 
     def finish(self, firing: Firing, output: Any) -> None:
         """As of every run."""
         Run.finish(self, firing, output)
         if self.journal is None:
-            StreamedRun.ring(self)
+            StreamedRun.call(self)
 
     def act(self, commands: Sequence[Command]) -> None:
         """With a journal: what was decided on a record that is durable now."""
         Run.act(self, commands)
         if self.journal is not None:
-            StreamedRun.ring(self)
+            StreamedRun.call(self)
 
     def settle_end(self) -> None:
         """As of every run."""
         Run.settle_end(self)
-        StreamedRun.ring(self)
+        StreamedRun.call(self)
 
 
 def watch(run: Run, bell: Callable[[], None]) -> Callable[[], None]:
     """Have a bell rung when there is more to be read; gives what ends that."""
     with _lock:
         if not isinstance(run, StreamedRun):
-            run.__dict__.update(bells=[], shown=len(run.records), values={})
+            run.__dict__.update(bells=[], shown=len(run.records))
+            run.__dict__.setdefault("values", {})  # a former reader's
             run.__class__ = StreamedRun
         streamed: Any = run
         streamed.bells.append(bell)
@@ -144,7 +145,7 @@ class LoopBell:
         if self._come is not None:
             self._come()
 
-    async def wait(self, timeout: float | None = None) -> None:
+    async def wait(self, most: float | None = None) -> None:
         """Wait until it was rung since the last time; or so many seconds."""
         import anyio  # a loop runs, so it is there
 
@@ -153,7 +154,7 @@ class LoopBell:
         self._come, rung = one_time_event()
         try:
             if not self._rung:
-                with anyio.move_on_after(timeout):
+                with anyio.move_on_after(most):
                     await rung()
         finally:
             self._come = None
