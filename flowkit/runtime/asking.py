@@ -8,7 +8,6 @@ from typing import Any
 
 from flowkit.runtime import persisting, providers, signals
 from flowkit.runtime.blocking import run_async
-from flowkit.runtime.items import mention
 from flowkit.runtime.loops import forget_loop, in_running_loop
 from flowkit.runtime.people import InputResponse
 
@@ -24,10 +23,17 @@ def ask(
     """
     persisting.checkpoint(flow)
     asked = {"message": message, "metadata": metadata}
-    mention(flow, "flow_input_requested", asked)
+    _mention(flow, "flow_input_requested", asked)
     answer = _answer(flow, message, timeout, metadata)
-    mention(flow, "flow_input_received", {"message": message, "response": answer})
+    _mention(flow, "flow_input_received", {"message": message, "response": answer})
     return answer
+
+
+def _mention(flow: Any, kind: str, data: dict[str, Any]) -> None:
+    """Tell those who read the run's stream, if somebody does."""
+    scope = flow._flowkit
+    if scope.firing is not None and scope.run.mention is not None:
+        scope.run.mention(scope.firing, kind, data)
 
 
 def _answer(

@@ -21,7 +21,6 @@ from flowkit.runtime import desk, persisting, providers, signals
 from flowkit.runtime.calls import Reviewed, labels_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.initial import state_id
-from flowkit.runtime.items import mention
 from flowkit.runtime.loops import forget_loop
 from flowkit.runtime.people import (
     HumanFeedbackPending,
@@ -167,7 +166,9 @@ def _begun(
     routes = bool(node and node.router and not review.emit)
     talk = _talk(context, routes=routes)
     asked = {"message": review.message, "output": output, "emit": context.emit}
-    mention(flow, "human_feedback_requested", asked)
+    scope = flow._flowkit
+    if scope.run.mention is not None:  # somebody reads the run's stream
+        scope.run.mention(scope.firing, "human_feedback_requested", asked)
     return talk, next(talk)
 
 

@@ -16,13 +16,12 @@ from flowkit.journal.codec import to_plain
 from flowkit.journal.entries import Note, note_entry
 from flowkit.runtime.clock import now
 from flowkit.runtime.verbs import step_of
-from flowkit.runtime.watching import StreamedRun
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.runtime.run import Run
 
-__all__ = ["emit_item", "mention"]
+__all__ = ["emit_item", "tell"]
 
 OWN = frozenset({"flow"})
 
@@ -38,20 +37,13 @@ def emit_item(flow: Any, item: Any, channel: str) -> None:
             f"as 'custom' or 'llm'."
         )
         raise ValueError(msg)
-    _tell(run, firing, "item", channel, {"item": item})
+    tell(run, firing, "item", {"item": item}, channel)
 
 
-def mention(flow: Any, kind: str, data: dict[str, Any]) -> None:
-    """Tell what happens in a step and is no record, if somebody reads its run now."""
-    scope = flow._flowkit
-    run, firing = scope.run, scope.firing
-    if type(run) is StreamedRun and firing is not None:
-        _tell(run, firing, kind, "flow", data)
-
-
-def _tell(
-    run: Run, firing: Firing, kind: str, channel: str, data: dict[str, Any]
+def tell(
+    run: Run, firing: Firing, kind: str, data: dict[str, Any], channel: str = "flow"
 ) -> None:
+    """Put something that is no record into a run's stream."""
     step = firing.node.name
     told = {
         "firing": firing.id,
@@ -89,8 +81,8 @@ def _keep(run: Run, firing: Firing, note: Note) -> None:
     journal = run.journal
     if journal is None:
         run.items.append((len(run.records), note))
-        if type(run) is StreamedRun:
-            StreamedRun.call(run)
+        for bell in [*run.__dict__.get("bells", ())]:  # of those who read it now
+            bell()
         return
     journal.seq += 1
     entry = note_entry(note, journal.seq)

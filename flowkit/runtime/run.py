@@ -144,6 +144,7 @@ class Run:
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
         alarm: told when a timer is set while steps run.
+        mention: tells the readers what is no record; None if there are none.
         items: what steps of a run in memory told its readers, each with the number of
             records there were.
         rooms: told when a group may have room, by the firing that feeds it.
@@ -181,6 +182,7 @@ class Run:
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
+    mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
     alarm: Callable[[], None] | None = None
     _id: str | None = None

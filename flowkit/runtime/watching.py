@@ -10,8 +10,10 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flowkit.runtime.items import tell
 from flowkit.runtime.run import Run
 from flowkit.runtime.values import MISSING, snapshot
 
@@ -94,6 +96,7 @@ def watch(run: Run, bell: Callable[[], None]) -> Callable[[], None]:
         if not isinstance(run, StreamedRun):
             run.__dict__.update(bells=[], shown=len(run.records))
             run.__dict__.setdefault("values", {})  # a former reader's
+            run.mention = partial(tell, run)
             run.__class__ = StreamedRun
         streamed: Any = run
         streamed.bells.append(bell)
@@ -104,6 +107,7 @@ def watch(run: Run, bell: Callable[[], None]) -> Callable[[], None]:
                 streamed.bells.remove(bell)
             if not streamed.bells:
                 run.__class__ = Run
+                run.mention = None
 
     return leave
 
