@@ -87,15 +87,20 @@ def _keep(run: Run, firing: Firing, note: Note) -> None:
     journal.seq += 1
     entry = note_entry(note, journal.seq)
     entry = entry._replace(firing=firing.id, step=firing.node.name)
+    # Where a commit takes long, items go out many at a time, and the step goes on: the
+    # next record waits for them.
+    blocking, journal.blocking = journal.blocking, False
     try:
         journal._write(run, note, entry, (), None)
     except StoreError as error:
         run.halt(error)
+    finally:
+        journal.blocking = blocking
     if run.held:  # on its way: told as soon as it is durable, not at the step's end
-        if run.hurry is None:
-            run.pending.append(_nothing)
-        else:
+        if run.hurry is not None:
             run.hurry()
+        elif not run.pending:
+            run.pending.append(_nothing)
 
 
 def _nothing() -> None:
