@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from flowkit.runtime import signals
     from flowkit.runtime.answers import Decision
     from flowkit.runtime.bus import EventBus
+    from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.models import FlowState
     from flowkit.runtime.people import (
         HumanFeedbackPending,
@@ -81,10 +82,12 @@ if TYPE_CHECKING:
     )
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
+    from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AsyncStreamSession",
     "CallError",
     "ConsoleProvider",
     "Decision",
@@ -114,6 +117,8 @@ __all__ = [
     "StateConflictError",
     "StateError",
     "StoreError",
+    "StreamFrame",
+    "StreamSession",
     "StuckError",
     "UnstorableError",
     "all_active",
@@ -148,6 +153,9 @@ __all__ = [
 
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
+    "AsyncStreamSession": "flowkit.runtime.sessions",
+    "StreamFrame": "flowkit.runtime.frames",
+    "StreamSession": "flowkit.runtime.sessions",
     "ConsoleProvider": "flowkit.runtime.providers",
     "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",

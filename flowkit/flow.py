@@ -47,6 +47,8 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
+    from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
+    from flowkit.runtime.streaming import Streaming
 
 __all__ = ["Flow"]
 
@@ -60,6 +62,7 @@ _OPTIONS = frozenset(
         "name",
         "persistence",
         "store",
+        "stream",
     }
 )
 _CLASS_OPTIONS = frozenset(
@@ -154,6 +157,9 @@ class Flow(Generic[StateT]):
             it comes before those of ``@persist``.
         input_provider: whom :meth:`ask` asks.
         store: as the class keyword, for this instance.
+        stream: True has ``kickoff`` give a :class:`~flowkit.StreamSession`, and
+            ``kickoff_async`` an :class:`~flowkit.AsyncStreamSession`; also as an
+            attribute, from the next kickoff on.
 
     Raises:
         DefinitionError: at class creation, all faults of the class at once.
@@ -354,6 +360,10 @@ class Flow(Generic[StateT]):
         _refuse(input_files, from_checkpoint)
         restore = restore_from_state_id
         cls = type(self)
+        if self.__dict__.get("stream", cls.stream) is True and _unread(self):
+            from flowkit.runtime.streaming import given  # only who streams
+
+            return self.stream_events(inputs, **given(restore, id, tags, created_by))
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
             options: dict[str, Any] = {} if id is None else {"id": id}
@@ -390,6 +400,12 @@ class Flow(Generic[StateT]):
 
         _refuse(input_files, from_checkpoint)
         said = _said(id, restore_from_state_id, tags, created_by)
+        if self.__dict__.get("stream", type(self).stream) is True and _unread(self):
+            from flowkit.runtime import streaming  # only who streams
+
+            keywords = streaming.given(restore_from_state_id, id, tags, created_by)
+            go = partial(Flow.kickoff_async, self, inputs, **keywords)
+            return streaming.async_session(self, go)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
         while run.lost is not None and (met := _met(run)) is not None:
@@ -410,6 +426,70 @@ class Flow(Generic[StateT]):
         return await self.kickoff_async(
             inputs, input_files, from_checkpoint, restore_from_state_id, id=id
         )
+
+    @_shown
+    def stream(self) -> Streaming:
+        """``flow.stream(inputs)``: a kickoff as frames, for ``async for``.
+
+        ::
+
+            async for frame in flow.stream({"topic": "tea"}):
+                print(frame.seq, frame.type, frame.data)
+
+        Gives an :class:`~flowkit.AsyncStreamSession`. ``after=`` goes on behind a
+        frame of a stored run that ``id=`` or ``inputs["id"]`` name; the other keywords
+        are those of :meth:`kickoff`. Other readers, at any time: ``runs.stream``.
+
+        A true value of this name, given to the class, the constructor or the object,
+        has kickoff stream instead.
+        """
+        from flowkit.runtime.streaming import Streaming  # only who streams
+
+        return Streaming(self)
+
+    def astream(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+        *,
+        after: int = 0,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> AsyncStreamSession:
+        """The same as ``flow.stream(inputs)``, by CrewAI's name; not awaited."""
+        from flowkit.runtime import streaming  # only who streams
+
+        _refuse(input_files, from_checkpoint)
+        said = streaming.given(restore_from_state_id, id, tags, created_by)
+        go = partial(self.kickoff_async, inputs, **said)
+        return streaming.async_session(self, go, after)
+
+    def stream_events(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+        *,
+        after: int = 0,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> StreamSession:
+        """As :meth:`astream`, for blocking code: ``for frame in ..``.
+
+        The run goes on in a thread of its own, and its synchronous steps in worker
+        threads, so that closing the session cancels it at once.
+        """
+        from flowkit.runtime import streaming  # only who streams
+
+        _refuse(input_files, from_checkpoint)
+        said = streaming.given(restore_from_state_id, id, tags, created_by)
+        go = partial(self.kickoff_async, inputs, **said)
+        return streaming.session(self, go, known[type(self)].backend, after)
 
     def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
         """Begin a run in a thread of its own; gives its handle at once.
@@ -555,6 +635,27 @@ class Flow(Generic[StateT]):
         from flowkit.runtime import acts  # only steps that emit
 
         acts.emit(self, name, payload)
+
+    def emit_item(self, item: Any, channel: str = "custom") -> None:
+        """Within a step: tell those who read the run's stream something, at once.
+
+        Such as progress, or the tokens of an answer on the channel ``llm``. With a
+        store the item is written into the journal and told once it is durable, so
+        that a reader anywhere gets it, in the same place, also later. It counts
+        whatever becomes of the step: a step that starts again tells its items again,
+        with another ``attempt``.
+
+        Args:
+            item: with a store, a value that can be stored.
+            channel: where readers find it; ``flow`` is the run's own.
+
+        Raises:
+            UnstorableError: it cannot be stored.
+            ValueError: no name of a channel.
+        """
+        from flowkit.runtime import items  # only steps that tell
+
+        items.emit_item(self, item, channel)
 
     def spawn(self, step: Any, item: Any) -> bool:
         """Within a step: add an instance to the group of ``each(..)``.
@@ -884,6 +985,11 @@ def _kickoff(
 def _met(run: Run) -> RunRow | None:
     """The run that another process began in the same moment, in the way of this."""
     return run.lost.row if isinstance(run.lost, RunExistsError) else None
+
+
+def _unread(flow: Any) -> bool:
+    """Whether nobody reads this kickoff already, or has called it."""
+    return "call" not in flow._flowkit.options
 
 
 def _said(

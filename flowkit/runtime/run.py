@@ -146,6 +146,9 @@ class Run:
         alarm: told when a timer is set while steps run.
         rooms: what wakes a held step if its group has room, by its firing; says
             whether it did.
+        mention: tells the readers what is no record; None if there are none.
+        items: what steps of a run in memory told its readers, each with the number of
+            records there were.
     """
 
     lock = _lock
@@ -183,6 +186,7 @@ class Run:
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
+    mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
     alarm: Callable[[], None] | None = None
     _id: str | None = None
@@ -200,6 +204,7 @@ class Run:
     rooms: _Lazy[dict[int, Callable[[], bool]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
     underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
+    items: _Lazy[list[tuple[int, Any]]] = _Lazy(list)
 
     def __init__(
         self,
