@@ -205,7 +205,7 @@ def _killed(  # noqa: PLR0917 - what both verbs share
 def _forget(store: KillingStore) -> None:
     """A process that is gone answers nobody."""
     for each in desk.places():
-        journal = each.run.journal
+        journal = None if each.run is None else each.run.journal
         if journal is not None and journal.store is store:
             desk.take(each.token)
 
