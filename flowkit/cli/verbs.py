@@ -65,6 +65,11 @@ VERBS: Final[dict[str, Verb]] = {
         "Replay a run's records: the state after each.",
         "flowkit replay 0199f3 --seq 4",
     ),
+    "testcase": Verb(
+        _LOOK,
+        "Print a regression test cut from a run.",
+        "flowkit testcase 0199f3 --stub charge > tests/test_orders.py",
+    ),
     "resume": Verb(
         _MOVE, "Go on with a run, or with all that can.", "flowkit resume 0199f3"
     ),

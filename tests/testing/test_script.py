@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from flowkit import Flow, event, human_feedback, listen, start, timer
@@ -15,6 +17,7 @@ from flowkit.testing import (
     jumping_clock,
     manual_clock,
     play,
+    stores,
     stub,
 )
 from tests.testing.flows import Order, Parcels
@@ -191,3 +194,18 @@ def test_a_review_with_a_provider_asks_it() -> None:
             return "text"
 
     assert play(Draft).result.feedback == "fine"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_run_whose_called_run_waits_is_left_with_it(stored) -> None:
+    """Nothing of the script is left for either of them."""
+
+    class Calls(Flow):
+        @start()
+        async def begin(self):
+            return await self.call(Order, {"total": 3})
+
+    with stores.memory_store() if stored else nullcontext():
+        run = play(Calls)
+    assert run.status == "waiting"
+    assert run.awaits == (f"run:{run.id}:1:0",)
