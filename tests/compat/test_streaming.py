@@ -376,7 +376,7 @@ class Tokens(Flow):
 
     @start()
     def talk(self):
-        self.emit_item("hel", channel="llm")
+        self.emit_item("hel", channel="llm")  # codespell:ignore
         self.emit_item("search", channel="tools")
         self.emit_item("lo", channel="llm")
         self.emit_item(0.5)
@@ -386,20 +386,23 @@ class Tokens(Flow):
 def test_channels_are_read_apart_and_together():
     """Each from the first frame on, whatever was read before."""
     session = Tokens().stream_events()
-    assert [frame.item for frame in session.llm] == ["hel", "lo"]
+    assert [frame.item for frame in session.llm] == ["hel", "lo"]  # codespell:ignore
     assert [frame.item for frame in session.tools] == ["search"]
     assert [frame.item for frame in session.custom] == [0.5]
     assert [frame.item for frame in session.messages] == ["hi"]
     assert types(session.flow)[-1] == "flow_finished"
     told = session.interleave(["llm", "messages"])
-    assert [frame.item for frame in told] == ["hel", "lo", "hi"]
+    assert [frame.item for frame in told] == ["hel", "lo", "hi"]  # codespell:ignore
     assert len(list(session)) == len(session.frames)
 
 
 async def test_channels_are_read_apart_in_async_code():
     """The same."""
     session = Tokens().astream()
-    assert [frame.item async for frame in session.llm] == ["hel", "lo"]
+    assert [frame.item async for frame in session.llm] == [
+        "hel",  # codespell:ignore
+        "lo",
+    ]  # codespell:ignore
     told = session.interleave(["tools", "custom"])
     assert [frame.item async for frame in told] == ["search", 0.5]
 

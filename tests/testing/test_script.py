@@ -60,7 +60,7 @@ def test_a_run_that_waits_for_more_is_left_waiting() -> None:
 def test_what_never_came_is_an_error() -> None:
     """With where the run stands."""
     with pytest.raises(AssertionError) as caught:
-        play(Order, outside=[Arrives("adress", "Oslo")])
+        play(Order, outside=[Arrives("adress", "Oslo")])  # codespell:ignore
     assert str(caught.value) == (
         "Order was to get the event 'adress', and waits for address. Its path so far: "
         "receive, charge."
