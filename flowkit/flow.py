@@ -556,6 +556,26 @@ class Flow(Generic[StateT]):
 
         acts.emit(self, name, payload)
 
+    def metric(self, name: str, value: float) -> None:
+        """Within a step: measure something, such as the tokens a call has cost.
+
+        It is recorded with the end of the step, once: a step that is interrupted and
+        starts again begins to measure anew. Figures of one name add up. They are in
+        the run's history (:class:`~flowkit.runs.Execution`), in
+        :mod:`flowkit.observe` and, where runs are traced, in OpenTelemetry.
+
+        Args:
+            name: of what is measured, such as ``"tokens"``.
+            value: a finite number.
+
+        Raises:
+            RunError: no step of this object runs.
+            ValueError: no name, or no finite number.
+        """
+        from flowkit.runtime import metering  # only steps that measure
+
+        metering.metric(self, name, value)
+
     def spawn(self, step: Any, item: Any) -> bool:
         """Within a step: add an instance to the group of ``each(..)``.
 

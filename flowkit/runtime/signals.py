@@ -13,8 +13,10 @@ signal                    arguments beside ``run``
 ``run_failed``            ``error``
 ``run_waiting``           ``events``: the names it waits for
 ``step_started``          ``step``, ``firing``, ``attempt``
-``step_finished``         ``step``, ``firing``, ``attempt``, ``output``
-``step_failed``           ``step``, ``firing``, ``attempt``, ``error``
+``step_finished``         ``step``, ``firing``, ``attempt``, ``output``,
+                          ``metrics``: figures by name
+``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
+                          ``metrics``: the same
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``
