@@ -36,4 +36,5 @@ def metric(flow: Any, name: Any, value: Any) -> None:
     if run.metered is None:
         run.metered = {}
     found = run.metered.setdefault(firing.id, {})
-    found[name] = found.get(name, 0) + value
+    figure = int(value) if isinstance(value, int) else float(value)
+    found[name] = found.get(name, 0) + figure
