@@ -73,6 +73,7 @@ _CLASS_OPTIONS = frozenset(
         "on_conflict",
         "renamed",
         "retention",
+        "sla",
         "store",
         "strict",
         "version",
@@ -144,6 +145,9 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
+        sla: how long a run should take at most (``"2m"``), or several targets by the
+            step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
+            them: :func:`flowkit.observe.insights` tells which were broken.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -185,6 +189,7 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        sla: Any = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -217,6 +222,13 @@ class Flow(Generic[StateT]):
         kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        if sla is not None:
+            from flowkit.define.targets import targets_of  # only who has targets
+
+            names = compiled.definition.names
+            kind.sla = targets_of(sla, f"class {cls.__name__}", sorted(names))
+        elif parent is not None:
+            kind.sla = parent.sla
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
