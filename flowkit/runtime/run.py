@@ -321,6 +321,8 @@ class Run:
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        if signals.run_begins.receivers:
+            self.tell(signals.run_begins)
         self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
