@@ -65,6 +65,7 @@ SECTIONS: dict[str, list[str]] = {
         "runs",
     ],
     "Observing and drawing": [
+        "observe",
         "signals",
         "build_flow_structure",
         "visualize_flow_structure",
@@ -103,6 +104,7 @@ MEMBERS: dict[str, list[str]] = {
         "call",
         "join",
         "emit",
+        "metric",
         "spawn",
         "seal",
         "complete",
@@ -248,7 +250,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name in {"functions", "runs", "tasks"}:
+    if name in {"functions", "observe", "runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."

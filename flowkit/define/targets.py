@@ -32,7 +32,7 @@ def targets_of(
     """
     if not isinstance(sla, Mapping):
         return {RUN: seconds(sla, f"{where}: sla")}
-    names = None if steps is None else [RUN, *steps]
+    names = None if steps is None else frozenset({RUN, *steps})
     for name in sla:
         if names is not None and name not in names:
             guess = closest(str(name), names)
@@ -42,4 +42,6 @@ def targets_of(
                 f"'run' for the run as a whole."
             )
             raise ValueError(msg)
-    return {name: seconds(each, f"{where}: sla[{name!r}]") for name, each in sla.items()}
+    return {
+        name: seconds(each, f"{where}: sla[{name!r}]") for name, each in sla.items()
+    }

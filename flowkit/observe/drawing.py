@@ -25,7 +25,11 @@ MOST_FACTS = 3
 
 
 def plot(
-    run: str | Run | None, filename: str | Path, *, show: bool = False, store: Any = None
+    run: str | Run | None,
+    filename: str | Path,
+    *,
+    show: bool = False,
+    store: Any = None,
 ) -> str:
     """Draw a run over its class into exactly this file, with where its time went.
 

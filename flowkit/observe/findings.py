@@ -31,9 +31,7 @@ LONG_WAIT = 0.1
 """Part of a run's time that is told as waiting, even if no wait could be shorter."""
 
 
-def findings(
-    gathered: Gathered, taken: Mapping[str, Taken]
-) -> tuple[Finding, ...]:
+def findings(gathered: Gathered, taken: Mapping[str, Taken]) -> tuple[Finding, ...]:
     """All that was found, the greatest gain first."""
     if not gathered.runs or not gathered.total:
         return ()
@@ -120,17 +118,15 @@ def _uneven(gathered: Gathered, name: str, each: StepFigures) -> Finding | None:
     return _finding(gathered, "uneven", [name], saved, text, p95=told.p95, **seen)
 
 
-def _side_by_side(
-    gathered: Gathered, taken: Mapping[str, Taken]
-) -> Iterator[Finding]:
+def _side_by_side(gathered: Gathered, taken: Mapping[str, Taken]) -> Iterator[Finding]:
     for (first, second), pair in gathered.pairs.items():
         if pair.gain / gathered.total < LEAST:
             continue
         if not _apart(pair, taken.get(second, Taken())):
             continue
         text = (
-            f"{second} runs after {first} and takes nothing from it: no payload, and no "
-            f"field of the state that {first} writes. Side by side, the shorter of the "
+            f"{second} runs after {first} and takes nothing from it: no payload, and "
+            f"no field of the state that {first} writes. Side by side, the shorter of the "
             f"two would cost no time. What they do outside the flow is not known here: "
             f"keep them in order if that needs it."
         )
@@ -159,8 +155,8 @@ def _repeated(gathered: Gathered) -> Iterator[Finding]:
             continue
         share = repeats.times / repeats.seen
         text = (
-            f"{name} gave the same output and the same change of the state whenever its "
-            f"inputs were the same: {repeats.times} of {repeats.seen} executions "
+            f"{name} gave the same output and the same change of the state whenever "
+            f"its inputs were the same: {repeats.times} of {repeats.seen} executions "
             f"({share:.0%}) repeated an earlier one. Kept, they would cost no time. "
             f"What it reads outside the flow is not known here."
         )

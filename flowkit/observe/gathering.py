@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections import Counter
@@ -75,9 +76,7 @@ class Failures:
             if len(self._found) >= MOST_KINDS:
                 return
             known = Failure(kind, 0, text.strip().splitlines()[0][:200], run)
-        self._found[kind] = Failure(
-            kind, known.count + count, known.example, known.run
-        )
+        self._found[kind] = Failure(kind, known.count + count, known.example, known.run)
 
     def told(self) -> tuple[Failure, ...]:
         """The most frequent ones first."""
@@ -224,7 +223,7 @@ class Gathered:
                 self.waits.setdefault(place, array("d")).append(leg.gap)
             for what, lasted in leg.waits.items():
                 self.waits.setdefault((step, what), array("d")).append(lasted)
-        for first, second in zip(legs, legs[1:], strict=False):
+        for first, second in itertools.pairwise(legs):
             self._pair(first, second)
 
     def _pair(self, first: Leg, second: Leg) -> None:

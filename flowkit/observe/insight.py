@@ -6,8 +6,13 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from flowkit.define.targets import RUN, targets_of
-from flowkit.journal.rows import Query
-from flowkit.observe.figures import Breaches, FlowInsights, Insights, Spread, StepInsights
+from flowkit.observe.figures import (
+    Breaches,
+    FlowInsights,
+    Insights,
+    Spread,
+    StepInsights,
+)
 from flowkit.observe.findings import findings
 from flowkit.observe.gathering import Gathered, failures_of, spread
 from flowkit.observe.reads import taken_by
@@ -21,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Figures
+    from flowkit.journal.rows import Figures, Query
 
 __all__ = ["insights"]
 
@@ -111,7 +116,7 @@ def _spread(row: Figures) -> Spread:
 
 
 def _kept(store: Store, query: Query, target: float | None) -> Breaches | None:
-    """How the target of runs was kept, by those that are over and those that are not."""
+    """How the target of runs was kept, by those that are over and the others."""
     if target is None:
         return None
     ended = store.figures(query._replace(status=OVER), target)

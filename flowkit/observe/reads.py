@@ -38,9 +38,7 @@ def taken_by(cls: type | None) -> dict[str, Taken]:
         return {}
     kind = known[cls]
     return {
-        node.name: Taken(
-            not call.none, _fields(kind.compiled.functions.get(node.name))
-        )
+        node.name: Taken(not call.none, _fields(kind.compiled.functions.get(node.name)))
         for node, call in zip(kind.compiled.net.nodes, kind.calls, strict=True)
     }
 

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from flowkit.errors import FlowkitError
-from flowkit.journal.rows import Query
 from flowkit.plot.lengths import length
 from flowkit.runtime.clock import now
 from flowkit.runtime.lookup import query_of, store_of
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, RunRow
+    from flowkit.journal.rows import Entry, Query, RunRow
 
 __all__ = ["Ailment", "AilmentKind", "Health", "OldestWait", "health"]
 

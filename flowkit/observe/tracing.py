@@ -70,7 +70,7 @@ class Tracing:
             "messaging.client.sent.messages", "{message}", "Events sent to flows."
         )
         self._custom: dict[str, Histogram] = {}
-        self._receivers = {
+        self._receivers: dict[Any, Any] = {
             signals.run_begins: self._begins,
             signals.run_waiting: self._waiting,
             signals.run_finished: self._finished,
@@ -259,9 +259,7 @@ class Tracing:
     def _finished(self, sender: Any, run: Run, status: str, **more: Any) -> None:
         self._ended(sender, run, status, None)
 
-    def _failed(
-        self, sender: Any, run: Run, error: BaseException, **more: Any
-    ) -> None:
+    def _failed(self, sender: Any, run: Run, error: BaseException, **more: Any) -> None:
         self._ended(sender, run, "failed", error)
 
     def _ended(

@@ -43,15 +43,15 @@ class Order(Flow):
         return paid
 
 
-class Late(Flow, evict_after="1s"):
+class Late(Flow, evict_after=0):
     """Sleeps for an hour."""
 
     @start()
-    def rest(self):
-        self.sleep("1h")
+    async def rest(self):
+        await self.sleep("1h")
 
 
-class Asking(Flow):
+class Asking(Flow, evict_after=0):
     """Asks a person."""
 
     @start()
@@ -83,7 +83,12 @@ def test_counts_and_oldest_wait(store, clock):
     assert found
     assert found.runs == {"waiting": 2}
     (wait,) = found.waits
-    assert (wait.run, wait.name, wait.kind, wait.since) == (first.run.id, "paid", "event", 1_000.0)
+    assert (wait.run, wait.name, wait.kind, wait.since) == (
+        first.run.id,
+        "paid",
+        "event",
+        1_000.0,
+    )
     name = f"{Order.__module__}:Order"
     assert (
         f"  the oldest wait for event 'paid': 1 min 30 s, run {wait.run} of {name}"
@@ -116,10 +121,10 @@ def test_abandoned_run(store):
     assert store.run("gone").status == "running"
 
 
-def test_overdue_run(store, clock):
+async def test_overdue_run(store, clock):
     """Its time has come for more than a minute, and nobody serves the store."""
     flow = Late(store=store)
-    flow.kickoff()
+    await flow.kickoff_async()
     clock.advance(3_600 + 59)
     assert observe.health(store=store)
     clock.advance(2)
@@ -165,9 +170,11 @@ def test_store_that_cannot_be_read(tmp_path):
     assert found.ailments[0].kind == "unreachable"
     assert str(found).splitlines() == [
         f"sqlite:///{tmp_path}/none/x.db: needs somebody",
-        f"  unreachable: The store cannot be read. The folder {tmp_path}/none of the "
-        "journal x.db does not exist. Create it, or give another place in "
-        "FLOWKIT_STORE or store=.",
+        (
+            f"  unreachable: The store cannot be read. The folder {tmp_path}/none of the "
+            "journal x.db does not exist. Create it, or give another place in "
+            "FLOWKIT_STORE or store=."
+        ),
     ]
 
 

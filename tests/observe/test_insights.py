@@ -103,7 +103,11 @@ def test_counts_success_and_durations(store, plan):
     assert flow.runs == {"completed": 3, "failed": 1}
     assert flow.success == 0.75
     assert flow.lasted.count == 3
-    assert (flow.lasted.mean, flow.lasted.median, flow.lasted.longest) == (3.5, 3.5, 4.5)
+    assert (flow.lasted.mean, flow.lasted.median, flow.lasted.longest) == (
+        3.5,
+        3.5,
+        4.5,
+    )
     assert flow.lasted.deviation == pytest.approx((2 / 3) ** 0.5)
     assert flow.looked_at == 4
 

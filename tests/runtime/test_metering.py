@@ -6,7 +6,6 @@ import pytest
 
 from flowkit import Flow, RunError, listen, resume, runs, start
 from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from tests.runtime.stored import MemoryStore
 
 
@@ -88,14 +87,18 @@ def test_turns_of_a_step_add_up(store):
     """Each turn records its own."""
 
     class Turns(Flow):
-        @start(while_=lambda state: state.get("n", 0) < 3)
+        @start()
+        def begin(self):
+            pass
+
+        @listen(begin, while_=lambda state: state.get("n", 0) < 3)
         def again(self):
             self.state["n"] = self.state.get("n", 0) + 1
             self.metric("tokens", self.state["n"])
 
     flow = Turns(store=store)
     flow.kickoff()
-    assert told(flow.run) == [("again", "done", {"tokens": 6})]
+    assert told(flow.run)[1] == ("again", "done", {"tokens": 6})
 
 
 def test_interrupted_step_measures_anew(store):
@@ -120,23 +123,20 @@ def test_interrupted_step_measures_anew(store):
 
 def test_evicted_step_measures_anew(store):
     """The same for a step that gave its place in memory up while it waited."""
-    clock = ManualClock(1_000.0)
-    before = use_clock(clock)
-    try:
+    if store is None:
+        pytest.skip("without a store it stays in memory")
 
-        class Waits(Flow, evict_after="1s"):
-            @start()
-            def work(self):
-                self.metric("tokens", 7)
-                self.wait_for("paid", timeout="1h")
+    class Waits(Flow, evict_after=0):
+        @start()
+        async def work(self):
+            self.metric("tokens", 7)
+            await self.wait_for("paid")
 
-        flow = Waits(store=store)
-        flow.kickoff()
-        flow.send("paid")
-        assert flow.run.status == "completed"
-        assert told(flow.run) == [("work", "done", {"tokens": 7})]
-    finally:
-        use_clock(before)
+    flow = Waits(store=store)
+    flow.kickoff()
+    flow.send("paid")
+    assert flow.run.status == "completed"
+    assert told(flow.run) == [("work", "done", {"tokens": 7})]
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,9 @@ from flowkit.journal.rows import (
     Hold,
     Letter,
     Owner,
-    figured,
     Wait,
     Waiting,
+    figured,
 )
 from flowkit.journal.sqlite.checkpoint import Checkpoints
 from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault
