@@ -126,9 +126,9 @@ def _side_by_side(gathered: Gathered, taken: Mapping[str, Taken]) -> Iterator[Fi
             continue
         text = (
             f"{second} runs after {first} and takes nothing from it: no payload, and "
-            f"no field of the state that {first} writes. Side by side, the shorter of the "
-            f"two would cost no time. What they do outside the flow is not known here: "
-            f"keep them in order if that needs it."
+            f"no field of the state that {first} writes. Side by side, the shorter of "
+            f"the two would cost no time. What they do outside the flow is not known "
+            f"here: keep them in order if that needs it."
         )
         yield _finding(
             gathered, "parallel", [first, second], pair.gain, text, times=pair.times

@@ -335,7 +335,7 @@ def test_step_that_failed_once_on_the_same_inputs_is_no_repeat(store, plan):
     assert finding(one(store), "cache", "charge") is None
 
 
-class Paid(Flow):
+class Invoice(Flow):
     """Waits for an event between two steps, and sleeps within one."""
 
     @start()
@@ -351,7 +351,7 @@ def test_waiting_is_told_apart_from_work(store, plan, clock):
     """Waits of 10, 20, 30 and 40 s: all as the quickest quarter saves 60 s in 4."""
     plan.update(ask=1.0, book=1.0)
     for wait in (10, 20, 30, 40):
-        flow = Paid(store=store)
+        flow = Invoice(store=store)
         flow.kickoff()
         clock.advance(wait)
         flow.send("paid")

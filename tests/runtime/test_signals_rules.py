@@ -17,6 +17,7 @@ from flowkit.errors import FlowkitWarning
 from flowkit.runtime import signals
 
 COMMON = {
+    "run_begins": set(),
     "run_started": {"inputs"},
     "run_finished": {"status", "result"},
     "run_failed": {"error"},
