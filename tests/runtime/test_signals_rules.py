@@ -151,6 +151,7 @@ async def test_a_finished_run_tells_each_signal_with_its_arguments(told):
     flow = Routed()
     assert await flow.kickoff_async({"one": 4}) == "gone"
     assert [name for name, _, _ in told] == [
+        "run_begins",
         "run_started",
         "step_started",
         "state_changed",
