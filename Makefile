@@ -83,7 +83,7 @@ $(BIN)/python:
 $(RUN): pyproject.toml | $(BIN)/python
 	@echo "Installing flowkit and its extras"
 	@$(PIP) install --upgrade 'pip>=25.1'
-	@$(PIP) install --editable '.[cron,plot,trio]'
+	@$(PIP) install --editable '.[cli,cron,plot,trio]'
 	@touch $@
 
 $(DEV): pyproject.toml $(RUN) | $(BIN)/python

@@ -17,6 +17,8 @@ from typing import Any
 from sybil import Sybil
 from sybil.parsers.markdown import PythonCodeBlockParser, SkipParser
 
+pytest_plugins = ["pytest_flowkit"]  # as its entry point does, installed or not
+
 
 class _Page(types.ModuleType):
     """What the blocks of a page define, found as in a script."""

@@ -1,4 +1,4 @@
-"""Writes docs/reference/api.md and signals.md from the docstrings.
+"""Writes docs/reference/api.md, signals.md, testing.md and cli.md from docstrings.
 
     python docs/make_reference.py
 
@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import flowkit
+import pytest_flowkit
+from flowkit import testing
 from flowkit.runtime import receipt, signals
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -70,11 +72,13 @@ SECTIONS: dict[str, list[str]] = {
         "build_flow_structure",
         "visualize_flow_structure",
     ],
+    "Checking": ["check", "Fault"],
     "Errors": [
         "FlowkitError",
         "DefinitionError",
         "RunError",
         "InputError",
+        "NotFoundError",
         "FeedbackError",
         "StateError",
         "StateConflictError",
@@ -182,9 +186,12 @@ UNCALLED = {
     "Run",
 }
 _WIDTH = 80
+HIDDEN = ("--no-", "--empty-")
 _OWN = {"self", "cls"}
 _ROLE = re.compile(r":\w+:`~?(?:[\w.]+\.)?(\w+)`")
-_SECTION = re.compile(r"^(Args|Class keywords|Attributes|Returns|Raises|Source):$")
+_SECTION = re.compile(
+    r"^(Args|Class keywords|Attributes|Returns|Yields|Raises|Source):$"
+)
 _ITEM = re.compile(r"^(\*{0,2}\w+): (.*)$", re.DOTALL)
 
 
@@ -215,7 +222,7 @@ def _finished(section: str, body: list[str]) -> list[str]:
     if not section:
         return []
     text = textwrap.dedent("\n".join(body)).strip()
-    if section in {"Returns", "Source"}:
+    if section in {"Returns", "Source", "Yields"}:
         return [f"**{section}**: {text}", ""]
     items = [" ".join(item.split()) for item in re.split(r"\n(?=\S)", text)]
     rows = [_ITEM.match(item) for item in items]
@@ -245,6 +252,7 @@ def signature(name: str, value: Any) -> str:
 
 
 def _unquoted(text: str) -> str:
+    text = re.sub(r"<class '([^']*)'>", r"\1", text)
     return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)
 
 
@@ -311,6 +319,53 @@ def api() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+KIT = {
+    "Steps": ["stub", "fail", "Calls", "Called", "Gives"],
+    "Runs by a script": ["play", "Arrives", "Answers", "TimePasses"],
+    "Paths": ["assert_path", "any_order", "path_of"],
+    "Clocks and stores": ["manual_clock", "jumping_clock", "memory_store"],
+    "Events": ["RecordingBus", "Sent"],
+    "Kills": ["kill_and_resume", "survives_kills", "Survived"],
+    "Tests from runs": ["testcase", "recorded"],
+}
+KIT_MEMBERS = {
+    "Calls": ["count"],
+    "RecordingBus": ["assert_sent", "assert_nothing_sent"],
+    "Survived": ["result"],
+}
+
+
+def testing_page() -> str:
+    """The page of the testing kit, and of its fixtures."""
+    lines = ["# flowkit.testing", "", as_markdown(testing.__doc__ or ""), ""]
+    for title, names in KIT.items():
+        lines += [f"## {title}", ""]
+        for name in names:
+            value = getattr(testing, name)
+            lines += [f"### `{name}`", ""]
+            if callable(value):
+                lines += ["```text", signature(name, value), "```", ""]
+            lines += [as_markdown(value.__doc__ or ""), ""]
+            for member in KIT_MEMBERS.get(name, []):
+                lines += _member(name, member, inspect.getattr_static(value, member))
+    lines += ["## Fixtures", "", as_markdown(pytest_flowkit.__doc__ or ""), ""]
+    lines += ["| fixture | gives |", "|---|---|"]
+    for name in FIXTURES:
+        doc = getattr(pytest_flowkit, name).__doc__.replace("``", "`")
+        lines.append(f"| `{name}` | {doc} |")
+    return "\n".join(lines) + "\n\nHow to use it: [test](../how-to/test-a-flow.md).\n"
+
+
+FIXTURES = [
+    "manual_clock",
+    "jumping_clock",
+    "memory_store",
+    "event_bus",
+    "stub_step",
+    "fail_step",
+]
+
+
 def signal_page() -> str:
     """The page of signals, from the table in the module's docstring."""
     text = inspect.cleandoc(signals.__doc__ or "").replace("``", "`")
@@ -339,9 +394,52 @@ def _joined(rows: list[list[str]]) -> list[list[str]]:
     return joined
 
 
+def cli_page() -> str:
+    """The page of the command line, from what its help says."""
+    from flowkit.cli.app import made
+    from flowkit.cli.verbs import VERBS, overview
+
+    app = made()
+    lines = [
+        "# Command line",
+        "",
+        "What `flowkit --help` and each verb's help say.",
+        "",
+    ]
+    lines += ["```text", overview().rstrip(), "```", ""]
+    for name, verb in VERBS.items():
+        sub = app[name]
+        arguments = sub.assemble_argument_collection(parse_docstring=True)
+        said = inspect.cleandoc(sub.help or "").partition("\n\nArgs:")[0]
+        placed = [each for each in arguments if not each.names[0].startswith("-")]
+        shown = " ".join(
+            each.names[0] if each.required else f"[{each.names[0]}]" for each in placed
+        )
+        lines += [f"## `{name}`", "", said, ""]
+        lines += [
+            "```text",
+            f"flowkit {name} {shown}".strip() + " [OPTIONS]",
+            "```",
+            "",
+        ]
+        lines += ["| argument | what it is |", "|---|---|"]
+        for each in arguments:
+            names = [word for word in each.names if not word.startswith(HIDDEN)]
+            text = " ".join((each.parameter.help or "").split())
+            told = ", ".join(f"`{word}`" for word in names)
+            lines.append(f"| {told} | {text or '-'} |")
+        lines += ["", f"Example: `{verb.example}`", ""]
+    return "\n".join(lines)
+
+
 def pages() -> dict[str, str]:
     """Every page this makes, by file name."""
-    return {"api.md": api(), "signals.md": signal_page()}
+    return {
+        "api.md": api(),
+        "cli.md": cli_page(),
+        "signals.md": signal_page(),
+        "testing.md": testing_page(),
+    }
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from flowkit.errors import (
     FlowkitError,
     FlowkitWarning,
     InputError,
+    NotFoundError,
     RunawayError,
     RunError,
     StateConflictError,
@@ -57,6 +58,8 @@ from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
+    from flowkit.checking import check
+    from flowkit.core.faults import Fault
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -88,6 +91,7 @@ __all__ = [
     "Decision",
     "DefinitionError",
     "EventBus",
+    "Fault",
     "FeedbackError",
     "Flow",
     "FlowPersistence",
@@ -100,6 +104,7 @@ __all__ = [
     "InputError",
     "InputProvider",
     "InputResponse",
+    "NotFoundError",
     "PendingFeedbackContext",
     "Region",
     "Retention",
@@ -116,6 +121,7 @@ __all__ = [
     "and_",
     "any_of",
     "build_flow_structure",
+    "check",
     "each",
     "event",
     "factory",
@@ -148,8 +154,10 @@ _LAZY = {
     "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",
     "FlowPersistence": "flowkit.runtime.persistence",
+    "Fault": "flowkit.core.validate",
     "FlowState": "flowkit.runtime.models",
     "Retention": "flowkit.runtime.retention",
+    "check": "flowkit.checking",
     "factory": "flowkit.runtime.resumption",
     "resume": "flowkit.runtime.resumption",
     "resume_async": "flowkit.runtime.resumption",

@@ -6,6 +6,8 @@ Split by who mends it::
     ├── DefinitionError (ValueError)      the flow's author: faults of a class
     ├── RunError                          the caller of a run
     │   ├── InputError (ValueError)       inputs or a payload that do not fit
+    │   ├── NotFoundError (LookupError)   a run or a task that is not there
+    │   ├── BusyError                     a living process moves the run
     │   ├── ArgumentError (TypeError)     a step whose parameters cannot be bound
     │   ├── RouteError (ValueError)       a router returned an undeclared label
     │   ├── FeedbackError (ValueError)    an answer that means none of the outcomes
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BusyError",
     "CallError",
     "DefinitionError",
     "DriftError",
@@ -54,6 +57,7 @@ __all__ = [
     "InputError",
     "ItemsError",
     "MissingExtraError",
+    "NotFoundError",
     "RestoredError",
     "RouteError",
     "RunEndedError",
@@ -113,6 +117,14 @@ class RunError(FlowkitError):
 
 class InputError(RunError, ValueError):
     """Inputs or an event payload do not fit the declared type."""
+
+
+class NotFoundError(RunError, LookupError):
+    """No run or task of that name is where it was looked for."""
+
+
+class BusyError(RunError):
+    """A living process moves the run: nobody else can, until it is done or waits."""
 
 
 class ArgumentError(RunError, TypeError):

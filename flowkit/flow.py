@@ -145,7 +145,7 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
-        sla: how long a run should take at most (``"2m"``), or several targets by the
+        sla: how long a run should take at most (``"2m"``), or several by the
             step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
             them: :func:`flowkit.observe.insights` tells which were broken.
 

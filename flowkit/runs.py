@@ -16,12 +16,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.picture.runs import compare, plot, timeline
+from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
 from flowkit.runtime.recall import history
+from flowkit.runtime.replaying import Replayed, follow, replay
 from flowkit.runtime.retention import Purged, Retention, purge
 
 if TYPE_CHECKING:
@@ -35,18 +37,22 @@ __all__ = [
     "Execution",
     "Purged",
     "QuestionInfo",
+    "Replayed",
     "Retention",
     "RunInfo",
     "WaitInfo",
+    "abandoned",
     "cancel",
     "compare",
     "export",
+    "follow",
     "fork",
     "get",
     "history",
     "list",
     "plot",
     "purge",
+    "replay",
     "rewind",
     "search",
     "state_at",

@@ -22,6 +22,7 @@ LAYERS = {
     "journal": 2,
     "plot": 2,
     "runtime": 3,
+    "checking": 3.2,
     "picture": 3.5,
     "flow": 4,
     "runs": 4,
@@ -32,6 +33,7 @@ LAYERS = {
     "worker": 5,
     "server": 6,
     "cli": 7,
+    "__main__": 7.5,
     "testing": 8,
 }
 """A module imports from its own package and from lower layers."""

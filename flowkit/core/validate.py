@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from flowkit.core.definition import Join, Leaf, leaves
 from flowkit.core.faults import Fault, closest
-from flowkit.core.net import Net, bits
+from flowkit.core.net import bits, net_of
 from flowkit.core.scopes import grouped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from flowkit.core.definition import Condition, Definition, Step
+    from flowkit.core.net import Net, Node
 
     _Read = Callable[[str], tuple[tuple[str, ...], bool]]
 
@@ -49,10 +50,27 @@ def validate(definition: Definition, read: _Read) -> list[Fault]:
 
 
 def hints(definition: Definition) -> list[Fault]:
-    """What may be meant but looks odd, in the order of the steps."""
-    net = Net(definition)
-    faults = [*_one_label_joins(definition), *_unreachable(net), *_endless(net)]
-    return _ordered(definition, faults)
+    """What only checks and pictures tell, in the order of the steps.
+
+    Joins that can never be met are errors; the rest may be meant but looks odd.
+    """
+    net = net_of(definition)
+    unmet = list(_unmet(net))
+    told = {fault.step for fault in unmet}
+    several = [each for each in _one_label_joins(definition) if each.step not in told]
+    return _ordered(definition, [*unmet, *several, *_unreachable(net), *_endless(net)])
+
+
+def _unmet(net: Net) -> Iterator[Fault]:
+    from flowkit.core.closing import unmet_joins  # for checks and pictures only
+
+    for unmet in unmet_joins(net):
+        step = unmet.trigger.node.step
+        text = (
+            f"{_at(net.definition, step)} waits for {step.trigger}, which can never be "
+            f"met: {unmet.why}. {unmet.cure} ({step.place})"
+        )
+        yield Fault("error", step.name, text)
 
 
 def _ordered(definition: Definition, faults: list[Fault]) -> list[Fault]:
@@ -237,14 +255,20 @@ def _one_label_joins(definition: Definition) -> Iterator[Fault]:
 
 
 def _unreachable(net: Net) -> Iterator[Fault]:
+    ahead = [net.followers(node) for node in net.nodes]
     reached = sum(node.bit for node in net.nodes if node.step.start)
-    for node, _ in net.events:
-        reached |= node.bit
+    by_name = {node.name: node.index for node in net.nodes}
+    for node, leaf in _leaves_of(net):
+        if leaf.kind == "timer" and leaf.after:
+            if leaf.after in by_name:
+                ahead[by_name[leaf.after]] |= node.bit
+        elif leaf.kind not in {"step", "failed"} and not net.sources(leaf):
+            reached |= node.bit  # from outside, or at its time
     fresh = reached
     while fresh:
         wider = 0
         for index in bits(fresh):
-            wider |= net.followers(net.nodes[index])
+            wider |= ahead[index]
         fresh = wider & ~reached
         reached |= fresh
     for node in net.nodes:
@@ -254,6 +278,12 @@ def _unreachable(net: Net) -> Iterator[Fault]:
                 f"leads to it. ({node.step.place})"
             )
             yield Fault("hint", node.name, text)
+
+
+def _leaves_of(net: Net) -> Iterator[tuple[Node, Leaf]]:
+    for node in net.nodes:
+        for leaf in leaves(node.step.trigger):
+            yield node, leaf
 
 
 def _endless(net: Net) -> Iterator[Fault]:

@@ -26,7 +26,7 @@ class Wiring:
         self.edges: dict[tuple[str, str], list[Edge]] = {}
         self.known: set[tuple[str, str, Node, Trigger | None, int]] = set()
         self.gathers: dict[str, Leaf] = {}
-        self.trees = 0
+        self.trees: int = 0
 
     def build(self) -> None:
         """Wire every step, then what depends on all of them."""

@@ -8,6 +8,8 @@ name set to None takes the step away. All faults are reported together.
 from __future__ import annotations
 
 import warnings
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Definition, Join, Leaf, Step
@@ -26,13 +28,17 @@ from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from flowkit.core.definition import Region
     from flowkit.core.net import Net
     from flowkit.define.decorators import Review, Saved
 
-__all__ = ["Compiled", "compile_class", "faults_of"]
+__all__ = ["Compiled", "compile_class", "faults_of", "gathered", "tolerant"]
+
+_gathering: list[tuple[type, Compiled, list[Fault]]] | None = None
+tolerant: ContextVar[bool] = ContextVar("flowkit_tolerant", default=False)
+"""Let classes with errors be made, to be checked; they must not be run."""
 
 
 class Compiled:
@@ -48,7 +54,7 @@ class Compiled:
         flows: the flows that steps run, classes or their names, by step.
         tests: the functions of ``while_`` and ``until``, by step.
         untils: those of ``gather(.., until=..)``, by their place.
-        warnings: what was warned of.
+        warnings: what was warned of; with the errors, if they were let through.
     """
 
     __slots__ = (
@@ -120,19 +126,41 @@ def compile_class(
         for fault in faults
         if fault.level == "error" or (strict and fault.level == "warning")
     ]
-    if errors:
-        raise DefinitionError(cls.__name__, errors)
+    if _gathering is not None:
+        _gathering.append((cls, compiled, faults))
+        return compiled
     compiled.warnings = faults
+    if errors and not tolerant.get():
+        raise DefinitionError(cls.__name__, errors)
     for fault in faults:
         warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
 
 
+@contextmanager
+def gathered() -> Iterator[list[tuple[type, Compiled, list[Fault]]]]:
+    """Within it classes with faults are made, too: each, and its errors and warnings.
+
+    For checks that tell the faults of all classes of a module; such a class must not
+    be run.
+    """
+    global _gathering  # noqa: PLW0603 - classes are made by import, which has no argument
+    before = _gathering
+    found: list[tuple[type, Compiled, list[Fault]]] = []
+    _gathering = found
+    try:
+        yield found
+    finally:
+        _gathering = before
+
+
 def faults_of(compiled: Compiled) -> list[Fault]:
-    """Warnings and hints of a class that compiled."""
+    """What was found at class creation, and what only a check looks for."""
     from flowkit.core.validate import hints  # for checks and pictures only
 
-    return [*compiled.warnings, *hints(compiled.definition)]
+    wrong = {fault.step for fault in compiled.warnings if fault.level == "error"}
+    more = [each for each in hints(compiled.definition) if each.step not in wrong]
+    return [*compiled.warnings, *more]
 
 
 def _marked(cls: type) -> list[tuple[str, Any, Mark]]:

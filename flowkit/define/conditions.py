@@ -169,10 +169,8 @@ class Condition:
         return f"{self.kind}({inner})"
 
 
-AnyCondition: TypeAlias = (
-    "str | Callable[..., Any] | EventSource | FailedSource | TimerSource"
-    " | GatherSource | Condition"
-)
+_Leaf: TypeAlias = "str | Callable[..., Any] | EventSource | FailedSource | TimerSource"
+AnyCondition: TypeAlias = "_Leaf | GatherSource | Condition"
 AnyTrigger: TypeAlias = "AnyCondition | EachSource"
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flowkit.journal.base import Store
 
-__all__ = ["default_url", "open_store"]
+__all__ = ["default_url", "open_store", "unknown_kind"]
 
 FOLDER: Final = ".flowkit"
 SYNCHRONOUS: Final = frozenset({"full", "normal"})
@@ -63,7 +63,7 @@ def open_store(url: str | None = None) -> Store:
     scheme = asked.partition(":")[0]
     kind = _KINDS.get(scheme)
     if kind is None or ":" not in asked:
-        raise StoreError(_unknown(scheme))
+        raise StoreError(unknown_kind(scheme))
     place, make = kind(asked)
     with _lock:
         store = _shared.get(place)
@@ -146,7 +146,7 @@ _KINDS: Final[dict[str, Callable[[str], Kind]]] = {
 }
 
 
-def _unknown(scheme: str) -> str:
+def unknown_kind(scheme: str) -> str:
     """One sentence on a scheme; the URL may have a password, so it is not shown."""
     guess = closest(scheme, frozenset(_KINDS))
     hint = f"Did you mean {guess!r}? " if guess else ""

@@ -65,17 +65,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Breaches:
-    """How a target was kept.
+    """How a service level was kept.
 
     Attributes:
-        target: seconds.
+        level: seconds.
         checked: how many ended and were looked at.
         broken: how many of these took longer.
         open: runs that are not over and have taken longer already; 0 for steps.
         runs: ids of the newest runs that broke it, a few.
     """
 
-    target: float
+    level: float
     checked: int
     broken: int
     open: int = 0
@@ -125,7 +125,7 @@ class StepInsights:
         failures: the most frequent first.
         metrics: what it measured by ``self.metric``, by name.
         totals: the sums of these.
-        sla: how its target was kept, if it has one.
+        sla: how its service level was kept, if it has one.
     """
 
     step: str
@@ -156,7 +156,7 @@ class FlowInsights:
             neither way.
         lasted: of the completed ones, from begin to end.
         failures: what runs ended with, the most frequent first.
-        sla: how the run's target was kept, if it has one.
+        sla: how the run's service level was kept, if it has one.
         looked_at: how many runs, the newest that are over, are behind what follows.
         steps: of these, those that take most of the time first.
         findings: what would make them shorter, the greatest gain first.

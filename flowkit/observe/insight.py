@@ -46,13 +46,13 @@ def insights(
     sla: Any = None,
     store: Any = None,
 ) -> Insights:
-    """What stored runs tell: counts, durations, failures, targets, what would help.
+    """What stored runs tell: what they took, what failed, what would help.
 
     Counts, durations and failures of runs are those of all of them, reckoned by the
     store. What is told of steps comes from the newest ``most`` runs of each flow that
     are over, read one after another: memory does not grow with their number, but for
     a few figures of each execution. The flow's class need not be there; if it is,
-    its targets are known, and more of what its steps take.
+    its service levels are known, and more of what its steps take.
 
     Args:
         flow: a class, its name, or its stored name ``package.module:Class``; all
@@ -60,7 +60,7 @@ def insights(
         since: runs created then or later.
         until: runs created before.
         most: runs of each flow whose steps are looked at; -1 for all, 0 for none.
-        sla: targets in place of the class's own, as its keyword ``sla=`` takes them.
+        sla: service levels in place of the class's own, in the form of its keyword.
         store: the flow's own or the default one if None.
 
     Raises:
@@ -116,7 +116,7 @@ def _spread(row: Figures) -> Spread:
 
 
 def _kept(store: Store, query: Query, target: float | None) -> Breaches | None:
-    """How the target of runs was kept, by those that are over and the others."""
+    """How the service level of runs was kept, by those that are over and the others."""
     if target is None:
         return None
     ended = store.figures(query._replace(status=OVER), target)

@@ -39,7 +39,7 @@ def _flow(flow: FlowInsights) -> Iterator[str]:
     if flow.lasted is not None:
         yield f"  completed ones took {_took(flow.lasted)}"
     if flow.sla is not None:
-        yield f"  target {_kept(flow.sla, 'run')}"
+        yield f"  service level {_kept(flow.sla, 'run')}"
     for failure in flow.failures:
         yield f"  failed: {_failure(failure)}"
     if not flow.steps:
@@ -74,7 +74,7 @@ def _row(step: StepInsights) -> tuple[str, ...]:
 
 def _more(step: StepInsights) -> Iterator[str]:
     if step.sla is not None:
-        yield f"    {step.step}: target {_kept(step.sla, 'execution')}"
+        yield f"    {step.step}: service level {_kept(step.sla, 'execution')}"
     if step.again:
         yield f"    {step.step}: {step.again} were started more than once"
     for failure in step.failures:
@@ -96,7 +96,7 @@ def _took(spread: Spread) -> str:
 def _kept(sla: Breaches, what: str) -> str:
     share = f" ({sla.broken / sla.checked:.1%})" if sla.checked else ""
     text = (
-        f"{length(sla.target)}: {sla.broken} of {_times(sla.checked, what)} took "
+        f"{length(sla.level)}: {sla.broken} of {_times(sla.checked, what)} took "
         f"longer{share}"
     )
     if sla.open:

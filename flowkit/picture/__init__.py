@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.classes import inferred_of
+from flowkit.picture.classes import faults_marked, inferred_of
 from flowkit.runtime.launch import known
 
 if TYPE_CHECKING:
@@ -63,7 +63,11 @@ def svg_of(flow: Any) -> str:
     from flowkit.plot import to_svg
 
     cls = flow if isinstance(flow, type) else type(flow)
-    return to_svg(known[cls].compiled.definition, inferred=inferred_of(cls))
+    return to_svg(
+        known[cls].compiled.definition,
+        inferred=inferred_of(cls),
+        marks=faults_marked(cls),
+    )
 
 
 def build_flow_structure(flow: Any) -> dict[str, Any]:

@@ -7,9 +7,13 @@ from typing import TYPE_CHECKING
 from flowkit.runtime.launch import known
 
 if TYPE_CHECKING:
+    from flowkit.core.validate import Fault
     from flowkit.plot.diagram import Inferred
+    from flowkit.plot.model import Mark
 
-__all__ = ["inferred_of", "sources_of"]
+__all__ = ["faults_marked", "inferred_of", "sources_of"]
+
+_LONGEST = 110
 
 
 def sources_of(cls: type) -> dict[str, str]:
@@ -35,3 +39,23 @@ def inferred_of(cls: type) -> dict[str, Inferred]:
         for step in compiled.definition.steps
         if step.router and step.labels is None
     }
+
+
+def faults_marked(cls: type) -> dict[str, list[Mark]]:
+    """A mark on each step for each fault that a check of the class finds."""
+    from flowkit.checking import faults_of_flow
+    from flowkit.plot.model import Mark
+
+    marks: dict[str, list[Mark]] = {}
+    for fault in faults_of_flow(cls):
+        if fault.step:
+            mark = Mark(fault.level, f"{fault.level}: {_in_short(fault)}")
+            marks.setdefault(fault.step, []).append(mark)
+    return marks
+
+
+def _in_short(fault: Fault) -> str:
+    """What a fault says of its step, without step, cure and place."""
+    said = fault.text.removeprefix(f"{fault.flow}.{fault.step}").lstrip(": ")
+    first = said.partition(". ")[0]
+    return first if len(first) <= _LONGEST else f"{first[: _LONGEST - 2]}.."

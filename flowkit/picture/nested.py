@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import RunError
-from flowkit.picture.classes import inferred_of, sources_of
-from flowkit.plot.diagram import diagram
+from flowkit.picture.classes import faults_marked, inferred_of, sources_of
+from flowkit.plot.diagram import diagram, with_marks
 from flowkit.plot.inside import shown_inside
 from flowkit.runtime.launch import known
 from flowkit.runtime.opening import class_of
@@ -33,6 +33,7 @@ def class_diagram(cls: type, expand: Expand = False) -> Diagram:  # noqa: FBT002
     """
     definition = known[cls].compiled.definition
     drawn = diagram(definition, sources=sources_of(cls), inferred=inferred_of(cls))
+    drawn = with_marks(drawn, faults_marked(cls))
     if not expand:
         return drawn
     found: set[str] = set()

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowkit.core.definition import Definition
     from flowkit.plot.diagram import Inferred
-    from flowkit.plot.model import Diagram, Status
+    from flowkit.plot.model import Diagram, Mark, Status
     from flowkit.plot.theme import Theme
     from flowkit.plot.timeline import Timeline
 
@@ -40,6 +40,7 @@ def plot(
     sources: Mapping[str, str] | None = None,
     inferred: Mapping[str, Inferred] | None = None,
     statuses: Mapping[str, Status] | None = None,
+    marks: Mapping[str, Sequence[Mark]] | None = None,
 ) -> str:
     """Draw a flow into a file, and return the path as it was given.
 
@@ -50,6 +51,7 @@ def plot(
         sources: source text by step name, shown by the HTML page.
         inferred: labels read from source by step name, for routers that declare none.
         statuses: how each step fared in a run, by step name.
+        marks: small icons beside those of policies, by step name.
 
     Raises:
         ValueError: no format has that suffix.
@@ -58,7 +60,8 @@ def plot(
     """
     form = format_of(path, FORMATS)
     return write(
-        path, render_diagram(_made(definition, sources, inferred, statuses), form)
+        path,
+        render_diagram(_made(definition, sources, inferred, statuses, marks), form),
     )
 
 
@@ -100,6 +103,7 @@ def to_svg(
     theme: Theme = "auto",
     inferred: Mapping[str, Inferred] | None = None,
     statuses: Mapping[str, Status] | None = None,
+    marks: Mapping[str, Sequence[Mark]] | None = None,
 ) -> str:
     """A flow as SVG text, for notebooks and pages.
 
@@ -108,11 +112,12 @@ def to_svg(
         theme: ``light``, ``dark``, or ``auto`` for what the reader's system says.
         inferred: labels read from source by step name, for routers that declare none.
         statuses: how each step fared in a run, by step name.
+        marks: small icons beside those of policies, by step name.
 
     Raises:
         MissingExtraError: the extra ``plot`` is not installed.
     """
-    return svg_of(_made(definition, None, inferred, statuses), theme=theme)
+    return svg_of(_made(definition, None, inferred, statuses, marks), theme=theme)
 
 
 def svg_of(drawn: Diagram, *, theme: Theme = "auto") -> str:
@@ -195,8 +200,11 @@ def _made(
     sources: Mapping[str, str] | None,
     inferred: Mapping[str, Inferred] | None,
     statuses: Mapping[str, Status] | None,
+    marks: Mapping[str, Sequence[Mark]] | None = None,
 ) -> Diagram:
-    from flowkit.plot.diagram import diagram, with_status
+    from flowkit.plot.diagram import diagram, with_marks, with_status
 
     drawn = diagram(definition, sources=sources, inferred=inferred)
+    if marks:
+        drawn = with_marks(drawn, marks)
     return with_status(drawn, statuses) if statuses else drawn

@@ -22,7 +22,7 @@ from flowkit.plot.model import Diagram, Edge, Fact, Group, Mark, Node, Status
 from flowkit.plot.parts import boxes, marks
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from flowkit.core.definition import Condition, Definition, Schedule, Step
     from flowkit.plot.model import NodeKind
@@ -37,6 +37,7 @@ __all__ = [
     "Node",
     "Status",
     "diagram",
+    "with_marks",
     "with_status",
 ]
 
@@ -81,6 +82,15 @@ def diagram(
     for step in definition.steps:
         drawing.unheard(step)
     return drawing.finished()
+
+
+def with_marks(drawn: Diagram, marks: Mapping[str, Sequence[Mark]]) -> Diagram:
+    """The diagram with further marks on its steps, by step name."""
+    nodes = (
+        replace(node, marks=(*node.marks, *marks.get(node.id, ())))
+        for node in drawn.nodes
+    )
+    return replace(drawn, nodes=tuple(nodes))
 
 
 def with_status(drawn: Diagram, statuses: Mapping[str, Status]) -> Diagram:

@@ -22,9 +22,10 @@ def claim(
     ``force`` takes it from a living process, too: that one writes nothing more.
 
     Raises:
-        RunError: no such run, or a living process moves it.
+        NotFoundError: no such run.
+        BusyError: a living process moves it.
     """
-    from flowkit.errors import RunError
+    from flowkit.errors import BusyError, NotFoundError
 
     presence = presence_in(store)
     owner = presence.ensure()
@@ -34,7 +35,7 @@ def claim(
             f"Run {run_id!r} is being moved by this process just now. Wait until it is "
             f"done or waits."
         )
-        raise RunError(msg)
+        raise BusyError(msg)
     try:
         found = store.claim(run_id, owner, at) or store.claim(
             run_id, owner, at, presence.gone()
@@ -47,11 +48,11 @@ def claim(
             f"There is no run {run_id!r} in {store.url}. Look at the ids with "
             f"`runs.list()`, or check which store is meant."
         )
-        raise RunError(msg) from None
+        raise NotFoundError(msg) from None
     if found is None:
         msg = (
             f"Run {run_id!r} is being moved by another process. Wait until it is done "
             f"or waits; if that process is gone, the run is free within 30 seconds."
         )
-        raise RunError(msg)
+        raise BusyError(msg)
     return found

@@ -6,7 +6,7 @@ from datetime import datetime
 from os import environ
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import InputError, RunError
+from flowkit.errors import InputError, NotFoundError
 from flowkit.journal.rows import Query
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
@@ -44,7 +44,8 @@ def row_of(store: Store, id: str) -> RunRow:
     """The run of an id, or of the only id that begins so.
 
     Raises:
-        RunError: no run, or several.
+        NotFoundError: no run.
+        InputError: several.
     """
     row = store.run(id)
     if row is not None:
@@ -57,12 +58,12 @@ def row_of(store: Store, id: str) -> RunRow:
     if found:
         listed = ", ".join(found[:3]) + (", .." if len(found) > 3 else "")  # noqa: PLR2004 - three are enough to see it
         msg = f"{id!r} begins several run ids: {listed}. Give more of it."
-        raise RunError(msg)
+        raise InputError(msg)
     msg = (
         f"There is no run {id!r} in {store.url}. Look at the ids with `runs.list()`, "
         f"or check which store is meant."
     )
-    raise RunError(msg)
+    raise NotFoundError(msg)
 
 
 def query_of(

@@ -310,21 +310,24 @@ def class_for(row: RunRow) -> type:
     return cls
 
 
-def made(cls: type) -> Any:
-    """A flow object for a stored run.
+def made(cls: type, store: Any = None) -> Any:
+    """A flow object for a stored run; ``store`` is where its new ones are kept.
 
     Raises:
         RunError: the class cannot be made without arguments, and has no factory.
     """
     factory = factories.get(cls, cls)
     try:
-        return factory()
+        flow = factory()
     except TypeError as error:
         msg = (
             f"{cls.__name__} could not be made to resume a run: {error}. Register how: "
             f"flowkit.factory({cls.__name__}, lambda: {cls.__name__}(..))."
         )
         raise RunError(msg) from error
+    if store is not None:
+        flow._flowkit.options["store"] = store
+    return flow
 
 
 _widened: list[bool] = []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from contextvars import Context, ContextVar, copy_context
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, overload
 
 from flowkit.core.commands import (
     Answer,
@@ -151,6 +151,9 @@ class Run:
 
     lock = _lock
     """Held while somebody begins or ceases to move a run: never for long."""
+
+    on_wait: ClassVar[list[Callable[[Run], None]]] = []
+    """Told, run by run, that all that is left to do is to wait: for tests."""
 
     # What most runs never change is not set in each of them.
     key: str | None = None
@@ -896,6 +899,10 @@ class Run:
         else:
             signals.log().info("%s", command.text)
 
+    def _waits(self, _: Wait) -> None:
+        for told in self.on_wait:
+            told(self)
+
     def _end(self, _: End) -> None:
         self.over = True
 
@@ -1051,7 +1058,7 @@ _ACTS: dict[type, Callable[[Run, Any], None]] = {
     Cancel: Run._cancel,
     Fault: Run._fault,
     Report: Run._report,
-    Wait: lambda _run, _command: None,
+    Wait: Run._waits,
     Arm: Run._armed,
     Answer: Run._answer,
     Judge: Run._judge,

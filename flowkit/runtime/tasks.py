@@ -12,7 +12,7 @@ from os import environ
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit.errors import RunError, StoreError
+from flowkit.errors import NotFoundError, RunError, StoreError
 from flowkit.journal.urls import default_url
 from flowkit.runtime import desk, signals
 from flowkit.runtime.answers import answer_to, shown_of
@@ -191,7 +191,8 @@ def _open(token: str, store: Any) -> Found:
     """The task of that token.
 
     Raises:
-        RunError: there is none, or it is over.
+        NotFoundError: there is none.
+        RunError: it is over.
     """
     place = desk.find(token) if store is None else None
     run = None if place is None else place.run
@@ -213,7 +214,7 @@ def _open(token: str, store: Any) -> Found:
         f"No task with the token {token!r} is open {where}. It is over (answered, too "
         f"late, or its run was cancelled), or kept in another store: give store=."
     )
-    raise RunError(msg)
+    raise NotFoundError(msg)
 
 
 def _over(token: str) -> str:

@@ -39,6 +39,7 @@ __all__ = [
     "attempt_of",
     "idempotency_key",
     "known_answer",
+    "leave_waits",
     "position_of",
     "record_begun",
     "shown_position",
@@ -311,7 +312,7 @@ class Asking:
         try:
             await self.ask()
             due = self._due
-            until = _earliest(due, now() + run.patience)
+            until = _until(run, due)
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
@@ -382,7 +383,7 @@ class Asking:
         try:
             self.ask_blocking()
             due = self._due
-            until = _earliest(due, now() + run.patience)
+            until = _until(run, due)
             while not self.answered:
                 if run.over:  # the store failed: nothing is asked or answered
                     raise Evicted
@@ -404,6 +405,25 @@ class Asking:
             if alone:
                 run.hurry = None
         return self.value()
+
+
+_leaving: list[bool] = []
+
+
+def leave_waits() -> None:
+    """From now on a stored run's step that waits is let go at once, in this process.
+
+    Unless the time it waits for is near. For a process that takes no events, such as
+    a command: what would answer it comes to the store, and it need not wait there.
+    """
+    _leaving.append(True)
+
+
+def _until(run: Run, due: float | None) -> float | None:
+    """Until when a step waits in memory."""
+    if _leaving and run.journal is not None and (due is None or not run.stays(due)):
+        return now()
+    return _earliest(due, now() + run.patience)
 
 
 def _earliest(*times: float | None) -> float | None:

@@ -56,6 +56,8 @@ class Workshop:
     async def _beside(self) -> None:
         """What goes on beside the jobs, until the work ends."""
         assert self.beside is not None  # noqa: S101 - asked before
+        if self._leaving:  # before this had begun
+            return
         with anyio.CancelScope() as self._stay:
             await self.beside()
 

@@ -10,7 +10,8 @@ import pytest
 from blinker import Signal
 
 import flowkit
-from flowkit import errors
+import pytest_flowkit
+from flowkit import errors, testing
 from flowkit.runtime import signals
 from tests.docs.pages import ROOT
 
@@ -29,7 +30,7 @@ MAKER = _maker()
 CALLS = [name for name in flowkit.__all__ if inspect.isfunction(getattr(flowkit, name))]
 
 
-@pytest.mark.parametrize("page", ["api.md", "signals.md"])
+@pytest.mark.parametrize("page", ["api.md", "cli.md", "signals.md", "testing.md"])
 def test_page_is_made_from_the_docstrings(page):
     """Docstrings have changed: run ``python docs/make_reference.py``."""
     assert (REFERENCE / page).read_text(encoding="utf-8") == MAKER.pages()[page]
@@ -39,6 +40,18 @@ def test_every_public_name_has_a_section():
     """A new name in ``flowkit.__all__`` must be placed in the reference."""
     placed = [name for names in MAKER.SECTIONS.values() for name in names]
     assert sorted(placed) == sorted(flowkit.__all__)
+
+
+def test_the_whole_kit_is_in_its_page():
+    """Each name of ``flowkit.testing`` and each fixture of the plugin."""
+    placed = [name for names in MAKER.KIT.values() for name in names]
+    assert sorted(placed) == sorted(testing.__all__)
+    there = [name for name, value in vars(pytest_flowkit).items() if _is_fixture(value)]
+    assert sorted(there) == sorted(MAKER.FIXTURES)
+
+
+def _is_fixture(value):
+    return type(value).__name__ == "FixtureFunctionDefinition"
 
 
 @pytest.mark.parametrize("name", CALLS)

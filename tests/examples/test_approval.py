@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from examples.approval import __main__ as program
-from flowkit.runtime.clock import ManualClock, use_clock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,19 +34,16 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, capsys):
+def here(tmp_path, monkeypatch, capsys, manual_clock):
     """Runs one command in this process, on a clock moved by hand."""
     monkeypatch.chdir(tmp_path)
-    clock = ManualClock(1_000_000.0)
-    before = use_clock(clock)
 
     def call(*words: str) -> str:
         program.main(list(words))
         return capsys.readouterr().out
 
-    call.clock = clock
-    yield call
-    use_clock(before)
+    call.clock = manual_clock
+    return call
 
 
 def test_small_sum_is_paid_at_once(run):

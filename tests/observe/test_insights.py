@@ -133,13 +133,13 @@ def test_targets_of_run_and_step(store, plan, clock):
     orders(store, plan, 1.0, 2.0, 3.0, 4.0)
     flow = one(store)
     newest = runs.list(store=store)[0].id
-    assert (flow.sla.target, flow.sla.checked, flow.sla.broken) == (4.0, 4, 2)
+    assert (flow.sla.level, flow.sla.checked, flow.sla.broken) == (4.0, 4, 2)
     assert flow.sla.runs[0] == newest
     sla = step(flow, "charge").sla
-    assert (sla.target, sla.checked, sla.broken) == (2.5, 4, 2)
+    assert (sla.level, sla.checked, sla.broken) == (2.5, 4, 2)
     assert step(flow, "load").sla is None
     other = one(store, sla="10s")
-    assert (other.sla.target, other.sla.broken) == (10.0, 0)
+    assert (other.sla.level, other.sla.broken) == (10.0, 0)
     assert step(other, "charge").sla is None
 
 
@@ -440,14 +440,14 @@ def test_report_and_plain_data(store, plan):
         f"{Order.__module__}:Order: 8 runs, 8 completed",
         "  succeed: 100.0%",
         "  completed ones took 6.5 s on the median, 6.5 s at 95 %, 6.5 s at most",
-        f"  target 4 s: 6 of 8 runs took longer (75.0%), the newest in run {newest}",
+        f"  service level 4 s: 6 of 8 runs took longer (75.0%), the newest in run {newest}",
         "",
         "  steps, in the newest 8 runs that are over",
         "    step    ended  failed  median   95 %   mean  deviation  of the time",
         "    charge      8             5 s    5 s    4 s      1.7 s          73%",
         "    load        8             1 s    1 s    1 s       0 ms          18%",
         "    send        8           0.5 s  0.5 s  0.5 s       0 ms           9%",
-        f"    charge: target 2.5 s: 6 of 8 executions took longer (75.0%), the newest in run {newest}",
+        f"    charge: service level 2.5 s: 6 of 8 executions took longer (75.0%), the newest in run {newest}",
         "    charge: tokens 80 in all, 10 on the mean, 10 at 95 %",
         "",
         "  what would make them shorter, at most, a run",

@@ -17,9 +17,9 @@ from pydantic import BaseModel, field_validator
 from flowkit import EventBus, Flow, and_, event, listen, start
 from flowkit.runtime import bus as bus_module
 from flowkit.runtime import signals
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.launch import known
 from flowkit.runtime.receipt import Receipt, Rejection
+from flowkit.testing import manual_clock
 
 
 class Paid(BaseModel):
@@ -126,10 +126,8 @@ def bus():
 @pytest.fixture
 def clock():
     """Time moved by hand."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+    with manual_clock(at=1_000.0) as clock:
+        yield clock
 
 
 # --- handlers -----------------------------------------------------------------------
@@ -1166,3 +1164,10 @@ def test_listeners_of_one_event_take_it_each_by_their_own_type() -> None:
     flow.kickoff()
     assert flow.send("paid", {"amount": "7", "currency": "eur"})
     assert seen == [Light(amount=7), Full(amount=7, currency="eur")]
+
+
+async def test_a_stored_bus_may_be_left_before_its_patrol_has_begun() -> None:
+    """Entered and left at once, on either loop."""
+    with anyio.fail_after(20):
+        async with EventBus(store="memory:left-at-once") as bus:
+            assert not await bus.send_async("nobody listens", 5)

@@ -22,7 +22,6 @@ from flowkit.journal.rows import Query, RunExistsError
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.urls import open_store
 from flowkit.runtime.blocking import drive_blocking
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.scheduler import (
     RETRY_MOST,
     SET_BACK,
@@ -31,6 +30,7 @@ from flowkit.runtime.scheduler import (
     scheduled_run,
     stored_run,
 )
+from flowkit.testing import manual_clock
 
 NINE = datetime(2026, 11, 21, 9, tzinfo=UTC).timestamp()
 HOUR = 3_600.0
@@ -104,10 +104,8 @@ def began(flow, step, time, run_id, store):
 
 @pytest.fixture
 def clock():
-    manual = ManualClock(NINE)
-    before = use_clock(manual)
-    yield manual
-    use_clock(before)
+    with manual_clock(at=NINE) as clock:
+        yield clock
 
 
 @pytest.fixture(params=["memory", "sqlite"])

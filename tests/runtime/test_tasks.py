@@ -34,9 +34,9 @@ from flowkit.journal import writer
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime import desk
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import load
 from flowkit.runtime.presence import presence_in
+from flowkit.testing import manual_clock
 from tests.docs.pages import ROOT
 
 
@@ -150,10 +150,8 @@ class Reviewed(Flow):
 @pytest.fixture
 def clock():
     """A clock moved by hand."""
-    clock = ManualClock(1_000.0)
-    before = use_clock(clock)
-    yield clock
-    use_clock(before)
+    with manual_clock(at=1_000.0) as clock:
+        yield clock
 
 
 @pytest.fixture(params=["no store", "memory", "sqlite"])

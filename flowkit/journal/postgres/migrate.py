@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import psycopg
 
 from flowkit.errors import StoreError
-from flowkit.journal.postgres.link import explained, reason
+from flowkit.journal.postgres.address import parse
+from flowkit.journal.postgres.link import connect, explained, reason
 from flowkit.journal.postgres.places import number
 from flowkit.journal.postgres.queries import FOLDER, placed
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
     from flowkit.journal.postgres.link import Connection
 
-__all__ = ["known", "migrate"]
+__all__ = ["known", "look", "migrate"]
 
 LOCK = -1
 """The second number of the lock for migrations; places have 0 and up."""
@@ -40,6 +41,24 @@ def known() -> dict[int, tuple[str, str]]:
         )
         for name in names
     }
+
+
+def look(url: str) -> tuple[str, int, int, str]:
+    """A server as it is: URL without password, schema, newest schema, version.
+
+    Raises:
+        StoreError: there is no connection.
+    """
+    address = parse(url)
+    conn = connect(address)
+    try:
+        number = conn.info.server_version
+        version = f"{number // 10000}.{number % 10000}"
+        return address.url, _version(conn, address), max(known()), version
+    except psycopg.Error as error:
+        raise explained(address, error) from error
+    finally:
+        conn.close()
 
 
 def migrate(conn: Connection, address: Address) -> None:

@@ -18,10 +18,13 @@ from flowkit.journal.sqlite.queries import MIGRATIONS
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["APPLICATION", "connect", "opened"]
+__all__ = ["APPLICATION", "VERSION", "connect", "opened", "schema_of"]
 
 APPLICATION: Final = 0x666C6F77
 """``flow``: says in the file's header whose it is."""
+
+VERSION: Final = apsw.sqlite_lib_version()
+"""Of the SQLite library in use."""
 
 _PAUSE: Final = 0.01
 
@@ -37,6 +40,23 @@ def connect(path: Path, synchronous: str = "full") -> apsw.Connection:
     # Checkpoints stall, so that they are made in a thread of their own.
     connection.execute("PRAGMA wal_autocheckpoint = 0")
     return connection
+
+
+def schema_of(path: Path) -> int:
+    """The number of a file's schema, which is not changed; 0 for an empty file.
+
+    Raises:
+        StoreError: the file is no journal, or one of a newer flowkit.
+    """
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+        try:
+            connection.set_busy_timeout(int(PATIENCE * 1000))
+            return _check_file(connection, path)
+        finally:
+            connection.close()
+    except apsw.Error as error:
+        raise fault(error, path) from error
 
 
 def opened(path: Path, synchronous: str) -> apsw.Connection:

@@ -1,0 +1,282 @@
+"""Kill a run at a record and resume it; check that nothing is lost or done twice."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flowkit.journal.codec import decode_loosely
+from flowkit.journal.rows import Query, is_over
+from flowkit.runtime import desk, signals
+from flowkit.runtime.folding import effective
+from flowkit.runtime.inbox import drive_on
+from flowkit.runtime.launch import known
+from flowkit.runtime.opening import class_for, load, made
+from flowkit.testing.paths import path_of
+from flowkit.testing.script import begun, made_of, playing
+from flowkit.testing.stores import KilledError, KillingStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from flowkit.journal.rows import Entry
+    from flowkit.runtime.run import Run
+    from flowkit.testing.script import Answers, Arrives, Script, TimePasses
+
+__all__ = ["Survived", "kill_and_resume", "survives_kills"]
+
+
+@dataclass(slots=True)
+class Survived:
+    """A run that was killed and resumed.
+
+    Attributes:
+        run: its handle, after the resume.
+        killed: where: ``after charge`` or ``before record 3 (charge)``.
+        starts: how often each step's body was begun, in both lives.
+        path: the steps in the order they ended, in both lives.
+    """
+
+    run: Run
+    killed: str
+    starts: Counter[str] = field(default_factory=Counter)
+    path: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> Any:
+        """The run's outcome; raises what ended it."""
+        return self.run.outcome()
+
+
+def kill_and_resume(
+    flow: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    after: Any = None,
+    before: Any = None,
+    outside: Iterable[Arrives | Answers | TimePasses] = (),
+    begins: Arrives | None = None,
+) -> Survived:
+    """Run a flow, kill it at a step, resume it, and check that no step ran twice.
+
+    The kill is that of a process: what is stored stays, what is in memory is gone.
+    The run is resumed on a new flow object, from a store in memory.
+
+    Args:
+        flow: a flow class, or a function that makes a flow object.
+        inputs: as for ``kickoff``.
+        after: the step whose record is the last one that is kept.
+        before: the step whose body has run and whose record is lost; it runs again.
+        outside: what comes from outside, as for :func:`play`.
+        begins: the event that begins the run, instead of a kickoff.
+
+    Raises:
+        AssertionError: the run never came there, or a step that had ended ran again.
+        ValueError: neither ``after`` nor ``before``, or both.
+    """
+    if (after is None) == (before is None):
+        msg = "kill_and_resume takes the step to be killed at: after= or before=."
+        raise ValueError(msg)
+    step = after if before is None else before
+    name = step if isinstance(step, str) else step.__name__
+    store = KillingStore(
+        lambda entry: entry.step == name and entry.kind in {"done", "fail", "stop"},
+        before=before is not None,
+    )
+    where = f"{'after' if before is None else 'before'} {name}"
+    return _killed(flow, inputs, store, where, outside, begins)
+
+
+def survives_kills(
+    flow: Any,
+    inputs: Mapping[str, Any] | None = None,
+    *,
+    outside: Iterable[Arrives | Answers | TimePasses] = (),
+    begins: Arrives | None = None,
+    ignore: Iterable[str] = (),
+) -> int:
+    """Kill a run before and after each of its records; compare it with a whole one.
+
+    Status, result and state must be the same, and no step that had ended may run
+    again. The flow must be one that gives the same twice: stub what is not. Flows that
+    it calls are not killed in their middle: try them by themselves.
+
+    Args:
+        flow: as for :func:`kill_and_resume`.
+        inputs: as for ``kickoff``.
+        outside: what comes from outside, as for :func:`play`.
+        begins: the event that begins the run, instead of a kickoff.
+        ignore: fields of the state that differ from run to run.
+
+    Returns:
+        How often it was killed.
+
+    Raises:
+        AssertionError: a kill changed something; it says which, and what.
+    """
+    script = tuple(outside)
+    store = KillingStore(None)
+    with playing(script, None) as playing_script:
+        whole = _begun(flow, inputs, begins, store)
+        _play_on(playing_script, whole)
+    expected = _left_by(store, whole, ignore)
+    kills = 0
+    for entry in store.entries(whole.id):
+        for before in (True, False):
+            killing = KillingStore(_numbered(entry.seq), before=before)
+            where = f"{'before' if before else 'after'} record {entry.seq}"
+            where += f" ({entry.step or entry.kind})"
+            survived = _killed(flow, inputs, killing, where, script, begins)
+            found = _left_by(killing, survived.run, ignore)
+            if found != expected:
+                raise AssertionError(_changed(whole, where, expected, found))
+            kills += 1
+    return kills
+
+
+def _numbered(seq: int) -> Callable[[Entry], bool]:
+    return lambda entry: entry.seq == seq
+
+
+def _begun(flow: Any, inputs: Any, begins: Arrives | None, store: KillingStore) -> Run:
+    made = made_of(flow)
+    made._flowkit.options["store"] = store
+    return begun(made, inputs, begins)
+
+
+def _play_on(script: Script, run: Run) -> None:
+    script.play_on(run)
+    script.check(run)
+
+
+def _killed(  # noqa: PLR0917 - what both verbs share
+    flow: Any,
+    inputs: Any,
+    store: KillingStore,
+    where: str,
+    outside: Iterable[Arrives | Answers | TimePasses],
+    begins: Arrives | None,
+) -> Survived:
+    with playing(outside, None) as script, _starts() as starts:
+        run = _begun(flow, inputs, begins, store)
+        script.play_on(run)
+        if script.fault is not None and not isinstance(script.fault, KilledError):
+            raise script.fault
+        script.fault = None
+        name = type(run.flow).__name__
+        if store.killed is None:
+            msg = f"{name} was to be killed {where}, and took the path {_path(run)}."
+            raise AssertionError(msg)
+        stored = store.run(run.id)
+        _forget(run)
+        store.revive()
+        ended = {
+            entry.firing
+            for entry in effective(store.entries(run.id) if stored else [])
+            if entry.kind in {"done", "fail"} and entry.firing is not None
+        }
+        first = Counter(starts)
+        if stored is None:
+            run = _begun(flow, inputs, begins, store)
+        else:
+            run = _resumed(flow, store, run.id, script)
+        _play_on(script, run)
+    again = {each for each, times in starts.items() if times > first[each]}
+    twice = sorted(
+        f"{step} (firing {number})" for step, number in again if number in ended
+    )
+    if twice and stored is not None:
+        msg = f"{name} was killed {where}; resumed, it ran {', '.join(twice)} again."
+        raise AssertionError(msg)
+    begins_of: Counter[str] = Counter()
+    for (step, _), times in starts.items():
+        begins_of[step] += times
+    return Survived(run, where, begins_of, path_of(run))
+
+
+def _forget(run: Run) -> None:
+    """A process that is gone answers nobody."""
+    for place in desk.places():
+        if place.run is run:
+            desk.take(place.token)
+
+
+def _resumed(flow: Any, store: KillingStore, run_id: str, script: Script) -> Run:
+    """Go on with a run, and with those it had called when it was killed."""
+    row = store.run(run_id)
+    assert row is not None  # noqa: S101 - it was read before
+    run = load(made_of(flow), store, row)
+    _go_on(run, script)
+    called = [
+        each
+        for each in store.runs(Query(limit=1_000))
+        if each.parent == run_id and not is_over(each.status)
+    ]
+    for each in called:
+        _go_on(load(made(class_for(each)), store, each), script)
+    if called and run.status == "waiting":
+        run.journal.acquire(run)
+        run.journal.collect(run)
+        _go_on(run, script)
+    return run
+
+
+def _go_on(run: Run, script: Script) -> None:
+    if run.over:
+        return
+    if not run.ready and not run.pending and run.status == "waiting":
+        script.next(run)  # nothing is decided that could tell it
+    try:
+        drive_on(run, known[type(run.flow)].backend)
+    except Exception as error:
+        if error not in run.failures:
+            raise
+
+
+@contextmanager
+def _starts() -> Iterator[Counter[tuple[str, int]]]:
+    """Counts begun bodies by step and firing."""
+    found: Counter[tuple[str, int]] = Counter()
+
+    def note(sender: Any, step: str, firing: int, **_: Any) -> None:
+        found[step, firing] += 1
+
+    signals.step_started.connect(note, weak=False)
+    try:
+        yield found
+    finally:
+        signals.step_started.disconnect(note)
+
+
+def _path(run: Run) -> str:
+    return ", ".join(path_of(run)) or "of no step"
+
+
+def _left_by(store: KillingStore, run: Run, ignore: Iterable[str]) -> dict[str, Any]:
+    """Status, result and state of a run, as stored."""
+    row = store.run(run.id)
+    if row is None:
+        return {"status": "not stored"}
+    found: dict[str, Any] = {"status": row.status, "error": row.error}
+    found["result"] = decode_loosely(row.result) if row.result else None
+    state = decode_loosely(row.state)["s"] if row.state else run.box.committed()
+    left = {"id", *ignore}
+    found |= {
+        f"state.{name}": value
+        for name, value in dict(state).items()
+        if name not in left
+    }
+    return found
+
+
+def _changed(
+    whole: Run, where: str, expected: dict[str, Any], found: dict[str, Any]
+) -> str:
+    lines = [f"{type(whole.flow).__name__} killed {where} and resumed is another one:"]
+    for name in sorted({*expected, *found}):
+        one, other = expected.get(name, "-"), found.get(name, "-")
+        if one != other:
+            lines.append(f"  {name} is {other!r}, and {one!r} if nobody kills it")
+    return "\n".join(lines)

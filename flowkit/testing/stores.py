@@ -1,0 +1,120 @@
+"""Stores for tests: in memory, and one that loses its process when told to."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+from flowkit.errors import StoreError
+from flowkit.journal.memory import MemoryStore
+from flowkit.journal.rows import Advance, Begin
+from flowkit.journal.urls import open_store
+from flowkit.runtime.launch import known
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from flowkit.journal.base import Store
+    from flowkit.journal.rows import Entry, Hold, Move, Outcome
+
+__all__ = ["KilledError", "KillingStore", "memory_store"]
+
+_numbers = count(1)
+
+
+@contextmanager
+def memory_store() -> Iterator[Store]:
+    """Within the block runs are kept in a store in memory, new and empty.
+
+    It is ``FLOWKIT_STORE``, and the store of every flow class there is that names
+    one. A store given to a flow object stays what it is.
+
+    Yields:
+        The store; ``flowkit.runs`` and ``flowkit.resume`` use it without asking.
+    """
+    url = f"memory:test-{next(_numbers)}"
+    store = open_store(url)
+    before = os.environ.get("FLOWKIT_STORE")
+    kinds = [(kind, kind.store) for kind in known.values() if kind.store is not None]
+    os.environ["FLOWKIT_STORE"] = url
+    for kind, _ in kinds:
+        kind.store = store
+    try:
+        yield store
+    finally:
+        for kind, own in kinds:
+            kind.store = own
+        if before is None:
+            del os.environ["FLOWKIT_STORE"]
+        else:
+            os.environ["FLOWKIT_STORE"] = before
+
+
+class KilledError(StoreError):
+    """The process was killed here, in a test."""
+
+
+class KillingStore(MemoryStore):
+    """Keeps runs in memory and kills whoever writes a given record.
+
+    Attributes:
+        wanted: says of an entry whether to kill there; None for never.
+        before: kill before it is written, not after.
+        killed: the entry at which it was done.
+        gone: nothing can be written until :meth:`revive`.
+        of_one_run: what is sent there is for that run.
+    """
+
+    of_one_run = True
+
+    def __init__(
+        self, wanted: Callable[[Entry], bool] | None, *, before: bool = False
+    ) -> None:
+        super().__init__("memory:killing")
+        self.wanted: Callable[[Entry], bool] | None = wanted
+        self.before: bool = before
+        self.killed: Entry | None = None
+        self.gone: bool = False
+
+    def revive(self) -> None:
+        """Another process opens the store; nobody is killed any more."""
+        self.wanted = None
+        self.gone = False
+
+    def append(self, hold: Hold, entry: Entry) -> None:
+        """As any store, but for the kill."""
+        hit = self._hit((entry,) if hold.n == 1 else ())
+        super().append(hold, entry)
+        self._kill(hit)
+
+    def commit(self, moves: Sequence[Move]) -> list[Outcome]:
+        """As any store, but for the kill; runs that are called are left alone."""
+        entries: list[Entry] = []
+        for move in moves:
+            if isinstance(move, Begin):
+                entries += () if self._runs else move.entries
+            elif isinstance(move, Advance) and move.hold.n == 1:
+                entries += move.entries
+        hit = self._hit(entries)
+        outcomes = super().commit(moves)
+        self._kill(hit)
+        return outcomes
+
+    def _hit(self, entries: Sequence[Entry]) -> Entry | None:
+        if self.gone:
+            raise KilledError(_TEXT)
+        wanted: Any = self.wanted
+        hit = next((each for each in entries if wanted and wanted(each)), None)
+        if self.before:
+            self._kill(hit)
+        return hit
+
+    def _kill(self, hit: Entry | None) -> None:
+        if hit is not None:
+            self.killed, self.gone = hit, True
+            raise KilledError(_TEXT)
+
+
+_TEXT = "The process was killed here by a test."

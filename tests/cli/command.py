@@ -1,0 +1,163 @@
+"""Starts ``flowkit`` as a process, in a project with a few flows."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+COMPILED = tempfile.mkdtemp(prefix="flowkit-pyc-")
+atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
+BLOCKED = ("FLOWKIT_STORE", "PYTHONDONTWRITEBYTECODE", "NO_COLOR", "COLUMNS")
+
+PROJECT = """\
+[project]
+name = "shop"
+
+[tool.flowkit.flows]
+shop = "flows:Shop"
+slow = "flows:Slow"
+bill = "flows:Bill"
+"""
+
+FLOWS = '''\
+"""Flows of the tests."""
+
+import os
+import time
+from pathlib import Path
+from typing import Literal
+
+import anyio
+from pydantic import BaseModel
+
+from flowkit import Flow, and_, event, listen, router, start
+
+
+class Order(BaseModel):
+    pieces: int = 1
+    city: str = "Berlin"
+
+
+class Shop(Flow[Order]):
+    """Small orders are confirmed, large ones a person decides on, none is a fault."""
+
+    @start()
+    def price(self):
+        return self.state.pieces * 4
+
+    @router(price)
+    def size(self, price) -> Literal["small", "large"]:
+        if not price:
+            raise ValueError("nothing to sell")
+        return "large" if price > 100 else "small"
+
+    @listen("small")
+    def confirm(self):
+        return f"{self.state.pieces} to {self.state.city}"
+
+    @listen("large")
+    async def ask(self):
+        said = await self.ask_async("Sell?", proposal=self.state.pieces)
+        return self.confirm() if said.approved else f"not sold: {said.comment}"
+
+
+class Slow(Flow):
+    """Its second step hangs until a file is there."""
+
+    @start()
+    def first(self):
+        self.state["first"] = "done"
+
+    @listen(first)
+    async def second(self):
+        print("hangs", flush=True)
+        while not Path("go").exists():
+            await anyio.sleep(0.01)
+        return {"attempt": self.attempt}
+
+
+class Bill(Flow):
+    """Begins with an event and waits for another one of its key."""
+
+    @start(on=event("ordered"))
+    def order(self, payload):
+        return payload["item"]
+
+    @listen(and_(order, event("paid")))
+    def ship(self, order, paid):
+        if paid["amount"] < 0:
+            raise ValueError("less than nothing")
+        return f"{order} for {paid['amount']}"
+
+
+class Question(Flow):
+    """Asks for a value."""
+
+    @start()
+    async def ask(self):
+        colour = await self.ask_async("Which colour?", options=["red", "blue"])
+        count = await self.ask_async("How many?", answer=int)
+        return f"{count} {colour}"
+
+
+class Stops(Flow):
+    """Ends itself as cancelled."""
+
+    @start()
+    def give_up(self):
+        self.abort("no more")
+'''
+
+
+def environment(**more):
+    """Where the library is found, as a user who has installed it."""
+    kept = {key: value for key, value in os.environ.items() if key not in BLOCKED}
+    paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
+    return {**kept, "PYTHONPATH": paths, "PYTHONPYCACHEPREFIX": COMPILED, **more}
+
+
+def made_project(folder):
+    """A project with the flows above."""
+    (folder / "pyproject.toml").write_text(PROJECT)
+    (folder / "flows.py").write_text(FLOWS)
+    return folder
+
+
+def flowkit(folder, *words, env=None, **more):
+    """One command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-P", "-m", "flowkit", *words],
+        cwd=folder,
+        env=environment(**(env or {})),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+        **({"stdin": subprocess.DEVNULL} if "input" not in more else {}),
+        **more,
+    )
+
+
+def begun(folder, *words, env=None):
+    """One command, begun; read its stdout to know how far it is."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "flowkit", *words],
+        cwd=folder,
+        env=environment(**(env or {})),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def as_json(done):
+    """What a command printed as JSON."""
+    return json.loads(done.stdout)
