@@ -163,7 +163,7 @@ def _looked_at(place: Store, query: Query, at: float, quiet_after: float) -> Hea
         first = dead[0].letter
         text = (
             f"{_many(len(dead))} dead {_s('letter', len(dead))}, the oldest "
-            f"{first.name!r}: {first.reason} Look at them in bus.dead, and send "
+            f"{first.name!r}: {first.reason.rstrip('.')}. Look at them in bus.dead, and send "
             f"them again with bus.requeue(number)."
         )
         found.append(Ailment("dead", len(dead), text))
