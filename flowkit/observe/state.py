@@ -160,10 +160,10 @@ def _looked_at(place: Store, query: Query, at: float, quiet_after: float) -> Hea
     ]
     dead = place.dead(limit=MOST)
     if dead:
-        first = dead[0].letter
+        first, reason = dead[0].letter, dead[0].letter.reason.rstrip(".")
         text = (
             f"{_many(len(dead))} dead {_s('letter', len(dead))}, the oldest "
-            f"{first.name!r}: {first.reason.rstrip('.')}. Look at them in bus.dead, and send "
+            f"{first.name!r}: {reason}. Look at them in bus.dead, and send "
             f"them again with bus.requeue(number)."
         )
         found.append(Ailment("dead", len(dead), text))
