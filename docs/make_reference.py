@@ -67,6 +67,7 @@ SECTIONS: dict[str, list[str]] = {
         "runs",
     ],
     "Observing and drawing": [
+        "observe",
         "signals",
         "build_flow_structure",
         "visualize_flow_structure",
@@ -112,6 +113,7 @@ MEMBERS: dict[str, list[str]] = {
         "join",
         "emit",
         "emit_item",
+        "metric",
         "spawn",
         "seal",
         "complete",
@@ -285,7 +287,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name in {"functions", "runs", "tasks"}:
+    if name in {"functions", "observe", "runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."

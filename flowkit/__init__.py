@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Region
@@ -56,7 +57,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import functions, runs, tasks
+    from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
     from flowkit.core.faults import Fault
     from flowkit.define.feedback import human_feedback
@@ -136,6 +137,7 @@ __all__ = [
     "listen",
     "merge",
     "migrate",
+    "observe",
     "or_",
     "persist",
     "resume",
@@ -177,6 +179,7 @@ _LAZY = {
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
     "functions": "flowkit",
+    "observe": "flowkit",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
@@ -195,10 +198,16 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name in {"functions", "runs", "signals", "tasks"}:
+        if name in {"functions", "observe", "runs", "signals", "tasks"}:
             return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if _environ.get("FLOWKIT_OTEL", "0") not in {"", "0"}:
+    from flowkit.observe.tracing import trace as _trace
+
+    _trace()

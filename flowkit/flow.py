@@ -76,6 +76,7 @@ _CLASS_OPTIONS = frozenset(
         "on_conflict",
         "renamed",
         "retention",
+        "sla",
         "store",
         "strict",
         "version",
@@ -147,6 +148,9 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
+        sla: how long a run should take at most (``"2m"``), or several by the
+            step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
+            them: :func:`flowkit.observe.insights` tells which were broken.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -191,6 +195,7 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        sla: Any = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -223,6 +228,13 @@ class Flow(Generic[StateT]):
         kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        if sla is not None:
+            from flowkit.define.targets import targets_of  # only who has targets
+
+            names = compiled.definition.names
+            kind.sla = targets_of(sla, f"class {cls.__name__}", sorted(names))
+        elif parent is not None:
+            kind.sla = parent.sla
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -656,6 +668,26 @@ class Flow(Generic[StateT]):
         from flowkit.runtime import items  # only steps that tell
 
         items.emit_item(self, item, channel)
+
+    def metric(self, name: str, value: float) -> None:
+        """Within a step: measure something, such as the tokens a call has cost.
+
+        It is recorded with the end of the step, once: a step that is interrupted and
+        starts again begins to measure anew. Figures of one name add up. They are in
+        the run's history (:class:`~flowkit.runs.Execution`), in
+        :mod:`flowkit.observe` and, where runs are traced, in OpenTelemetry.
+
+        Args:
+            name: of what is measured, such as ``"tokens"``.
+            value: a finite number.
+
+        Raises:
+            RunError: no step of this object runs.
+            ValueError: no name, or no finite number.
+        """
+        from flowkit.runtime import metering  # only steps that measure
+
+        metering.metric(self, name, value)
 
     def spawn(self, step: Any, item: Any) -> bool:
         """Within a step: add an instance to the group of ``each(..)``.

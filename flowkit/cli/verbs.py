@@ -70,6 +70,11 @@ VERBS: Final[dict[str, Verb]] = {
         "Print a regression test cut from a run.",
         "flowkit testcase 0199f3 --stub charge > tests/test_orders.py",
     ),
+    "insights": Verb(
+        _LOOK,
+        "Tell what runs took, what failed, and what would help.",
+        "flowkit insights shop --last 7d",
+    ),
     "resume": Verb(
         _MOVE, "Go on with a run, or with all that can.", "flowkit resume 0199f3"
     ),
@@ -106,6 +111,9 @@ VERBS: Final[dict[str, Verb]] = {
         _STORE,
         "Say what is installed, which store is meant, and what is stuck.",
         "flowkit doctor",
+    ),
+    "health": Verb(
+        _STORE, "Say what in the store needs somebody.", "flowkit health --json"
     ),
     "migrate": Verb(
         _STORE,

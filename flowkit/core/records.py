@@ -50,7 +50,8 @@ class StepFinished(NamedTuple):
     """A firing ended well; ``labels`` are a router's, ``changed`` state fields.
 
     ``payload`` is what listeners of its labels get, if not the label itself;
-    ``emitted`` names and payloads of what the step emitted.
+    ``emitted`` names and payloads of what the step emitted, ``metrics`` names and
+    figures of what it measured.
     """
 
     at: float
@@ -60,6 +61,7 @@ class StepFinished(NamedTuple):
     changed: tuple[str, ...] = ()
     payload: Any = None
     emitted: tuple[tuple[str, Any], ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepTurned(NamedTuple):
@@ -70,6 +72,7 @@ class StepTurned(NamedTuple):
     output: Any = None
     changed: tuple[str, ...] = ()
     emitted: tuple[tuple[str, Any], ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepYielded(NamedTuple):
@@ -109,11 +112,12 @@ class GroupJudged(NamedTuple):
 
 
 class StepFailed(NamedTuple):
-    """A firing ended with an exception; nothing of it was committed."""
+    """A firing ended with an exception; of what it did only its metrics count."""
 
     at: float
     firing: int
     error: BaseException
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class EventReceived(NamedTuple):
@@ -208,6 +212,7 @@ class RunStopped(NamedTuple):
     firing: int | None = None
     result: Any = None
     changed: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class RunAborted(NamedTuple):

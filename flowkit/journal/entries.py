@@ -55,11 +55,12 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("changed", "c"),
             ("payload", "p"),
             ("emitted", "e"),
+            ("metrics", "k"),
         ),
     ),
     "turn": (
         core.StepTurned,
-        (("output", "o"), ("changed", "c"), ("emitted", "e")),
+        (("output", "o"), ("changed", "c"), ("emitted", "e"), ("metrics", "k")),
     ),
     "yield": (core.StepYielded, (("ordinal", "q"), ("item", "p"))),
     "act": (
@@ -76,12 +77,15 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.GroupJudged,
         (("group", "g"), ("gather", "h"), ("error", "x")),
     ),
-    "fail": (core.StepFailed, (("error", "x"),)),
+    "fail": (core.StepFailed, (("error", "x"), ("metrics", "k"))),
     "event": (
         core.EventReceived,
         (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
     ),
-    "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
+    "stop": (
+        core.RunStopped,
+        (("result", "o"), ("changed", "c"), ("metrics", "k")),
+    ),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
@@ -106,7 +110,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs", "w": "traceparent"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -164,6 +168,8 @@ def done_text(record: Any, delta: Any) -> str:
         plain["p"] = to_plain(record.payload, "the payload")
     if record.emitted:
         plain["e"] = to_plain(record.emitted, "what it emitted")
+    if record.metrics:
+        plain["k"] = [list(each) for each in record.metrics]
     if delta:
         plain["d"] = delta
     return write(plain) if plain else ""
@@ -179,6 +185,8 @@ def _done_plain(record: Any, where: str) -> dict[str, Any]:
         plain["p"] = to_plain(record.payload, f"the payload of {where}")
     if record.emitted:
         plain["e"] = to_plain(record.emitted, f"what {where} emitted")
+    if record.metrics:
+        plain["k"] = [list(each) for each in record.metrics]
     return plain
 
 
@@ -245,8 +253,9 @@ def read(entry: Entry, decoder: Callable[[str], Any] = decode) -> Read:
     given = {field: found[short] for field, short in fields if short in found}
     if "labels" in given:
         given["labels"] = tuple(given["labels"])
-    if "emitted" in given:
-        given["emitted"] = tuple(map(tuple, given["emitted"]))
+    for pairs in ("emitted", "metrics"):
+        if pairs in given:
+            given[pairs] = tuple(map(tuple, given[pairs]))
     if "changed" in getattr(kind, "_fields", ()):
         given["changed"] = tuple(delta)
     if "firing" in getattr(kind, "_fields", ()) and entry.firing is not None:

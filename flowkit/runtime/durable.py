@@ -302,6 +302,8 @@ class Journal:
             more["x"] = to_plain(extra, "state")
         if run.inputs:
             more["i"] = to_plain(run.inputs, "the inputs")
+        if run.traceparent:
+            more["w"] = run.traceparent
         return more
 
     def _note_questions(self, run: Run, record: Record) -> None:
@@ -798,7 +800,9 @@ def _name(run: Run) -> str:
 
 def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
     def tell() -> None:
-        run.tell_finished(firing, record.output, record.labels, record.changed)
+        run.tell_finished(
+            firing, record.output, record.labels, record.changed, record.metrics
+        )
 
     return tell
 

@@ -15,6 +15,7 @@ from flowkit.core.records import (
     StepAsked,
     StepFailed,
     StepFinished,
+    StepTurned,
 )
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
@@ -124,6 +125,7 @@ class Execution:
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
         called: the stored runs that it called, in the order of their calls.
         causes: what triggered it, all that a join consumed.
+        metrics: what it measured by ``self.metric``, by name, all its turns together.
     """
 
     step: str
@@ -144,6 +146,7 @@ class Execution:
     position: str | None = None
     called: list[CalledRun] = field(default_factory=list)
     causes: tuple[Cause, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def duration(self) -> float | None:
@@ -160,6 +163,7 @@ class Execution:
             told.append(f"{type(self.error).__name__}: {self.error}")
         if self.changed:
             told.append(f"changed {' '.join(self.changed)}")
+        told += [f"{name} {figure:g}" for name, figure in self.metrics.items()]
         if self.undone:
             told.append("undone")
         told += [f"called {each.id} ({each.status})" for each in self.called]
@@ -210,6 +214,8 @@ class Teller:
         tell = _TOLD.get(type(record))
         if about is not None and tell is not None:
             tell(about, record)
+            for name, figure in getattr(record, "metrics", ()):
+                about.metrics[name] = about.metrics.get(name, 0) + figure
             if about.outcome not in OPEN:
                 changed = _changed(found.delta, before, story.fields)
                 self._end(about, at, found.seq, before, changed)
@@ -351,6 +357,10 @@ def _done(each: Execution, record: StepFinished) -> None:
     each.outcome, each.output, each.labels = "done", record.output, record.labels
 
 
+def _turned(each: Execution, record: StepTurned) -> None:
+    """It goes on; what a turn measured counts."""
+
+
 def _stopped(each: Execution, record: RunStopped) -> None:
     each.outcome, each.output = "done", record.result
 
@@ -379,6 +389,7 @@ def _answered(each: Execution, record: StepAnswered) -> None:
 _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFinished: _done,
     StepFailed: _failed,
+    StepTurned: _turned,
     RunStopped: _stopped,
     RunAborted: _aborted,
     StepAsked: _asked,

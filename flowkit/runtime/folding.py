@@ -54,7 +54,7 @@ __all__ = [
 ]
 
 
-def refold(  # noqa: C901, PLR0912 - one kind of record after another
+def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     run: Run, journal: Journal, entries: Sequence[Entry] | None = None
 ) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
@@ -98,6 +98,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
             run.inputs = more.get("i")
+            run.traceparent = more.get("w", "")
             if "x" in more:
                 fields[EXTRA] = more["x"]
         if delta:

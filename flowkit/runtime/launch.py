@@ -56,6 +56,7 @@ class Kind:
         "on_conflict",
         "renamed",
         "retention",
+        "sla",
         "state",
         "store",
         "types",
@@ -100,6 +101,7 @@ class Kind:
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
+        self.sla: Mapping[str, float] = {}
 
     @property
     def waited_names(self) -> frozenset[str]:

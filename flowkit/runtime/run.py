@@ -140,6 +140,8 @@ class Run:
         level: how many calls lie above this run, None if nobody has counted.
         above: the run that called this one, if it is in memory.
         emitted: what running steps have emitted, by firing.
+        metered: what running steps have measured, by firing and name.
+        traceparent: where its trace goes on, if it is traced; stored with it.
         acting: how many verbs of a kind the body of a firing has used so far.
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
@@ -188,6 +190,8 @@ class Run:
     above: Run | None = None
     mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
+    metered: dict[int, dict[str, float]] | None = None
+    traceparent: str = ""
     alarm: Callable[[], None] | None = None
     _id: str | None = None
 
@@ -326,6 +330,8 @@ class Run:
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        if signals.run_begins.receivers:
+            self.tell(signals.run_begins)
         self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
@@ -453,6 +459,8 @@ class Run:
         record = StepFinished(
             now(), firing.id, output, labels, changed, payload, emitted
         )
+        if self.metered is not None:
+            record = record._replace(metrics=self.measured(firing.id))
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -469,14 +477,19 @@ class Run:
             or (changed and signals.state_changed.receivers)
             or (labels and signals.routed.receivers)
         ):
-            self.tell_finished(firing, output, labels, changed)
+            self.tell_finished(firing, output, labels, changed, record.metrics)
 
     def _turn(
         self, firing: Firing, output: Any, changed: tuple[str, ...], emitted: Any
     ) -> None:
         """Commit a turn of a repeated step; the next one starts on what is there."""
         self._forget(firing)
-        self.apply(StepTurned(now(), firing.id, output, changed, emitted))
+        measured = self.measured(firing.id)
+        self.apply(StepTurned(now(), firing.id, output, changed, emitted, measured))
+
+    def measured(self, number: int) -> tuple[tuple[str, float], ...]:
+        """What the body of a firing measured, for its record; then it is forgotten."""
+        return tuple((self.metered or {}).pop(number, {}).items())
 
     def _forget(self, firing: Firing) -> None:
         """A body is over: what was kept for it is of no use to another."""
@@ -504,13 +517,15 @@ class Run:
         output: Any,
         labels: tuple[str, ...],
         changed: tuple[str, ...],
+        metrics: tuple[tuple[str, float], ...] = (),
     ) -> None:
         """Tell observers of a step that ended well, after its record is kept."""
         if changed and signals.state_changed.receivers:
             state = self.box.live
             self._tell_step(signals.state_changed, firing, changed=changed, state=state)
         if signals.step_finished.receivers:
-            self._tell_step(signals.step_finished, firing, output=output)
+            said = {"output": output, "metrics": dict(metrics)}
+            self._tell_step(signals.step_finished, firing, **said)
         if labels and signals.routed.receivers:
             self._tell_step(signals.routed, firing, labels=labels)
 
@@ -536,9 +551,11 @@ class Run:
             self.failures.append(error)
         if self.children is not None:
             self.children.end(firing)
-        self.apply(StepFailed(now(), firing.id, error))
+        metrics = self.measured(firing.id)
+        self.apply(StepFailed(now(), firing.id, error, metrics=metrics))
         if signals.step_failed.receivers:
-            self._tell_step(signals.step_failed, firing, error=error)
+            said = {"error": error, "metrics": dict(metrics)}
+            self._tell_step(signals.step_failed, firing, **said)
 
     def discard(self, changes: Changes) -> None:
         """Forget what a step did to the state, a wholly new one included."""
@@ -608,7 +625,8 @@ class Run:
         if self.keeper is not None:
             self.keeper.save(self.box, firing.node.name)
         self.last = result
-        self.apply(RunStopped(now(), firing.id, result, changed))
+        metrics = self.measured(firing.id)
+        self.apply(RunStopped(now(), firing.id, result, changed, metrics))
 
     def _stop_late(self, firing: Firing | None, result: Any) -> None:
         try:
@@ -950,8 +968,9 @@ class Run:
         """The body of a firing starts from its top: its questions are counted anew."""
         self.asked.pop(firing.id, None)
         self.acting.pop((firing.id, "act"), None)
-        if self.emitted is not None:
-            self.emitted.pop(firing.id, None)
+        for said in (self.emitted, self.metered):
+            if said is not None:
+                said.pop(firing.id, None)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""

@@ -550,6 +550,9 @@ class _Stretch:
         self.firing = firing = run.ready.popleft()
         run.scopes[firing.id] = self.scope
         target, arguments, keywords = run.open(firing)
+        if signals.step_started.receivers:  # who may have set something for the step
+            self.context = run.context.copy()
+            self.context.run(forget_loop)
         return functools.partial(call.function, target, *arguments, **keywords)
 
     def give_up(self) -> None:
