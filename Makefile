@@ -29,7 +29,7 @@ demo: $(RUN) ## run the customer-events example on its sample (ARGS=recorded fil
 	@$(BIN)/python -m examples.customer_events $(ARGS)
 
 test: $(DEV) ## run the tests, on asyncio and trio, and the code in the docs
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m $(if $(ARGS),pytest $(ARGS),tests.halves)
 
 lint: $(DEV) ## style, format, types, completeness of public types, spelling
 	$(BIN)/ruff check
