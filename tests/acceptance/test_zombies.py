@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from flowkit.errors import RunError
+from flowkit.errors import BusyError
 from flowkit.journal.codec import decode
 from flowkit.journal.sqlite.store import SqliteStore
 from tests.acceptance import flows
@@ -71,6 +71,6 @@ def _tried(arguments: tuple[str, ...]) -> tuple[str | None, str | None]:
     with child(*arguments, "30") as other:
         output, errors = other.communicate("\n")
     if other.returncode:
-        assert RunError.__name__ in errors, errors
+        assert BusyError.__name__ in errors, errors
         return None, errors
     return output.removeprefix("here\n"), None

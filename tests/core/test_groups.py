@@ -712,12 +712,13 @@ def test_a_name_left_in_another_group_than_its_listener_is_an_error() -> None:
         after=gather("pick"),
         choose=router("after", labels=None),
     )
-    played = play(net, gives=items(1), routes={"choose": ["found"]})
+    assert play(net, gives=items(1), routes={"choose": ["found"]}).errors == []
+    played = play(net, gives=items(1), routes={"pick": ["found"]})
     (error,) = played.errors
     assert type(error) is RouteError
     assert str(error) == (
-        "Flow.choose leaves 'found' in no group, but outer listens in 1 group. Put "
-        "gather(..) between them, or declare who leaves the name. (flow.py:5)"
+        "Flow.pick leaves 'found' in 1 group, but outer listens in no group. Put "
+        "gather(..) between them, or declare who leaves the name. (flow.py:2)"
     )
 
 
