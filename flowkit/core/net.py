@@ -261,7 +261,13 @@ class Net:
         return found
 
 
-@lru_cache(maxsize=512)
 def net_of(definition: Definition) -> Net:
     """The tables of a definition, built once and shared."""
+    places = tuple((step.file, step.line) for step in definition.steps)
+    return _net_at(definition, places)
+
+
+@lru_cache(maxsize=512)
+def _net_at(definition: Definition, places: tuple[tuple[str, int], ...]) -> Net:
+    # Equal definitions may stand in different files, and messages name the place.
     return Net(definition)
