@@ -28,6 +28,7 @@ the docstrings by `docs/make_reference.py`.
 SECTIONS: dict[str, list[str]] = {
     "Flows": ["Flow", "FlowState", "Run"],
     "Steps": ["start", "listen", "router"],
+    "Policies": ["Policy", "Retry"],
     "Triggers": [
         "event",
         "timer",

@@ -51,6 +51,7 @@ from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import runs, tasks
+    from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -94,7 +95,9 @@ __all__ = [
     "InputProvider",
     "InputResponse",
     "PendingFeedbackContext",
+    "Policy",
     "Retention",
+    "Retry",
     "Run",
     "RunError",
     "RunawayError",
@@ -147,6 +150,8 @@ _LAZY = {
     "InputProvider": "flowkit.runtime.providers",
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
+    "Policy": "flowkit.core.policies",
+    "Retry": "flowkit.core.policies",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
     "human_feedback": "flowkit.define.feedback",

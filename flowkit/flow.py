@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.policies import Policy
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
 
@@ -65,6 +66,7 @@ _OPTIONS = frozenset(
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
+        "defaults",
         "evict_after",
         "lifetime",
         "max_firings",
@@ -130,6 +132,8 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
+        defaults: the :class:`~flowkit.Policy` of each step that does not say
+            otherwise.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -170,6 +174,7 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        defaults: Policy | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -185,7 +190,12 @@ class Flow(Generic[StateT]):
             cls.max_method_calls = max_firings
         most = cls.max_method_calls
         most = most if isinstance(most, int) else 100
-        compiled = compile_class(cls, max_firings=most, strict=strict)
+        policy = parent.defaults if parent else None
+        if defaults is not None:
+            from flowkit.define.policies import default_policy  # only who has them
+
+            policy = default_policy(cls, defaults, policy)
+        compiled = compile_class(cls, max_firings=most, strict=strict, defaults=policy)
         kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
         kind.store = store if store is not None or parent is None else parent.store
         if evict_after is not None:
@@ -201,6 +211,7 @@ class Flow(Generic[StateT]):
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        kind.defaults = policy
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)

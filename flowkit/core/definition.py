@@ -133,6 +133,7 @@ class Step(NamedTuple):
         max_firings: most firings of this step in a run; None takes the flow's.
         is_async: the method is a coroutine function.
         schedule: when it begins runs by itself, or None.
+        policies: how it is retried, limited and the like: names and texts.
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -148,6 +149,7 @@ class Step(NamedTuple):
     max_firings: int | None = None
     is_async: bool = False
     schedule: Schedule | None = None
+    policies: tuple[tuple[str, str], ...] = ()
     doc: str = ""
     file: str = ""
     line: int = 0

@@ -27,7 +27,14 @@ from flowkit.core.commands import (
     Wait,
 )
 from flowkit.core.ending import awaited, stuck_text
-from flowkit.core.marking import NOTHING, Firing, Marking, Timer, Token
+from flowkit.core.marking import (
+    DEFERRED,
+    NOTHING,
+    Firing,
+    Marking,
+    Timer,
+    Token,
+)
 from flowkit.core.records import (
     EventReceived,
     Record,
@@ -38,6 +45,7 @@ from flowkit.core.records import (
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
     TimerFired,
@@ -337,6 +345,24 @@ def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
     return _checked(net, marking, [])
 
 
+def _deferred(net: Net, marking: Marking, record: StepDeferred) -> Sequence[Command]:
+    """A firing begins again, at once or at its time; it waits as if it had asked."""
+    firing = marking.live.get(record.firing)
+    if firing is None:
+        return ()
+    if record.error is not None:
+        firing.attempt += 1
+    marking.deferred[firing.id] = record
+    marking.asked.pop(firing.id, None)
+    if record.due <= record.at:
+        marking.status = "running"
+        return (Answer(firing, DEFERRED, None),)
+    wait = {"due": record.due}
+    asked = StepAsked(record.at, firing.id, DEFERRED, record.why, wait)
+    marking.asked[firing.id] = {DEFERRED: asked}
+    return _checked(net, marking, [])
+
+
 def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Command]:
     open_ones = marking.asked.get(record.firing, {})
     if open_ones.pop(record.position, None) is None:
@@ -344,7 +370,8 @@ def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Comm
     if not open_ones:
         del marking.asked[record.firing]
     marking.status = "running"
-    marking.fired = [0] * len(marking.fired)
+    if record.position != DEFERRED:  # somebody outside has answered
+        marking.fired = [0] * len(marking.fired)
     firing = marking.live[record.firing]
     return (Answer(firing, record.position, record.answer),)
 
@@ -456,6 +483,7 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunStarted: _started,
     StepFinished: _finished,
     StepFailed: _failed,
+    StepDeferred: _deferred,
     EventReceived: _received,
     RunStopped: _stopped,
     RunAborted: _aborted,

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.net import Node, Trigger
-    from flowkit.core.records import StepAsked
+    from flowkit.core.records import StepAsked, StepDeferred
 
 __all__ = [
+    "DEFERRED",
     "NOTHING",
     "ROOT",
     "Firing",
@@ -35,6 +36,8 @@ __all__ = [
 Lane = tuple[tuple[int, int], ...]
 ROOT: Lane = ()
 NOTHING: frozenset[int] = frozenset()
+DEFERRED = -1
+"""The position at which a deferred firing waits for its time: no question of it."""
 
 
 class Token:
@@ -156,10 +159,12 @@ class Marking:
         routes: the labels each router chose last.
         asked: what each waiting firing waits for, by position.
         timers: times set and not come, by number.
+        deferred: the latest deferral of each firing that had one.
     """
 
     __slots__ = (
         "asked",
+        "deferred",
         "fired",
         "live",
         "next_firing",
@@ -190,6 +195,7 @@ class Marking:
         self.next_timer: int = 1
         self.asked: dict[int, dict[int, StepAsked]] = {}
         self.timers: dict[int, Timer] = {}
+        self.deferred: dict[int, StepDeferred] = {}
 
     @property
     def waits(self) -> bool:

@@ -21,6 +21,7 @@ __all__ = [
     "RunStopped",
     "StepAnswered",
     "StepAsked",
+    "StepDeferred",
     "StepFailed",
     "StepFinished",
     "TimerFired",
@@ -60,6 +61,23 @@ class StepFailed(NamedTuple):
     at: float
     firing: int
     error: BaseException
+
+
+class StepDeferred(NamedTuple):
+    """A firing has no result yet and begins again at ``due``; nothing is committed.
+
+    ``why`` names the policy; ``error`` is what an attempt ended with, None if it had
+    not begun. ``tries`` counts the failed attempts so far and ``since`` is the time
+    at which the first one began.
+    """
+
+    at: float
+    firing: int
+    due: float
+    why: str = "retry"
+    error: BaseException | None = None
+    tries: int = 0
+    since: float = 0.0
 
 
 class EventReceived(NamedTuple):
@@ -141,6 +159,7 @@ Record = (
     RunStarted
     | StepFinished
     | StepFailed
+    | StepDeferred
     | EventReceived
     | RunStopped
     | RunAborted

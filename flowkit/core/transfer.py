@@ -90,6 +90,7 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_token = marking.next_token
     made.next_timer = marking.next_timer
     made.asked, made.timers = marking.asked, marking.timers
+    made.deferred = marking.deferred
     tokens: dict[int, Token] = {}
     for node in old.nodes:
         now = nodes.get(node.name)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowkit.core.net import Net
+    from flowkit.core.policies import Policy
     from flowkit.define.decorators import Review, Saved
 
 __all__ = ["Compiled", "compile_class", "faults_of"]
@@ -42,6 +43,7 @@ class Compiled:
         keys: callables that read an event's correlation key, by event name.
         reviews: what ``@human_feedback`` said, by step.
         saved: what ``@persist`` on a method said, by step.
+        policies: of the steps that have any.
         warnings: what was warned of.
     """
 
@@ -51,6 +53,7 @@ class Compiled:
         "functions",
         "keys",
         "net",
+        "policies",
         "reviews",
         "saved",
         "warnings",
@@ -67,6 +70,7 @@ class Compiled:
         self.keys: dict[str, Callable[[Any], Any]] = keys
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.policies: dict[str, Policy] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -83,14 +87,18 @@ class Compiled:
 
 
 def compile_class(
-    cls: type, *, max_firings: int = 100, strict: bool = False
+    cls: type,
+    *,
+    max_firings: int = 100,
+    strict: bool = False,
+    defaults: Policy | None = None,
 ) -> Compiled:
     """The definition and functions of a class.
 
     Raises:
         DefinitionError: all faults of the class, each with place, cause and cure.
     """
-    builder = _Builder(cls)
+    builder = _Builder(cls, defaults)
     builder.unapplied()
     steps = tuple(
         builder.step(name, function, mark) for name, function, mark in _marked(cls)
@@ -98,6 +106,7 @@ def compile_class(
     definition = Definition(cls.__name__, steps, max_firings, strict)
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
+    compiled.policies = builder.policies
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
@@ -140,12 +149,14 @@ def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
 class _Builder:
     """Resolves what the marks of one class say."""
 
-    def __init__(self, cls: type) -> None:
+    def __init__(self, cls: type, defaults: Policy | None = None) -> None:
         self.cls = cls
+        self.defaults = defaults
         self.functions: dict[str, Callable[..., Any]] = {}
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
+        self.policies: dict[str, Policy] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
 
@@ -179,6 +190,9 @@ class _Builder:
                 labels, single = review.emit, True
         if mark.saved is not None:
             self.saved[name] = mark.saved
+        policy = mark.policy.over(self.defaults) if mark.policy else self.defaults
+        if policy is not None:
+            self.policies[name] = policy
         step = Step(
             name,
             start=mark.start,
@@ -189,6 +203,7 @@ class _Builder:
             max_firings=mark.max_firings,
             is_async=_is_async(function),
             schedule=mark.schedule,
+            policies=policy.texts if policy else (),
             doc=_first_paragraph(function),
             file=place[0],
             line=place[1],

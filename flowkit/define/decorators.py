@@ -28,9 +28,10 @@ from flowkit.define.conditions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
-    from typing import TypeAlias
+    from typing import TypeAlias, Unpack
 
     from flowkit.core.definition import Missed, Schedule
+    from flowkit.core.policies import Policy, PolicyOptions
     from flowkit.define.conditions import AnyCondition
 
 __all__ = [
@@ -115,6 +116,7 @@ class Mark:
         "emit",
         "has_emit",
         "max_firings",
+        "policy",
         "review",
         "router",
         "saved",
@@ -132,6 +134,7 @@ class Mark:
         self.has_emit: bool = False
         self.max_firings: int | None = None
         self.schedule: Schedule | None = None
+        self.policy: Policy | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
 
@@ -196,6 +199,12 @@ def _bound(max_firings: int | None) -> int | None:
     return max_firings
 
 
+def _govern(mark: Mark, decorator: str, policies: Any, function: Any) -> None:
+    from flowkit.define.policies import policy_of  # only who has one pays
+
+    mark.policy = policy_of(decorator, policies, function).over(mark.policy)
+
+
 @overload
 def start(  # type: ignore[overload-overlap]  # a step is a condition first
     condition: _Named | None = None,
@@ -206,6 +215,7 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -222,6 +232,7 @@ def start(
     tz: str | None = None,
     missed: Missed | None = None,
     max_firings: int | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a method as one that begins a run.
 
@@ -243,6 +254,7 @@ def start(
             missed (the default), one for each of ``"all"``, at most 100, or none:
             ``"skip"``.
         max_firings: most firings in one run; unbounded by default.
+        **policies: as :class:`~flowkit.Policy` takes them, such as ``retry=3``.
 
     Raises:
         ValueError: what is given is no condition or no schedule, or both.
@@ -267,6 +279,8 @@ def start(
         mark = mark_for(function, "start")
         mark.start = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        if policies:
+            _govern(mark, "start", policies, function)
         if source is not None:
             mark.conditional = True
             mark.triggers.append(source)
@@ -282,7 +296,10 @@ def start(
 
 
 def listen(
-    condition: AnyCondition, *, max_firings: int | None = None
+    condition: AnyCondition,
+    *,
+    max_firings: int | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]:
@@ -295,6 +312,7 @@ def listen(
         condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``, or
             a condition of these.
         max_firings: most firings in one run, 100 unless the flow says otherwise.
+        **policies: as :class:`~flowkit.Policy` takes them, such as ``retry=3``.
 
     Raises:
         ValueError: what is given is no condition.
@@ -306,6 +324,8 @@ def listen(
     ) -> StepMethod[S_contra, P, R_co]:
         mark = mark_for(function, "listen")
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        if policies:
+            _govern(mark, "listen", policies, function)
         mark.triggers.append(condition)
         return function  # type: ignore[return-value]  # the function, now marked
 
@@ -318,6 +338,7 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -330,6 +351,7 @@ def router(
     *,
     emit: Sequence[object] | None = None,
     max_firings: int | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a method whose result chooses what goes on.
 
@@ -342,6 +364,7 @@ def router(
         emit: the labels it may return. Without it a ``Literal`` or Enum return
             annotation declares them; a label outside is then an error.
         max_firings: as for :func:`listen`.
+        **policies: as for :func:`listen`.
 
     Raises:
         ValueError: what is given is no condition, or ``emit`` holds no labels.
@@ -359,6 +382,8 @@ def router(
         mark = mark_for(function, "router")
         mark.router = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        if policies:
+            _govern(mark, "router", policies, function)
         if condition is not None:
             mark.triggers.append(condition)
         if emit is not None:

@@ -52,6 +52,16 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
     ),
     "fail": (core.StepFailed, (("error", "x"),)),
+    "defer": (
+        core.StepDeferred,
+        (
+            ("due", "u"),
+            ("why", "w"),
+            ("error", "x"),
+            ("tries", "t"),
+            ("since", "s"),
+        ),
+    ),
     "event": (
         core.EventReceived,
         (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),

@@ -59,6 +59,8 @@ def _plain_step(step: Step, without: frozenset[str]) -> Any:
         plain["trigger"] = _plain_condition(step.trigger)
     if step.schedule is not None:
         plain["schedule"] = _set_fields(step.schedule, frozenset())
+    if step.policies:
+        plain["policies"] = [list(each) for each in step.policies]
     return plain
 
 
@@ -103,6 +105,8 @@ def _step_from(plain: dict[str, Any]) -> Step:
         plain["labels"] = tuple(plain["labels"])
     if "schedule" in plain:
         plain["schedule"] = Schedule(**plain["schedule"])
+    if "policies" in plain:
+        plain["policies"] = tuple(map(tuple, plain["policies"]))
     return Step(**plain)
 
 

@@ -11,6 +11,7 @@ from flowkit.core.records import (
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
 )
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from flowkit.journal.rows import Entry
 
-__all__ = ["Execution", "QuestionInfo", "executions", "history"]
+__all__ = ["DeferralInfo", "Execution", "QuestionInfo", "executions", "history"]
 
 OPEN = frozenset({"running", "waiting"})
 
@@ -52,6 +53,23 @@ class QuestionInfo:
     answered: float | None = None
 
 
+@dataclass(slots=True)
+class DeferralInfo:
+    """Why a step began again, or later: a decision of one of its policies.
+
+    Attributes:
+        why: the policy: ``retry``.
+        error: what the attempt before ended with; None if it had not begun.
+        at: when this was decided.
+        due: when it begins again.
+    """
+
+    why: str
+    error: BaseException | None
+    at: float
+    due: float
+
+
 @dataclass(slots=True, repr=False)
 class Execution:
     """One execution of a step, as the records tell it.
@@ -73,6 +91,7 @@ class Execution:
         after: the same just after; None while it is open.
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
+        deferrals: when and why it was tried again, in order.
         undone: a rewind took it back: it does not count any more.
     """
 
@@ -90,6 +109,7 @@ class Execution:
     after: dict[str, Any] | None = None
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
+    deferrals: list[DeferralInfo] = field(default_factory=list)
     undone: bool = False
 
     @property
@@ -177,7 +197,8 @@ class _Teller:
         for number in self.story.at_work:
             if number not in self.open:
                 step = marking.live[number].node.name
-                attempt = self.story.attempts.get(number, 1)
+                again = self.story.attempts.get(number, 1) - 1
+                attempt = marking.live[number].attempt + again
                 self.open[number] = Execution(step, number, at, attempt)
         for number, each in self.open.items():
             each.outcome = "waiting" if number in marking.asked else "running"
@@ -201,7 +222,7 @@ class _Teller:
         for number in note.data or ():
             each = self.open.get(number)
             if each is not None:
-                each.attempt, each.started = self.story.attempts[number], note.at
+                each.attempt, each.started = each.attempt + 1, note.at
 
     def rewind(self, entry: Entry, entries: list[Entry]) -> None:
         to, anew = rewound(entry)
@@ -246,6 +267,13 @@ def _aborted(each: Execution, record: RunAborted) -> None:
     each.outcome = "cancelled"
 
 
+def _deferred(each: Execution, record: StepDeferred) -> None:
+    wait = DeferralInfo(record.why, record.error, record.at, record.due)
+    each.deferrals.append(wait)
+    if record.error is not None:
+        each.attempt += 1
+
+
 def _asked(each: Execution, record: StepAsked) -> None:
     question = QuestionInfo(record.position, record.verb, record.detail, record.at)
     each.questions.append(question)
@@ -260,6 +288,7 @@ def _answered(each: Execution, record: StepAnswered) -> None:
 _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFinished: _done,
     StepFailed: _failed,
+    StepDeferred: _deferred,
     RunStopped: _stopped,
     RunAborted: _aborted,
     StepAsked: _asked,

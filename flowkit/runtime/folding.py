@@ -18,6 +18,7 @@ from flowkit.core.records import (
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
 )
@@ -88,6 +89,8 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
                 journal.version = record.data.get("version", journal.version)
             elif record.kind == "state":
                 fields = dict(record.data)
+            elif record.kind == "fresh":
+                marking.deferred.pop(record.data, None)
             continue
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
@@ -105,7 +108,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
             journal.born = max(journal.born, entry.at)
     for number, count in attempts.items():
         if number in marking.live:
-            marking.live[number].attempt = count
+            marking.live[number].attempt += count - 1
     if not run.over:
         fields = _adapted(run, journal, fields)
 
@@ -242,6 +245,10 @@ def _remember(run: Run, record: Any) -> None:
         run.questions[record.firing, record.position] = record
     elif type(record) is StepAnswered:
         run.answers[record.firing, record.position] = record.answer
+    elif type(record) is StepDeferred:
+        from flowkit.runtime.recovery import forget  # only runs that had one
+
+        forget(run, record.firing)
     elif type(record) is RunStopped:
         run.last = record.result
     elif type(record) is StepFailed:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.core.net import Node
+    from flowkit.core.policies import Policy
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
@@ -48,6 +49,7 @@ class Kind:
         "calls",
         "compiled",
         "declared",
+        "defaults",
         "evict_after",
         "lifetime",
         "migrations",
@@ -86,6 +88,7 @@ class Kind:
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
+        self.defaults: Policy | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:

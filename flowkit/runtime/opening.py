@@ -223,6 +223,9 @@ def _retried(journal: Journal) -> list[Entry]:
     journal.seq = entries[-1].seq
     if facts and facts[-1].kind in {"done", "fail", "timer"}:
         entries.append(journal.jot("rewind", facts[-1].seq - 1))
+        failed = facts[-1].firing
+        if any(each.kind == "defer" and each.firing == failed for each in facts):
+            entries.append(journal.jot("fresh", failed))
     return entries
 
 

@@ -429,6 +429,11 @@ class Run:
             self._late(firing, None, error)
             return
         self.pauses.pop(firing.id, None)
+        if self.compiled.policies:
+            from flowkit.runtime.recovery import recovers  # only who has policies
+
+            if recovers(self, firing, error):
+                return
         if firing.driver is not None:
             self.discard(firing.driver)
             if not firing.driver.view:

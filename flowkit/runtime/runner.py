@@ -135,7 +135,7 @@ class _Driver:
                 if not await self._until_due():
                     return
                 continue
-            if self.listens or len(run.ready) > 1:
+            if self.listens or len(run.ready) > 1 or run.marking.asked:
                 await self._go_in_group()
             else:
                 await self._first()

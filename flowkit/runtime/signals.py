@@ -15,6 +15,8 @@ signal                    arguments beside ``run``
 ``step_started``          ``step``, ``firing``, ``attempt``
 ``step_finished``         ``step``, ``firing``, ``attempt``, ``output``
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``
+``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
+                          ``due``
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``
@@ -65,6 +67,7 @@ run_waiting: Signal = _signal("run_waiting", "A run waits for something outside.
 step_started: Signal = _signal("step_started", "An attempt of a step began.")
 step_finished: Signal = _signal("step_finished", "A firing of a step was committed.")
 step_failed: Signal = _signal("step_failed", "A firing of a step raised.")
+step_deferred: Signal = _signal("step_deferred", "A step begins again, or later.")
 step_cancelled: Signal = _signal("step_cancelled", "A firing of a step was cancelled.")
 routed: Signal = _signal("routed", "A router chose labels.")
 stuck: Signal = _signal("stuck", "A join can never fire any more.")
@@ -85,6 +88,7 @@ __all__ = [
     "run_waiting",
     "state_changed",
     "step_cancelled",
+    "step_deferred",
     "step_failed",
     "step_finished",
     "step_started",

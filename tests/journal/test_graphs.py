@@ -152,6 +152,7 @@ STEPS = st.builds(
     st.none() | st.integers(0, 9),
     st.booleans(),
     st.none() | st.builds(Schedule, st.floats(0, 1e9), NAMES, NAMES),
+    st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
     NAMES,
     NAMES,
     st.integers(0, 99),

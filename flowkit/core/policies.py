@@ -1,0 +1,237 @@
+"""Policies of a step as values: how often to try, and the arithmetic of it.
+
+Values are frozen, compare by content and are checked when they are made, so that a
+bad one cannot exist. What they decide takes the time and a seed as arguments: this
+module reads no clock and draws nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
+
+from flowkit.core.durations import seconds, shown
+from flowkit.errors import FlowkitError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Kinds", "Policy", "PolicyOptions", "Retry", "next_delay", "wanted"]
+
+Kinds = type[BaseException] | tuple[type[BaseException], ...]
+Jitter = Literal["full", "none"]
+_WORD = (1 << 64) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How often a step is tried, on which errors, and how long it waits between.
+
+    The wait before retry ``n`` is ``first * factor ** (n - 1)``, at most ``most``.
+    With full jitter it is drawn evenly from nothing to that, by the run's id: a
+    replay waits as the run did. A wait that the error asks for (``Retry-After``) is
+    never cut short.
+
+    Attributes:
+        attempts: most tries, the first one included.
+        on: the errors that are tried again: a class, several, or a function that is
+            given the error and says so. By default every ``Exception``, but none of
+            flowkit's own that a repetition cannot mend.
+        first: wait before the first retry, seconds or text such as ``"500ms"``.
+        most: longest wait; never less than the first.
+        factor: how much longer each wait is; 1 waits evenly.
+        jitter: ``"full"`` or ``"none"``.
+        retry_after: heed what the error asks for: its ``retry_after``, or the header
+            ``Retry-After`` of its ``response``.
+
+    Raises:
+        ValueError: a value that means nothing, by name.
+    """
+
+    attempts: int = 3
+    on: Kinds | Callable[[Any], Any] | None = None
+    first: Any = 1.0
+    most: Any = 60.0
+    factor: float = 2.0
+    jitter: Jitter = "full"
+    retry_after: bool = True
+
+    def __post_init__(self) -> None:
+        if type(self.attempts) is not int or self.attempts < 1:
+            msg = (
+                f"Retry(attempts=..) takes a count of tries from 1, the first one "
+                f"included, not {self.attempts!r}."
+            )
+            raise ValueError(msg)
+        object.__setattr__(self, "first", seconds(self.first, "Retry(first=..)"))
+        most = max(seconds(self.most, "Retry(most=..)"), self.first)
+        object.__setattr__(self, "most", most)
+        object.__setattr__(self, "on", kinds_in(self.on, "Retry(on=..)"))
+        if not _is_number(self.factor) or self.factor < 1:
+            msg = (
+                f"Retry(factor=..) takes a number from 1, by which each wait is "
+                f"longer, not {self.factor!r}."
+            )
+            raise ValueError(msg)
+        if self.jitter not in {"full", "none"}:
+            msg = f"Retry(jitter=..) is 'full' or 'none', not {self.jitter!r}."
+            raise ValueError(msg)
+
+    def __str__(self) -> str:
+        told = [f"{self.attempts} attempts"]
+        if self.on is not None:
+            told.append(f"on {named(self.on)}")
+        if self.attempts > 1:
+            told.append(f"wait {shown(self.first)}")
+            if self.factor > 1 and self.most > self.first:
+                told.append(f"x{self.factor:g} up to {shown(self.most)}")
+            if self.jitter == "none":
+                told.append("no jitter")
+        return ", ".join(told)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """All policies of a step as one value; what is None says nothing.
+
+    Given to a class as ``defaults=`` it holds for each of its steps; what a step's
+    decorator says comes before it.
+
+    Attributes:
+        retry: a :class:`Retry`, or a count of attempts.
+
+    Raises:
+        ValueError: a value that means nothing, by name.
+    """
+
+    retry: Retry | int | None = None
+
+    def __post_init__(self) -> None:
+        if self.retry is not None and not isinstance(self.retry, Retry):
+            object.__setattr__(self, "retry", _retry(self.retry))
+
+    def over(self, other: Policy | None) -> Policy:
+        """This policy, with another one's where it says nothing."""
+        if other is None:
+            return self
+        return replace(other, **dict(self.said()))
+
+    def said(self) -> list[tuple[str, Any]]:
+        """Names and values of what it says, in the order above."""
+        values = ((each.name, getattr(self, each.name)) for each in fields(self))
+        return [(name, value) for name, value in values if value is not None]
+
+    @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """The same as text, for definitions, pictures and people."""
+        return tuple((name, text_of(value)) for name, value in self.said())
+
+    def __str__(self) -> str:
+        return "; ".join(f"{name}: {text}" for name, text in self.texts)
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The same as keywords of a decorator."""
+
+    retry: Retry | int
+
+
+def _retry(value: Any) -> Retry:
+    if type(value) is int and value >= 1:
+        return Retry(value)
+    msg = (
+        f"retry takes a count of attempts or a Retry, not {value!r}. Write retry=3, "
+        f"or retry=Retry(3, first='1s')."
+    )
+    raise ValueError(msg)
+
+
+def kinds_in(on: Any, what: str) -> Any:
+    """Exception classes, or a function that chooses, as given.
+
+    Raises:
+        ValueError: something else.
+    """
+    if on is None or _is_kind(on):
+        return on
+    if isinstance(on, list | tuple | set | frozenset):
+        given = tuple(on)
+        if given and all(map(_is_kind, given)):
+            return given
+    elif callable(on) and not isinstance(on, type):
+        return on
+    msg = (
+        f"{what} takes exception classes or a function of the error, not {on!r}. "
+        f"Write on=OSError, on=(OSError, TimeoutError) or on=is_worth_it."
+    )
+    raise ValueError(msg)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_kind(value: Any) -> bool:
+    return isinstance(value, type) and issubclass(value, BaseException)
+
+
+def wanted(on: Any, error: BaseException) -> bool:
+    """Whether an error is one of those meant; a function is called with it."""
+    if on is None:
+        mendable = not isinstance(error, FlowkitError) or isinstance(
+            error, TimeoutError
+        )
+        return isinstance(error, Exception) and mendable
+    if isinstance(on, type | tuple):
+        return isinstance(error, on)
+    return bool(on(error))
+
+
+def named(value: Any) -> str:
+    """Classes and functions by their names."""
+    if isinstance(value, tuple):
+        return " or ".join(map(named, value))
+    name: str = getattr(value, "__name__", repr(value))
+    return name
+
+
+def text_of(value: Any) -> str:
+    """A policy's value as a person reads it."""
+    if isinstance(value, float):
+        return shown(value)
+    return value if isinstance(value, str) else str(value)
+
+
+def next_delay(retry: Retry, number: int, seed: int) -> float:
+    """Seconds to wait before a further attempt of a step.
+
+    The same seed gives the same delay, so a replay decides as the run did.
+
+    Args:
+        retry: the policy.
+        number: 1 for the first retry.
+        seed: any integer; the runner derives it from the run and the firing.
+
+    Raises:
+        ValueError: ``number`` is below 1.
+
+    Source: "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+    """
+    if number < 1:
+        msg = f"Retries are counted from 1; {number} is none."
+        raise ValueError(msg)
+    try:
+        longest = min(retry.most, retry.first * retry.factor ** (number - 1))
+    except OverflowError:  # it has doubled a thousand times
+        longest = retry.most
+    if retry.jitter == "none":
+        return float(longest)
+    return float(longest * _share(seed, number))
+
+
+def _share(seed: int, number: int) -> float:
+    """Evenly spread in [0, 1): splitmix64 (Steele, Lea and Flood, 2014)."""
+    word = (seed + number * 0x9E3779B97F4A7C15) & _WORD
+    word = ((word ^ word >> 30) * 0xBF58476D1CE4E5B9) & _WORD
+    word = ((word ^ word >> 27) * 0x94D049BB133111EB) & _WORD
+    return ((word ^ word >> 31) >> 11) / (1 << 53)

@@ -1,0 +1,59 @@
+"""What decorators and classes say of policies, checked where it was written."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.definition import Step
+from flowkit.core.policies import Policy
+from flowkit.core.validate import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["default_policy", "policy_of"]
+
+NAMES = frozenset(each.name for each in fields(Policy))
+
+
+def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy:
+    """The policy that a decorator's keywords say.
+
+    Raises:
+        ValueError: a value that means nothing, with the step and its place.
+        TypeError: a keyword that is none.
+    """
+    code = getattr(function, "__code__", None)
+    place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+    name = getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+    where = Step(name, file=place[0], line=place[1]).place
+    unknown = [key for key in given if key not in NAMES]
+    if unknown:
+        guess = closest(unknown[0], NAMES)
+        known = ", ".join(sorted(NAMES))
+        hint = f"Did you mean {guess!r}?" if guess else f"Policies are {known}."
+        msg = f"@{decorator} of {name} takes no {unknown[0]!r}. {hint} ({where})"
+        raise TypeError(msg)
+    try:
+        return Policy(**given)
+    except ValueError as error:
+        msg = f"@{decorator} of {name}: {error} ({where})"
+        raise ValueError(msg) from None
+
+
+def default_policy(cls: type, given: Any, inherited: Policy | None) -> Policy | None:
+    """What ``defaults=`` of a class says, over its base's.
+
+    Raises:
+        TypeError: it is no policy.
+    """
+    if given is None:
+        return inherited
+    if not isinstance(given, Policy):
+        msg = (
+            f"class {cls.__name__}: defaults takes a Policy, not {given!r}. Write "
+            f"defaults=Policy(retry=3)."
+        )
+        raise TypeError(msg)
+    return given.over(inherited)

@@ -1,0 +1,168 @@
+"""After a failed attempt: whether a step is tried again, and when.
+
+Loaded when a step that has policies fails. Each decision is a record: a run that is
+made again from its journal stands where it stood, however long the wait.
+"""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.marking import DEFERRED
+from flowkit.core.policies import next_delay, wanted
+from flowkit.core.records import StepDeferred
+from flowkit.runtime import signals
+from flowkit.runtime.clock import now
+
+if TYPE_CHECKING:
+    from flowkit.core.marking import Firing
+    from flowkit.core.policies import Retry
+    from flowkit.runtime.run import Run
+
+__all__ = ["asked_wait", "defer", "forget", "recovers", "wake"]
+
+
+def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
+    """Try a step again that has failed, if its policy says so; whether it does."""
+    policy = run.compiled.policies.get(firing.node.name)
+    if policy is None:
+        return False
+    before = run.marking.deferred.get(firing.id)
+    tries = 1 + (before.tries if before else 0)
+    if policy.retry is not None:
+        retry: Any = policy.retry
+        if tries < retry.attempts and _is_wanted(retry, error):
+            at = now()
+            due = at + _delay(run, firing, retry, tries, error)
+            record = StepDeferred(at, firing.id, due, "retry", error, tries)
+            defer(run, firing, record)
+            return True
+        if tries > 1:
+            error.add_note(f"flowkit: given up after {tries} attempts")
+    return False
+
+
+def _is_wanted(retry: Retry, error: BaseException) -> bool:
+    """Whether this error is tried again; a function that raises says no."""
+    try:
+        return wanted(retry.on, error)
+    except Exception as fault:  # noqa: BLE001 - the function is the user's
+        error.add_note(
+            f"flowkit: Retry(on={getattr(retry.on, '__name__', retry.on)}) could not "
+            f"say whether to try again: {type(fault).__name__}: {fault}"
+        )
+        return False
+
+
+def _delay(
+    run: Run, firing: Firing, retry: Retry, tries: int, error: BaseException
+) -> float:
+    seed = f"{run.id}:{firing.id}".encode()
+    number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
+    delay = next_delay(retry, tries, number)
+    asked = asked_wait(error) if retry.retry_after else None
+    return delay if asked is None else max(delay, asked)
+
+
+def asked_wait(error: BaseException) -> float | None:
+    """Seconds that an error asks to wait, None if it asks for nothing.
+
+    Its own ``retry_after`` (seconds, or a ``timedelta``), or ``Retry-After`` among
+    the headers of its ``response``: seconds, or a date (RFC 9110, 10.2.3).
+    """
+    own = getattr(error, "retry_after", None)
+    if own is None:
+        headers = getattr(getattr(error, "response", None), "headers", None)
+        read = getattr(headers, "get", None)
+        own = None if read is None else read("Retry-After") or read("retry-after")
+    total = getattr(own, "total_seconds", None)
+    if total is not None:
+        own = total()
+    if isinstance(own, str):
+        own = _header(own)
+    if isinstance(own, int | float) and not isinstance(own, bool) and own >= 0:
+        return float(own) if own < float("inf") else None
+    return None
+
+
+def _header(text: str) -> float | None:
+    if text.strip().isdecimal():
+        return float(text)
+    from email.utils import parsedate_to_datetime  # only for a date
+
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - now())
+    except ValueError:
+        return None
+
+
+def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
+    """Have a firing begin again at its time; what the attempt did is forgotten."""
+    attempt = firing.attempt
+    if firing.driver is not None:
+        run.discard(firing.driver)
+        if not firing.driver.view:
+            firing.driver.since = -1
+        firing.driver = None
+    run.asked.pop(firing.id, None)
+    forget(run, firing.id)
+    run.apply(record)
+    if record.due > record.at and len(run.marking.live) > 1:
+        from flowkit.runtime.alarm import call_at  # only beside other work
+
+        call_at(record.due, lambda: _nudge(run))
+    if signals.step_deferred.receivers:
+        run.tell(
+            signals.step_deferred,
+            step=firing.node.name,
+            firing=firing.id,
+            attempt=attempt,
+            why=record.why,
+            error=record.error,
+            due=record.due,
+        )
+
+
+def _nudge(run: Run) -> None:
+    if run.active and not run.over and run.hurry is not None:
+        run.post(lambda: wake(run))
+
+
+def wake(run: Run) -> None:
+    """Begin again what is due, while other steps of the run are at work."""
+    at = now()
+    for number, asked in list(run.marking.asked.items()):
+        waiting = asked.get(DEFERRED)
+        if waiting is not None and waiting.detail["due"] <= at:
+            run.answer(number, DEFERRED, None)
+
+
+def forget(run: Run, firing: int) -> None:
+    """Ask anew what a failed attempt was refused, and what it asked after that.
+
+    What it was answered well it is answered again: nobody is asked twice.
+    """
+    if not run.answers:
+        return
+    wrong = [
+        place[1]
+        for place, answer in run.answers.items()
+        if place[0] == firing and _went_wrong(run, place, answer)
+    ]
+    if not wrong:
+        return
+    first = min(wrong)
+    for kept in (run.answers, run.questions):
+        for place in [*kept]:
+            if place[0] == firing and place[1] >= first:
+                del kept[place]
+
+
+def _went_wrong(run: Run, place: tuple[int, int], answer: Any) -> bool:
+    question = run.questions.get(place)
+    if question is None or place[1] == DEFERRED:
+        return False
+    if question.verb == "call":
+        return "error" in answer[2]
+    return question.verb != "sleep" and answer is None
