@@ -99,6 +99,7 @@ MEMBERS: dict[str, list[str]] = {
         "wait_any",
         "call",
         "attempt",
+        "heartbeat",
         "idempotency_key",
         "transaction",
         "ask",

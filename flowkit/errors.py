@@ -13,6 +13,7 @@ Split by who mends it::
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
     │   ├── DriftError                    a step that started again asks otherwise
+    │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
@@ -56,6 +57,7 @@ __all__ = [
     "RunawayError",
     "StateConflictError",
     "StateError",
+    "StepTimeoutError",
     "StoreError",
     "StuckError",
     "UnfitError",
@@ -138,6 +140,24 @@ class StateError(RunError, ValueError):
 
 class RunawayError(RunError, RecursionError):
     """A step fired more often in one run than its bound allows."""
+
+
+class StepTimeoutError(RunError, TimeoutError):
+    """An attempt of a step ran out of its time.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        limit: which policy: ``timeout``, ``total_timeout`` or ``idle_timeout``.
+        seconds: how long it allows.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", limit: str = "", seconds: float = 0.0
+    ) -> None:
+        self.step: str = step
+        self.limit: str = limit
+        self.seconds: float = seconds
+        super().__init__(text)
 
 
 class StuckError(RunError):

@@ -280,6 +280,20 @@ class Flow(Generic[StateT]):
         """The handle of the latest run, None before the first kickoff."""
         return self._flowkit.run
 
+    def heartbeat(self) -> None:
+        """Say that the step that runs is alive, for its ``idle_timeout``.
+
+        Quick and safe to call from any thread. A step without that limit may call
+        it, too: one whose attempt was given up meanwhile ends here.
+
+        Raises:
+            StepTimeoutError: this attempt was given up.
+            RunError: no step of this object runs.
+        """
+        from flowkit.runtime.timing import heartbeat  # only who gives them
+
+        heartbeat(self)
+
     @_shown
     def method_outputs(self) -> list[Any]:
         """Outputs of the finished steps in the order they ended, as a new list."""

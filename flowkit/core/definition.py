@@ -19,7 +19,9 @@ from flowkit.core.durations import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LeafKind = Literal["step", "name", "event", "failed", "timer"]
+LeafKind = Literal["step", "name", "event", "failed", "timeout", "timer"]
+ENDINGS = frozenset({"failed", "timeout"})
+"""How a step ends that does not end well: kinds of leaves."""
 JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
 Rest = Literal["ignore", "block", "cancel"]
 Missed = Literal["latest", "all", "skip"]
@@ -32,7 +34,8 @@ class Leaf(NamedTuple):
         name: of the step, label or event.
         kind: ``step`` a finished step of this flow; ``name`` a router's label or
             any name from outside; ``event`` an outside event; ``failed`` a step
-            that failed; ``timer`` a time after the run's start or a step's end.
+            that failed; ``timeout`` one that ran out of its time; ``timer`` a time
+            after the run's start or a step's end.
         key: events only: the payload or state field that correlates events with
             runs, ``"<function>"`` if a callable reads it, else None.
         transient: events only: lost unless taken at once.
@@ -54,7 +57,7 @@ class Leaf(NamedTuple):
             return f"event({self.name!r})"
         if self.kind == "timer":
             return self.name
-        return f"{self.name}.failed" if self.kind == "failed" else self.name
+        return f"{self.name}.{self.kind}" if self.kind in ENDINGS else self.name
 
 
 class Join(NamedTuple):

@@ -147,6 +147,8 @@ def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
     times = marking.seen[node.index]
     if leaf.kind == "failed":
         return f"{node.name} did not fail"
+    if leaf.kind == "timeout":
+        return f"{node.name} did not run out of its time"
     if not times:
         how = "ended well" if marking.fired[node.index] else "ran"
         return f"{node.name} never {how}"

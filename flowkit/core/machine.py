@@ -301,15 +301,17 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
         return ()
     marking.asked.pop(firing.id, None)
     node = firing.node
-    if not node.failed:
+    edges = node.hears(late=record.late)
+    if not edges:
         marking.status = "failed"
         return (*_cancel_all(marking), End("failed"))
     out: list[Command] = []
     if node.serial:
         next_in_line(marking, node, out)
     first = marking.next_token, marking.next_firing
-    token = _token(marking, f"{node.name}.failed", record.error, firing, -1)
-    _spread(net, marking, node.failed, token, out)
+    ending = "timeout" if edges is node.timeout else "failed"
+    token = _token(marking, f"{node.name}.{ending}", record.error, firing, -1)
+    _spread(net, marking, edges, token, out)
     if marking.watched:
         same_turn(marking, *first)
     return _checked(net, marking, out)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.definition import ENDINGS, Join, Leaf, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -264,6 +264,7 @@ class Node:
         last: nobody hears that it ended well.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
+        timeout: who hears that it ran out of its time, rather than ``failed``.
         direct: leaves that fire it each by itself.
         triggers: joins in front of it.
     """
@@ -284,6 +285,7 @@ class Node:
         "slow",
         "solo",
         "step",
+        "timeout",
         "timers",
         "triggers",
     )
@@ -307,9 +309,14 @@ class Node:
         self.last: bool = False
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
+        self.timeout: tuple[Edge, ...] = ()
         self.solo: Edge | None = None
         self.direct: tuple[Leaf, ...] = ()
         self.triggers: tuple[Trigger, ...] = ()
+
+    def hears(self, *, late: bool) -> tuple[Edge, ...]:
+        """Who hears that it failed, or ran out of its time."""
+        return (late and self.timeout) or self.failed
 
 
 def _routers_first(nodes: Iterable[Node]) -> list[Node]:
@@ -411,14 +418,15 @@ class Net:
             return 0
         if self._sources is None:
             self._sources = self._build_sources()
-        kind = "failed" if leaf.kind == "failed" else "name"
+        kind = leaf.kind if leaf.kind in ENDINGS else "name"
         found = self._sources.get((kind, leaf.name), 0)
         return found | self.open_routers if leaf.kind == "name" else found
 
     def _build_sources(self) -> dict[tuple[str, str], int]:
         sources: dict[tuple[str, str], int] = {}
         for node in self.nodes:
-            sources["failed", node.name] = node.bit
+            for ending in ENDINGS:
+                sources[ending, node.name] = node.bit
             for name in (node.name, *(node.labels or ())):
                 sources["name", name] = sources.get(("name", name), 0) | node.bit
         return sources
@@ -445,7 +453,7 @@ class Net:
     def _before(self, node: Node, *, failed: bool = True) -> int:
         found = 0
         for leaf in leaves(node.step.trigger):
-            if failed or leaf.kind != "failed":
+            if failed or leaf.kind not in ENDINGS:
                 found |= self.sources(leaf)
         return found
 
@@ -499,6 +507,7 @@ class _Wiring:
         for node in self.net.nodes:
             node.done = self.net.by_name.get(node.name, ())
             node.failed = tuple(self.edges.get(("failed", node.name), ()))
+            node.timeout = tuple(self.edges.get(("timeout", node.name), ()))
             if len(node.done) == 1:
                 node.solo = node.done[0]
         self._timers()

@@ -8,7 +8,7 @@ module reads no clock and draws nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, TypedDict
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowkit.core.durations import seconds, shown
 from flowkit.errors import FlowkitError
@@ -16,10 +16,11 @@ from flowkit.errors import FlowkitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Kinds", "Policy", "PolicyOptions", "Retry", "next_delay", "wanted"]
+__all__ = ["Kinds", "Policy", "Retry", "next_delay", "wanted"]
 
 Kinds = type[BaseException] | tuple[type[BaseException], ...]
 Jitter = Literal["full", "none"]
+TIMES = ("timeout", "total_timeout", "idle_timeout")
 _WORD = (1 << 64) - 1
 
 
@@ -99,16 +100,31 @@ class Policy:
 
     Attributes:
         retry: a :class:`Retry`, or a count of attempts.
+        timeout: longest time of an attempt, seconds or text such as ``"20s"``.
+        total_timeout: longest time of all attempts and the waits between them.
+        idle_timeout: longest time without a :meth:`~flowkit.Flow.heartbeat`.
 
     Raises:
         ValueError: a value that means nothing, by name.
     """
 
     retry: Retry | int | None = None
+    timeout: Any = None
+    total_timeout: Any = None
+    idle_timeout: Any = None
 
     def __post_init__(self) -> None:
         if self.retry is not None and not isinstance(self.retry, Retry):
             object.__setattr__(self, "retry", _retry(self.retry))
+        for name in TIMES:
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _time(value, name))
+
+    @property
+    def times(self) -> bool:
+        """Whether it limits the time of an attempt."""
+        return any(getattr(self, name) is not None for name in TIMES)
 
     def over(self, other: Policy | None) -> Policy:
         """This policy, with another one's where it says nothing."""
@@ -130,10 +146,12 @@ class Policy:
         return "; ".join(f"{name}: {text}" for name, text in self.texts)
 
 
-class PolicyOptions(TypedDict, total=False):
-    """The same as keywords of a decorator."""
-
-    retry: Retry | int
+def _time(value: Any, name: str) -> float:
+    found = seconds(value, name)
+    if not found:
+        msg = f"{name} takes a length of time above zero, not {value!r}."
+        raise ValueError(msg)
+    return found
 
 
 def _retry(value: Any) -> Retry:

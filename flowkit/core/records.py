@@ -56,11 +56,15 @@ class StepFinished(NamedTuple):
 
 
 class StepFailed(NamedTuple):
-    """A firing ended with an exception; nothing of it was committed."""
+    """A firing ended with an exception; nothing of it was committed.
+
+    ``late`` says that it ran out of its time.
+    """
 
     at: float
     firing: int
     error: BaseException
+    late: bool = False
 
 
 class StepDeferred(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Leaf
+from flowkit.core.definition import ENDINGS, Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
 
@@ -36,7 +36,7 @@ def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
         inner = tuple(_renamed(each, names) for each in condition.inputs)
         return condition._replace(inputs=inner)
     after = names.get(condition.after, condition.after)
-    if condition.kind not in {"step", "failed"}:
+    if condition.kind != "step" and condition.kind not in ENDINGS:
         return condition._replace(after=after)
     return condition._replace(name=names.get(condition.name, condition.name))
 
@@ -64,9 +64,9 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
 
 
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
-    if name is not None and name.endswith(".failed"):
-        step = name.removesuffix(".failed")
-        return f"{names.get(step, step)}.failed"
+    step, dot, ending = (name or "").rpartition(".")
+    if dot and ending in ENDINGS:
+        return f"{names.get(step, step)}.{ending}"
     return None if name is None else names.get(name, name)
 
 

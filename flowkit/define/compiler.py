@@ -254,8 +254,8 @@ class _Builder:
         if isinstance(source, TimerSource):
             return self._timer(source, step)
         if isinstance(source, FailedSource):
-            name = self._method(source.function, step, ".failed")
-            return Leaf(name, "failed")
+            name = self._method(source.function, step, f".{source.ending}")
+            return Leaf(name, source.ending)
         if isinstance(source, str):
             return self._name(source)
         return Leaf(self._method(source, step, ""), "step")
@@ -292,8 +292,8 @@ class _Builder:
 
     def _name(self, name: str) -> Leaf:
         stem, dot, ending = name.rpartition(".")
-        if dot and ending == "failed" and stem in self.names:
-            return Leaf(stem, "failed")
+        if dot and stem in self.names and (ending in {"failed", "timeout"}):
+            return Leaf(stem, "failed" if ending == "failed" else "timeout")
         return Leaf(name, "step" if name in self.names else "name")
 
     def _method(self, function: Any, step: Step, ending: str) -> str:

@@ -6,7 +6,7 @@ to steps of one class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from flowkit.core.durations import seconds, shown
 
@@ -61,15 +61,20 @@ class EventSource:
 
 
 class FailedSource:
-    """The failure of a step as a source: ``charge.failed``."""
+    """A bad end of a step as a source: ``charge.failed``, ``charge.timeout``."""
 
-    __slots__ = ("function",)
+    __slots__ = ("ending", "function")
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        ending: Literal["failed", "timeout"] = "failed",
+    ) -> None:
         self.function: Callable[..., Any] = function
+        self.ending: Literal["failed", "timeout"] = ending
 
     def __repr__(self) -> str:
-        return f"{self.function.__name__}.failed"
+        return f"{self.function.__name__}.{self.ending}"
 
 
 class TimerSource:

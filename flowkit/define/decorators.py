@@ -31,8 +31,9 @@ if TYPE_CHECKING:
     from typing import TypeAlias, Unpack
 
     from flowkit.core.definition import Missed, Schedule
-    from flowkit.core.policies import Policy, PolicyOptions
+    from flowkit.core.policies import Policy
     from flowkit.define.conditions import AnyCondition
+    from flowkit.define.policies import PolicyOptions
 
 __all__ = [
     "Mark",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
         __name__: str
         failed: FailedSource
+        timeout: FailedSource
 
         def __call__(
             self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs
@@ -165,6 +167,7 @@ def mark_for(function: Any, decorator: str) -> Mark:
         mark = Mark()
         function.__flowkit__ = mark
         function.failed = FailedSource(function)
+        function.timeout = FailedSource(function, "timeout")
     return mark
 
 
@@ -309,8 +312,8 @@ def listen(
     several is given each input's payload by name.
 
     Args:
-        condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``, or
-            a condition of these.
+        condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``,
+            ``step.timeout``, or a condition of these.
         max_firings: most firings in one run, 100 unless the flow says otherwise.
         **policies: as :class:`~flowkit.Policy` takes them, such as ``retry=3``.
 

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from flowkit.core.definition import Step
-from flowkit.core.policies import Policy
+from flowkit.core.policies import Policy, Retry
 from flowkit.core.validate import closest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
-__all__ = ["default_policy", "policy_of"]
+__all__ = ["PolicyOptions", "default_policy", "policy_of"]
 
 NAMES = frozenset(each.name for each in fields(Policy))
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The fields of a :class:`~flowkit.Policy` as keywords of a decorator."""
+
+    retry: Retry | int
+    timeout: float | str | timedelta
+    total_timeout: float | str | timedelta
+    idle_timeout: float | str | timedelta
 
 
 def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy:

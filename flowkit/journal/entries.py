@@ -51,7 +51,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.StepFinished,
         (("output", "o"), ("labels", "l"), ("changed", "c"), ("payload", "p")),
     ),
-    "fail": (core.StepFailed, (("error", "x"),)),
+    "fail": (core.StepFailed, (("error", "x"), ("late", "z"))),
     "defer": (
         core.StepDeferred,
         (

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
-from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.definition import ENDINGS, Join, Leaf, leaves
 from flowkit.core.durations import shown
 from flowkit.plot.cycles import back_edges, loops
 
@@ -262,8 +262,8 @@ class _Drawing:
             self._event(leaf, target)
         elif leaf.kind == "timer":
             self._timer(leaf, target)
-        elif leaf.kind == "failed":
-            self._step(leaf.name, Edge(leaf.name, target, "failed", "failed"))
+        elif leaf.kind in ENDINGS:
+            self._step(leaf.name, Edge(leaf.name, target, leaf.kind, "failed"))
         elif leaf.kind == "step":
             # A router that is heard as a step triggers whatever its label is.
             label = "always" if leaf.name in self._labels else ""

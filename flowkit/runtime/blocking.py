@@ -68,7 +68,7 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
                         continue
                     run.active = False
                 break
-            if len(ready) > 1 or calls[ready[0].node.index].is_async:
+            if len(ready) > 1 or calls[ready[0].node.index].loops:
                 return None
             firing = ready.popleft()
             if firing.id not in run.marking.live:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowkit.core.definition import ENDINGS
 from flowkit.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = [
     "calls_for",
     "labels_of",
     "payload_type",
+    "source_of",
     "undeclared",
     "validated",
 ]
@@ -44,6 +46,8 @@ class Call:
         single: it has one parameter, which gets the last arrival's payload.
         none: it has no parameter but ``self``.
         wants_trigger: a start that asks for ``crewai_trigger_payload``.
+        loops: it runs on an event loop, or a loop watches its time.
+        timed: its policy limits the time of an attempt.
     """
 
     __slots__ = (
@@ -51,16 +55,20 @@ class Call:
         "function",
         "is_async",
         "keywords",
+        "loops",
         "names",
         "none",
         "required",
         "single",
+        "timed",
         "wants_trigger",
     )
 
     def __init__(self, node: Node, function: Callable[..., Any]) -> None:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
+        self.loops: bool = self.is_async
+        self.timed: bool = False
         names, required, keywords, unnamed, by_keyword = _parameters(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
@@ -174,18 +182,20 @@ def _counts(firing: Firing) -> bool:
 
 def _by_name(firing: Firing) -> dict[str, Any]:
     if firing.tokens is None:
-        return (
-            {firing.name.removesuffix(".failed"): firing.payload}
-            if (firing.name)
-            else {}
-        )
+        return {source_of(firing.name): firing.payload} if firing.name else {}
     several: dict[str, list[Any]] = {}
     for token in firing.tokens:
-        several.setdefault(token.name.removesuffix(".failed"), []).append(token.payload)
+        several.setdefault(source_of(token.name), []).append(token.payload)
     return {
         name: payloads[0] if len(payloads) == 1 else payloads
         for name, payloads in several.items()
     }
+
+
+def source_of(name: str) -> str:
+    """The parameter that is given a token: of a bad end, its step's name."""
+    step, _, ending = name.rpartition(".")
+    return step if ending in ENDINGS else name
 
 
 def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -> str:

@@ -253,7 +253,7 @@ def _remember(run: Run, record: Any) -> None:
         run.last = record.result
     elif type(record) is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and not firing.node.failed:
+        if firing is not None and not firing.node.hears(late=record.late):
             run.failures.append(record.error)
     elif isinstance(record, RunAborted | RunCancelled):
         run.reason = record.reason

@@ -73,6 +73,10 @@ class Kind:
 
             names = [node.name for node in compiled.net.nodes]
             self.calls = reviewed_calls(self.calls, compiled.reviews, names)
+        if compiled.policies:
+            from flowkit.runtime.governed import govern  # only who has policies
+
+            govern(self.calls, compiled)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state

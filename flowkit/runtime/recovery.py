@@ -9,6 +9,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.durations import shown
 from flowkit.core.marking import DEFERRED
 from flowkit.core.policies import next_delay, wanted
 from flowkit.core.records import StepDeferred
@@ -30,16 +31,23 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
         return False
     before = run.marking.deferred.get(firing.id)
     tries = 1 + (before.tries if before else 0)
+    at = now()
+    since = run.begun.get(firing.id) or (before.since if before else at)
     if policy.retry is not None:
         retry: Any = policy.retry
         if tries < retry.attempts and _is_wanted(retry, error):
-            at = now()
             due = at + _delay(run, firing, retry, tries, error)
-            record = StepDeferred(at, firing.id, due, "retry", error, tries)
-            defer(run, firing, record)
-            return True
+            if policy.total_timeout is None or due < since + policy.total_timeout:
+                record = StepDeferred(at, firing.id, due, "retry", error, tries, since)
+                defer(run, firing, record)
+                return True
+            error.add_note(
+                f"flowkit: given up, as its total_timeout of "
+                f"{shown(policy.total_timeout)} leaves no time for another attempt"
+            )
         if tries > 1:
             error.add_note(f"flowkit: given up after {tries} attempts")
+    run.begun.pop(firing.id, None)
     return False
 
 

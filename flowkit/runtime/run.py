@@ -38,7 +38,12 @@ from flowkit.core.records import (
     StepFinished,
     TimerFired,
 )
-from flowkit.errors import RouteError, RunawayError, RunExistsError
+from flowkit.errors import (
+    RouteError,
+    RunawayError,
+    RunExistsError,
+    StepTimeoutError,
+)
 from flowkit.runtime import signals
 from flowkit.runtime.calls import Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -56,6 +61,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
+    from flowkit.runtime.timing import Watch
 
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
@@ -121,6 +127,9 @@ class Run:
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
+        watches: attempts whose time is limited, by firing.
+        begun: when the first attempt of such a firing began.
+        given_up: threads whose step does not count any more.
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
@@ -161,6 +170,9 @@ class Run:
     answers: _Lazy[dict[tuple[int, int], Any]] = _Lazy(dict)
     parked: _Lazy[dict[tuple[int, int], Callable[[Any], None]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked]] = _Lazy(dict)
+    watches: _Lazy[dict[int, Watch]] = _Lazy(dict)
+    begun: _Lazy[dict[int, float]] = _Lazy(dict)
+    given_up: _Lazy[set[int]] = _Lazy(set)
 
     def __init__(
         self,
@@ -438,9 +450,10 @@ class Run:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
-        if not firing.node.failed:
+        late = isinstance(error, StepTimeoutError)
+        if not firing.node.hears(late=late):
             self.failures.append(error)
-        self.apply(StepFailed(now(), firing.id, error))
+        self.apply(StepFailed(now(), firing.id, error, late))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
 
@@ -471,6 +484,8 @@ class Run:
 
     def fence(self, firing: Firing, thread: int | None) -> None:
         """Give a step up that goes on in a thread: it keeps a state of its own."""
+        if thread is not None:
+            self.given_up.add(thread)
         changes, firing.driver = firing.driver, None
         if changes is None:
             return
@@ -490,6 +505,8 @@ class Run:
     ) -> None:
         """A thread that was given up has ended after all."""
         self.root.let_back(thread)
+        if thread is not None:
+            self.given_up.discard(thread)
         if hasattr(value, "__await__") and hasattr(value, "close"):
             value.close()
         if not isinstance(error, Stop):

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowkit.core.marking import Firing
+    from flowkit.runtime.timing import Watch
 
 __all__ = ["drive"]
 
@@ -298,10 +299,13 @@ class _Driver:
                             self._attend()
                         if ready and self.group is not None:
                             self._spawn()
+                        watched = self._watched(firing, scope) if call.timed else None
                         try:
                             output = await _resumed(body, context, first)
                         finally:
                             del scopes[number]
+                            if watched is not None:
+                                watched.end()
                 else:
                     body = functools.partial(
                         call.function, target, *arguments, **keywords
@@ -339,6 +343,12 @@ class _Driver:
         if self.run.ready and self.group is not None:
             self._spawn()
 
+    def _watched(self, firing: Firing, scope: _Scope) -> Watch:
+        """From now on the time of this attempt counts."""
+        from flowkit.runtime.timing import watch  # only who has limits pays
+
+        return watch(self.run, firing, scope.cancel, self.soon)
+
     async def _threaded(
         self,
         firing: Firing,
@@ -351,14 +361,23 @@ class _Driver:
         stretch = _Stretch(run, firing, scope)
         self._attend()
         self._hand_over()
-        if len(run.marking.live) == 1 and run.journal is None:
+        watched = None
+        if run.calls[firing.node.index].timed:
+            watched = self._watched(firing, scope)
+        elif len(run.marking.live) == 1 and run.journal is None:
             stretch.alone = True
             self.stretch = stretch
         try:
-            output = await pool.run(functools.partial(stretch.go, body), stretch.late)
-        except anyio.get_cancelled_exc_class() as error:
-            stretch.give_up()
-            self._raised(stretch.firing, error, scope)
+            try:
+                output = await pool.run(
+                    functools.partial(stretch.go, body), stretch.late
+                )
+            except anyio.get_cancelled_exc_class():
+                stretch.give_up()
+                raise
+            finally:
+                if watched is not None:
+                    watched.end()
         except BaseException as error:  # noqa: BLE001 - sorted by kind
             self._raised(stretch.firing, error, scope)
         else:
@@ -376,8 +395,14 @@ class _Driver:
         if hasattr(output, "__await__"):
             run.scopes[firing.id] = scope
             self._attend()
+            timed = run.calls[firing.node.index].timed
+            watched = self._watched(firing, scope) if timed else None
             try:
-                output = await _contextual(output, run.context.copy())
+                try:
+                    output = await _contextual(output, run.context.copy())
+                finally:
+                    if watched is not None:
+                        watched.end()
             except BaseException as error:  # noqa: BLE001 - sorted by kind
                 self._raised(firing, error, scope)
                 return
@@ -486,7 +511,7 @@ class _Stretch:
         if len(run.ready) != 1 or len(run.marking.live) != 1 or run.pending:
             return None
         call = run.calls[run.ready[0].node.index]
-        if call.is_async:
+        if call.loops:
             return None
         del run.scopes[self.firing.id]
         self.firing = firing = run.ready.popleft()

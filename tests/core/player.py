@@ -15,7 +15,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import ENDINGS, Definition, Join, Leaf, Step
 from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.net import Net
@@ -77,8 +77,8 @@ def _condition(said: Any, steps: Mapping[str, Any]) -> Leaf | Join:
     if isinstance(said, EventSource):
         return Leaf(said.name, "event", None, said.transient, said.optional)
     stem, _, ending = said.rpartition(".")
-    if ending == "failed" and stem in steps:
-        return Leaf(stem, "failed")
+    if ending in ENDINGS and stem in steps:
+        return Leaf(stem, ending)
     return Leaf(said, "step" if said in steps else "name")
 
 
@@ -283,7 +283,8 @@ class _Stage:
         if name in script.aborts:
             return RunAborted(now, firing.id, name)
         if script.failing(name, ordinal):
-            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"))
+            late = ordinal % 2 == 0
+            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"), late)
         labels = script.labels(name, ordinal) if firing.node.router else ()
         return StepFinished(now, firing.id, f"{name}{ordinal}", labels)
 

@@ -124,7 +124,7 @@ CONDITIONS = st.recursive(
     st.builds(
         Leaf,
         NAMES,
-        st.sampled_from(["step", "name", "event", "failed", "timer"]),
+        st.sampled_from(["step", "name", "event", "failed", "timeout", "timer"]),
         st.none() | NAMES,
         st.booleans(),
         st.booleans(),
