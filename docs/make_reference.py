@@ -100,6 +100,7 @@ MEMBERS: dict[str, list[str]] = {
         "call",
         "attempt",
         "heartbeat",
+        "compensate",
         "idempotency_key",
         "transaction",
         "ask",

@@ -14,6 +14,7 @@ Split by who mends it::
     │   ├── RunawayError (RecursionError) a loop or recursion without end
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
+    │   ├── PoisonedStepError             a step ends its process, again and again
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
@@ -49,6 +50,7 @@ __all__ = [
     "FlowkitWarning",
     "InputError",
     "MissingExtraError",
+    "PoisonedStepError",
     "RestoredError",
     "RouteError",
     "RunEndedError",
@@ -158,6 +160,10 @@ class StepTimeoutError(RunError, TimeoutError):
         self.limit: str = limit
         self.seconds: float = seconds
         super().__init__(text)
+
+
+class PoisonedStepError(RunError):
+    """A step was started as often as it may, and its process ended each time."""
 
 
 class StuckError(RunError):

@@ -72,6 +72,7 @@ _CLASS_OPTIONS = frozenset(
         "max_firings",
         "older",
         "on_conflict",
+        "on_error",
         "renamed",
         "retention",
         "store",
@@ -134,6 +135,11 @@ class Flow(Generic[StateT]):
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
         defaults: the :class:`~flowkit.Policy` of each step that does not say
             otherwise.
+        on_error: what a failure that nobody listens to does: ``"fail_fast"`` ends
+            the run, ``"continue"`` the branch alone, ``"collect"`` too, and the run
+            fails at its end with all failures as an ExceptionGroup;
+            ``"compensate"`` undoes what was done (``undo=``); or the name of a
+            method, which is given the error.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -175,6 +181,7 @@ class Flow(Generic[StateT]):
         older: Iterable[type] = (),
         retention: Any = None,
         defaults: Policy | None = None,
+        on_error: str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -195,7 +202,10 @@ class Flow(Generic[StateT]):
             from flowkit.define.policies import default_policy  # only who has them
 
             policy = default_policy(cls, defaults, policy)
-        compiled = compile_class(cls, max_firings=most, strict=strict, defaults=policy)
+        on_error = on_error or (parent.on_error if parent else "fail_fast")
+        compiled = compile_class(
+            cls, max_firings=most, strict=strict, defaults=policy, on_error=on_error
+        )
         kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
         kind.store = store if store is not None or parent is None else parent.store
         if evict_after is not None:
@@ -211,7 +221,7 @@ class Flow(Generic[StateT]):
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
-        kind.defaults = policy
+        kind.defaults, kind.on_error = policy, on_error
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -567,6 +577,17 @@ class Flow(Generic[StateT]):
         """
         run, firing = _running(self, "abort")
         run.abort(firing, reason)
+        raise Abort
+
+    def compensate(self, reason: str = "") -> None:
+        """Within a step: end the run, and undo what its steps have done.
+
+        The ``undo=`` methods of finished steps run, the newest first, once each;
+        everything else is cancelled, this step included. The run is ``compensated``
+        then. Raises at the call; nothing after it runs.
+        """
+        run, firing = _running(self, "compensate")
+        run.compensate(firing, reason)
         raise Abort
 
     def ask(

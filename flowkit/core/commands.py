@@ -22,7 +22,7 @@ __all__ = [
     "Wait",
 ]
 
-Status = Literal["completed", "failed", "cancelled", "expired"]
+Status = Literal["completed", "failed", "cancelled", "compensated", "expired"]
 
 
 class Cancel(NamedTuple):
@@ -38,9 +38,12 @@ class Fault(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Tell observers; the run goes on. ``kind`` is ``unheard`` or ``stuck``."""
+    """Tell observers; the run goes on.
 
-    kind: Literal["unheard", "stuck"]
+    ``kind`` is ``unheard``, ``stuck`` or ``not undone``.
+    """
+
+    kind: Literal["unheard", "stuck", "not undone"]
     step: str
     text: str
 

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 LeafKind = Literal["step", "name", "event", "failed", "timeout", "timer"]
 ENDINGS = frozenset({"failed", "timeout"})
 """How a step ends that does not end well: kinds of leaves."""
+MODES = frozenset({"fail_fast", "continue", "collect", "compensate"})
+"""What a failure that nobody listens to does to its run."""
 JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times"]
 Rest = Literal["ignore", "block", "cancel"]
 Missed = Literal["latest", "all", "skip"]
@@ -137,6 +139,7 @@ class Step(NamedTuple):
         is_async: the method is a coroutine function.
         schedule: when it begins runs by itself, or None.
         policies: how it is retried, limited and the like: names and texts.
+        undo: the step that undoes what this one has done, or "".
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -153,6 +156,7 @@ class Step(NamedTuple):
     is_async: bool = False
     schedule: Schedule | None = None
     policies: tuple[tuple[str, str], ...] = ()
+    undo: str = ""
     doc: str = ""
     file: str = ""
     line: int = 0
@@ -188,16 +192,26 @@ class Step(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """A flow's graph: its name and its steps in the order they were written."""
+    """A flow's graph: its name and its steps in the order they were written.
+
+    ``on_error`` says what a failure that nobody listens to does: ``fail_fast``,
+    ``continue``, ``collect`` or ``compensate``.
+    """
 
     name: str
     steps: tuple[Step, ...] = ()
     max_firings: int = 100
     strict: bool = False
+    on_error: str = "fail_fast"
 
     def step(self, name: str) -> Step | None:
         """The step of that name, or None."""
         return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def undoing(self) -> frozenset[str]:
+        """Steps that undo others; nothing need trigger them."""
+        return frozenset(step.undo for step in self.steps)
 
     @property
     def names(self) -> frozenset[str]:

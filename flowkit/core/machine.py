@@ -40,7 +40,9 @@ from flowkit.core.records import (
     Record,
     RunAborted,
     RunCancelled,
+    RunCompensated,
     RunExpired,
+    RunRequeued,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -51,6 +53,7 @@ from flowkit.core.records import (
     TimerFired,
 )
 from flowkit.core.rounds import arrive, fire, next_in_line, same_turn, settle
+from flowkit.core.undoing import next_undo, requeued, undone
 from flowkit.errors import RouteError, RunawayError
 
 if TYPE_CHECKING:
@@ -192,8 +195,12 @@ def _joined(
 def _deliver(
     net: Net, marking: Marking, firing: Firing, record: StepFinished
 ) -> Sequence[Command]:
+    if marking.undoing is not None:
+        return undone(net, marking, well=True)
     out: list[Command] = []
     node = firing.node
+    if node.step.undo:
+        marking.undoable.append((node.name, record.output))
     first = marking.next_token, marking.next_firing
     if node.serial:
         next_in_line(marking, node, out)
@@ -291,6 +298,9 @@ def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
 
         text = " ".join(report.text for report in stuck)
         return (*out, *stuck, *_fault(net, marking, StuckError(text)))
+    if marking.dead and net.definition.on_error == "collect":
+        marking.status = "failed"
+        return (*out, *stuck, End("failed"))
     marking.status = "completed"
     return (*out, *stuck, End("completed"))
 
@@ -301,10 +311,11 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
         return ()
     marking.asked.pop(firing.id, None)
     node = firing.node
+    if marking.undoing is not None:
+        return undone(net, marking, well=False)
     edges = node.hears(late=record.late)
     if not edges:
-        marking.status = "failed"
-        return (*_cancel_all(marking), End("failed"))
+        return _unheard(net, marking, firing)
     out: list[Command] = []
     if node.serial:
         next_in_line(marking, node, out)
@@ -317,8 +328,24 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     return _checked(net, marking, out)
 
 
+def _unheard(net: Net, marking: Marking, firing: Firing) -> Sequence[Command]:
+    """What becomes of a run whose failed step nobody listens to."""
+    how = net.definition.on_error
+    if how in {"continue", "collect"}:
+        out: list[Command] = []
+        marking.dead[firing.id] = firing
+        if firing.node.serial:
+            next_in_line(marking, firing.node, out)
+        return _checked(net, marking, out)
+    cancel = _cancel_all(marking)
+    if how == "compensate":
+        return (*cancel, next_undo(net, marking))
+    marking.status = "failed"
+    return (*cancel, End("failed"))
+
+
 def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Command]:
-    if marking.status not in {"running", "waiting"}:
+    if marking.status not in {"running", "waiting"} or marking.undoing:
         return ()
     marking.status = "running"
     marking.fired = [0] * len(marking.fired)
@@ -422,6 +449,18 @@ def _aborted(net: Net, marking: Marking, record: RunAborted) -> Sequence[Command
     return (*_cancel_all(marking), End("cancelled"))
 
 
+def _compensated(
+    net: Net, marking: Marking, record: RunCompensated
+) -> Sequence[Command]:
+    if marking.undoing is not None or not _ends(marking, record.firing):
+        return ()
+    return (*_cancel_all(marking), next_undo(net, marking))
+
+
+def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
+    return requeued(net, marking) if marking.status == "failed" else ()
+
+
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
     if not _ends(marking, None):
         return ()
@@ -444,10 +483,13 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     marking.asked.clear()
     marking.timers.clear()
     marking.queued = None
+    marking.undoing = None
     return (Cancel(firings),) if firings else ()
 
 
 def _fault(net: Net, marking: Marking, error: Exception) -> Sequence[Command]:
+    if net.definition.on_error == "compensate":
+        return (Fault(error), *_cancel_all(marking), next_undo(net, marking))
     marking.status = "failed"
     return (Fault(error), *_cancel_all(marking), End("failed"))
 
@@ -490,7 +532,9 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCancelled: _cancelled,
+    RunCompensated: _compensated,
     RunExpired: _expired,
+    RunRequeued: _requeued,
     StepAsked: _asked,
     StepAnswered: _answered,
     TimerFired: _timed,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked, StepDeferred
+    from flowkit.core.undoing import Undone
 
 __all__ = [
     "DEFERRED",
@@ -160,10 +161,15 @@ class Marking:
         asked: what each waiting firing waits for, by position.
         timers: times set and not come, by number.
         deferred: the latest deferral of each firing that had one.
+        dead: firings that have failed while the run went on, by number.
+        undoable: finished steps that can be undone, with their outputs, oldest first.
+        undoing: how far a compensation has come, None while there is none.
+        not_undone: finished steps that could not be undone, with their outputs.
     """
 
     __slots__ = (
         "asked",
+        "dead",
         "deferred",
         "fired",
         "live",
@@ -171,12 +177,15 @@ class Marking:
         "next_round",
         "next_timer",
         "next_token",
+        "not_undone",
         "queued",
         "rounds",
         "routes",
         "seen",
         "status",
         "timers",
+        "undoable",
+        "undoing",
         "watched",
     )
 
@@ -196,6 +205,10 @@ class Marking:
         self.asked: dict[int, dict[int, StepAsked]] = {}
         self.timers: dict[int, Timer] = {}
         self.deferred: dict[int, StepDeferred] = {}
+        self.dead: dict[int, Firing] = {}
+        self.undoable: list[tuple[str, Any]] = []
+        self.undoing: Undone | None = None
+        self.not_undone: list[tuple[str, Any]] = []
 
     @property
     def waits(self) -> bool:

@@ -511,8 +511,21 @@ class _Wiring:
             if len(node.done) == 1:
                 node.solo = node.done[0]
         self._timers()
+        self._errors()
         for node in self.net.nodes:
             node.last = not (node.done or node.slow)
+
+    def _errors(self) -> None:
+        """Steps whose end is looked at: what is undone, or may come after a failure."""
+        definition = self.net.definition
+        undoing = definition.undoing
+        for node in self.net.nodes:
+            if (
+                node.step.undo
+                or node.name in undoing
+                or definition.on_error == "collect"
+            ):
+                node.slow = True
 
     def _timers(self) -> None:
         set_by: dict[str, dict[str, Leaf]] = {}

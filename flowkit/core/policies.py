@@ -8,7 +8,7 @@ module reads no clock and draws nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from flowkit.core.durations import seconds, shown
 from flowkit.errors import FlowkitError
@@ -16,12 +16,19 @@ from flowkit.errors import FlowkitError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Kinds", "Policy", "Retry", "next_delay", "wanted"]
+__all__ = ["TIMES", "Kinds", "Policy", "Retry", "choice", "next_delay", "wanted"]
 
 Kinds = type[BaseException] | tuple[type[BaseException], ...]
 Jitter = Literal["full", "none"]
 TIMES = ("timeout", "total_timeout", "idle_timeout")
 _WORD = (1 << 64) - 1
+
+
+@runtime_checkable
+class Named(Protocol):
+    """A function or a class."""
+
+    __name__: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +110,14 @@ class Policy:
         timeout: longest time of an attempt, seconds or text such as ``"20s"``.
         total_timeout: longest time of all attempts and the waits between them.
         idle_timeout: longest time without a :meth:`~flowkit.Flow.heartbeat`.
+        max_starts: most starts of a firing whose process ended in the middle, such as
+            one that takes all memory; then it fails with a ``PoisonedStepError``.
+        fallback: what stands in when the step has failed for good: a value, a method
+            (given what the step was given, and the ``error`` if it takes one), a
+            :class:`Policy` under which the step is tried once more, a dictionary of
+            these by exception class, or a list of these, one after another.
+        undo: the method that undoes what the step has done, when the run is
+            compensated; it is given what the step returned.
 
     Raises:
         ValueError: a value that means nothing, by name.
@@ -112,6 +127,9 @@ class Policy:
     timeout: Any = None
     total_timeout: Any = None
     idle_timeout: Any = None
+    max_starts: int | None = None
+    fallback: Any = None
+    undo: Any = None
 
     def __post_init__(self) -> None:
         if self.retry is not None and not isinstance(self.retry, Retry):
@@ -120,17 +138,57 @@ class Policy:
             value = getattr(self, name)
             if value is not None:
                 object.__setattr__(self, name, _time(value, name))
+        if not (self.undo is None or isinstance(self.undo, str | Named)):
+            msg = f"undo takes a method of the class, not {self.undo!r}."
+            raise ValueError(msg)
+        if self.max_starts is not None and (
+            type(self.max_starts) is not int or self.max_starts < 1
+        ):
+            msg = f"max_starts takes a count from 1, not {self.max_starts!r}."
+            raise ValueError(msg)
+        if isinstance(self.fallback, list):
+            object.__setattr__(self, "fallback", tuple(self.fallback))
+        check_fallback(self.fallback)
+
+    @property
+    def stages(self) -> tuple[Any, ...]:
+        """The fallbacks, one after another."""
+        if self.fallback is None:
+            return ()
+        return self.fallback if _is_chain(self.fallback) else (self.fallback,)
+
+    def at(self, stage: int) -> Policy:
+        """What holds for a stage: 0 is the step itself, others are its fallbacks.
+
+        A fallback that is a method has the step's limits of time and is not tried
+        again, unless it is a :class:`Policy` that says so.
+        """
+        if not stage:
+            return self
+        fallback = self.stages[stage - 1]
+        if isinstance(fallback, Policy):
+            return fallback.over(replace(self, retry=None))
+        return replace(self, retry=None)
 
     @property
     def times(self) -> bool:
-        """Whether it limits the time of an attempt."""
-        return any(getattr(self, name) is not None for name in TIMES)
+        """Whether it limits the time of an attempt, at any stage."""
+        return any(getattr(self, name) is not None for name in TIMES) or any(
+            isinstance(each, Policy) and each.times for each in self.stages
+        )
 
     def over(self, other: Policy | None) -> Policy:
         """This policy, with another one's where it says nothing."""
         if other is None:
             return self
         return replace(other, **dict(self.said()))
+
+    def next_stage(self, stage: int, error: BaseException) -> int | None:
+        """The fallback after this stage that takes such an error, if there is one."""
+        for number, fallback in enumerate(self.stages[stage:], stage + 1):
+            if not isinstance(fallback, dict) or choice(fallback, error) is not None:
+                return number
+        return None
 
     def said(self) -> list[tuple[str, Any]]:
         """Names and values of what it says, in the order above."""
@@ -144,6 +202,38 @@ class Policy:
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.texts)
+
+
+def _is_chain(fallback: Any) -> bool:
+    return isinstance(fallback, list | tuple)
+
+
+def check_fallback(fallback: Any) -> None:
+    """See that a fallback can be one.
+
+    Raises:
+        ValueError: an empty chain, or a dictionary of something else than errors.
+    """
+    if _is_chain(fallback):
+        if not fallback:
+            msg = "fallback takes a value or a chain of them, not an empty one."
+            raise ValueError(msg)
+        for each in fallback:
+            check_fallback(each)
+    elif isinstance(fallback, dict) and not all(map(_is_kind, fallback)):
+        msg = (
+            f"fallback takes a dictionary by exception classes, not {fallback!r}. For "
+            f"a dictionary as the value give a method that returns it."
+        )
+        raise ValueError(msg)
+
+
+def choice(fallback: dict[Any, Any], error: BaseException) -> tuple[Any] | None:
+    """What a dictionary says for an error: the first class that it is one of."""
+    for kind, value in fallback.items():
+        if isinstance(error, kind):
+            return (value,)
+    return None
 
 
 def _time(value: Any, name: str) -> float:
@@ -215,6 +305,12 @@ def named(value: Any) -> str:
 
 def text_of(value: Any) -> str:
     """A policy's value as a person reads it."""
+    if isinstance(value, list | tuple):
+        return ", then ".join(map(text_of, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{named(kind)}: {text_of(value[kind])}" for kind in value)
+    if hasattr(value, "__name__"):
+        return named(value)
     if isinstance(value, float):
         return shown(value)
     return value if isinstance(value, str) else str(value)

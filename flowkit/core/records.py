@@ -16,7 +16,9 @@ __all__ = [
     "Record",
     "RunAborted",
     "RunCancelled",
+    "RunCompensated",
     "RunExpired",
+    "RunRequeued",
     "RunStarted",
     "RunStopped",
     "StepAnswered",
@@ -72,7 +74,8 @@ class StepDeferred(NamedTuple):
 
     ``why`` names the policy; ``error`` is what an attempt ended with, None if it had
     not begun. ``tries`` counts the failed attempts so far and ``since`` is the time
-    at which the first one began.
+    at which the first one began. ``stage`` is 0 for the step's own body, else the
+    number of the fallback that stands in for it.
     """
 
     at: float
@@ -82,6 +85,7 @@ class StepDeferred(NamedTuple):
     error: BaseException | None = None
     tries: int = 0
     since: float = 0.0
+    stage: int = 0
 
 
 class EventReceived(NamedTuple):
@@ -146,6 +150,20 @@ class RunAborted(NamedTuple):
     reason: str = ""
 
 
+class RunCompensated(NamedTuple):
+    """A step gave the run up with ``compensate(reason)``: what is done is undone."""
+
+    at: float
+    firing: int | None = None
+    reason: str = ""
+
+
+class RunRequeued(NamedTuple):
+    """What failed while the run went on, or could not be undone, begins again."""
+
+    at: float
+
+
 class RunExpired(NamedTuple):
     """The lifetime of a run that waited is over."""
 
@@ -168,7 +186,9 @@ Record = (
     | RunStopped
     | RunAborted
     | RunCancelled
+    | RunCompensated
     | RunExpired
+    | RunRequeued
     | StepAsked
     | StepAnswered
     | TimerFired

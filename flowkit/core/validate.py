@@ -249,8 +249,9 @@ def _unreachable(net: Net) -> Iterator[Fault]:
             wider |= net.followers(net.nodes[index])
         fresh = wider & ~reached
         reached |= fresh
+    undoing = net.definition.undoing
     for node in net.nodes:
-        if not reached & node.bit:
+        if not reached & node.bit and node.name not in undoing:
             text = (
                 f"{_at(net.definition, node.step)} can never run: nothing that starts "
                 f"leads to it. ({node.step.place})"

@@ -10,7 +10,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import MODES, Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
 from flowkit.define.conditions import (
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flowkit.core.policies import Policy
     from flowkit.define.decorators import Review, Saved
 
-__all__ = ["Compiled", "compile_class", "faults_of"]
+__all__ = ["Builder", "Compiled", "compile_class", "faults_of"]
 
 
 class Compiled:
@@ -92,18 +92,24 @@ def compile_class(
     max_firings: int = 100,
     strict: bool = False,
     defaults: Policy | None = None,
+    on_error: str = "fail_fast",
 ) -> Compiled:
     """The definition and functions of a class.
 
     Raises:
         DefinitionError: all faults of the class, each with place, cause and cure.
     """
-    builder = _Builder(cls, defaults)
+    builder = Builder(cls, defaults)
     builder.unapplied()
+    builder.expect(on_error)
     steps = tuple(
         builder.step(name, function, mark) for name, function, mark in _marked(cls)
     )
-    definition = Definition(cls.__name__, steps, max_firings, strict)
+    if on_error not in MODES or builder.undoing:
+        from flowkit.define.handlers import with_handlers  # only who has them
+
+        steps, on_error = with_handlers(builder, steps, on_error)
+    definition = Definition(cls.__name__, steps, max_firings, strict, on_error)
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
     compiled.policies = builder.policies
@@ -146,7 +152,7 @@ def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
     return found
 
 
-class _Builder:
+class Builder:
     """Resolves what the marks of one class say."""
 
     def __init__(self, cls: type, defaults: Policy | None = None) -> None:
@@ -157,6 +163,7 @@ class _Builder:
         self.reviews: dict[str, Review] = {}
         self.saved: dict[str, Saved] = {}
         self.policies: dict[str, Policy] = {}
+        self.undoing: dict[str, Any] = {}
         self.faults: list[Fault] = []
         self.names = {name for name, _, _ in _marked(cls)}
 
@@ -178,7 +185,19 @@ class _Builder:
             )
             self.faults.append(Fault("error", name, text))
 
+    def expect(self, on_error: str) -> None:
+        """Methods that become steps because others name them: they can be heard."""
+        policies = [mark.policy for _, _, mark in _marked(self.cls) if mark.policy]
+        named = [policy.undo for policy in policies if policy.undo is not None]
+        if self.defaults is not None and self.defaults.undo is not None:
+            named.append(self.defaults.undo)
+        for each in [*named, on_error]:
+            name = each if isinstance(each, str) else each.__name__
+            if callable(getattr(self.cls, name, None)):
+                self.names.add(name)
+
     def step(self, name: str, function: Any, mark: Mark) -> Step:
+        """What the decorators of one method say, as a step."""
         self.functions[name] = function
         code = getattr(_unwrapped(function), "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
@@ -193,6 +212,12 @@ class _Builder:
         policy = mark.policy.over(self.defaults) if mark.policy else self.defaults
         if policy is not None:
             self.policies[name] = policy
+            if policy.undo is not None:
+                self.undoing[name] = policy.undo
+            if policy.fallback is not None:
+                from flowkit.define.handlers import check_fallbacks  # the same
+
+                check_fallbacks(self, name, policy, place)
         step = Step(
             name,
             start=mark.start,

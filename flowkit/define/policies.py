@@ -10,7 +10,7 @@ from flowkit.core.policies import Policy, Retry
 from flowkit.core.validate import closest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from datetime import timedelta
 
 __all__ = ["PolicyOptions", "default_policy", "policy_of"]
@@ -25,6 +25,9 @@ class PolicyOptions(TypedDict, total=False):
     timeout: float | str | timedelta
     total_timeout: float | str | timedelta
     idle_timeout: float | str | timedelta
+    max_starts: int
+    fallback: Any
+    undo: Callable[..., Any] | str
 
 
 def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy:

@@ -60,6 +60,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("error", "x"),
             ("tries", "t"),
             ("since", "s"),
+            ("stage", "g"),
         ),
     ),
     "event": (
@@ -69,6 +70,8 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
+    "requeue": (core.RunRequeued, ()),
+    "undo": (core.RunCompensated, (("reason", "r"),)),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
     "ask": (
         core.StepAsked,

@@ -19,6 +19,7 @@ __all__ = [
     "Reviewed",
     "calls_for",
     "labels_of",
+    "parameters_of",
     "payload_type",
     "source_of",
     "undeclared",
@@ -69,7 +70,7 @@ class Call:
         self.is_async: bool = node.step.is_async
         self.loops: bool = self.is_async
         self.timed: bool = False
-        names, required, keywords, unnamed, by_keyword = _parameters(function)
+        names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
         if self.wants_trigger:
@@ -121,7 +122,7 @@ class Call:
 Parameters = tuple[list[str], list[str], bool, tuple[str, ...], bool]
 
 
-def _parameters(function: Callable[..., Any]) -> Parameters:
+def parameters_of(function: Callable[..., Any]) -> Parameters:
     """What a function takes after ``self``.
 
     Names, those without a default, whether ``**`` ends them, those that can be

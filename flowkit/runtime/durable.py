@@ -499,8 +499,8 @@ class Journal:
 
     def _ending(self, run: Run, record: Record | None) -> dict[str, Any]:
         error = ""
-        if run.failures:
-            error = f"{type(run.failures[0]).__name__}: {run.failures[0]}"
+        if (failure := run.failure) is not None:
+            error = f"{type(failure).__name__}: {failure}"
         elif isinstance(record, RunAborted | RunCancelled):
             error = record.reason
         state: dict[str, Any] = {"s": keyed(self._fields(run))}
@@ -608,8 +608,8 @@ class Journal:
         if caller is None:
             return ()
         answer: dict[str, Any] = {"result": run.last}
-        if run.failures:
-            answer = {"error": run.failures[0]}
+        if (failure := run.failure) is not None:
+            answer = {"error": failure}
         name = f"run:{row.id}"
         delivery = Delivery(caller.flow, encode(answer, "the result"))
         return (Accept(name, None, name, now(), (delivery,)),)

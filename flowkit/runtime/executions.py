@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.commands import Cancel
 from flowkit.core.records import (
     RunAborted,
+    RunCompensated,
     RunStopped,
     StepAnswered,
     StepAsked,
@@ -58,7 +59,7 @@ class DeferralInfo:
     """Why a step began again, or later: a decision of one of its policies.
 
     Attributes:
-        why: the policy: ``retry``.
+        why: the policy: ``retry`` or ``fallback``.
         error: what the attempt before ended with; None if it had not begun.
         at: when this was decided.
         due: when it begins again.
@@ -111,6 +112,11 @@ class Execution:
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
     undone: bool = False
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a fallback stands in for the step."""
+        return any(each.why == "fallback" for each in self.deferrals)
 
     @property
     def duration(self) -> float | None:
@@ -263,7 +269,7 @@ def _failed(each: Execution, record: StepFailed) -> None:
     each.outcome, each.error = "failed", record.error
 
 
-def _aborted(each: Execution, record: RunAborted) -> None:
+def _aborted(each: Execution, record: RunAborted | RunCompensated) -> None:
     each.outcome = "cancelled"
 
 
@@ -291,6 +297,7 @@ _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepDeferred: _deferred,
     RunStopped: _stopped,
     RunAborted: _aborted,
+    RunCompensated: _aborted,
     StepAsked: _asked,
     StepAnswered: _answered,
 }

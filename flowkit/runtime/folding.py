@@ -14,6 +14,8 @@ from flowkit.core.net import net_of
 from flowkit.core.records import (
     RunAborted,
     RunCancelled,
+    RunCompensated,
+    RunRequeued,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -26,6 +28,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime.clock import now
 from flowkit.runtime.restore import EXTRA, restored
 
 if TYPE_CHECKING:
@@ -46,11 +49,12 @@ __all__ = [
     "graph_of",
     "refold",
     "regraphed",
+    "requeue",
     "rewound",
 ]
 
 
-def refold(  # noqa: C901, PLR0912 - one kind of record after another
+def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     run: Run, journal: Journal, entries: Sequence[Entry] | None = None
 ) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
@@ -74,7 +78,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
     run.marking = marking = Marking(len(net.nodes))
     run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
     run.failures, run.stuck, run.last, run.over = [], [], None, False
-    run.told, run.reason = False, ""
+    run.told, run.reason, run.not_undone, run.starts = False, "", [], {}
     run.ready.clear()
     journal.version, journal.born = journal.row.version, journal.row.created
     attempts: dict[int, int] = {}
@@ -83,6 +87,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
+                    run.starts[number] = run.starts.get(number, 1) + 1
             elif record.kind == "graph":
                 net, marking = regraphed(journal.store, marking, net, record.data)
                 run.net, run.marking = net, marking
@@ -91,6 +96,7 @@ def refold(  # noqa: C901, PLR0912 - one kind of record after another
                 fields = dict(record.data)
             elif record.kind == "fresh":
                 marking.deferred.pop(record.data, None)
+                run.starts[record.data] = 0
             continue
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
@@ -215,6 +221,14 @@ def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, An
     return adapted(run, journal, current, fields)
 
 
+def requeue(run: Run, journal: Journal) -> None:
+    """Begin again what failed while the run went on, or could not be undone."""
+    record = RunRequeued(now())
+    _remember(run, record)
+    run.apply(record)
+    journal.wait(run)
+
+
 def go_on(run: Run, journal: Journal) -> None:
     """After a refold: what was neither done nor waiting starts once more.
 
@@ -228,15 +242,30 @@ def go_on(run: Run, journal: Journal) -> None:
         for number in marking.live
         if number not in marking.asked and number not in behind
     ]
+    poisoned = []
+    if run.compiled.policies:
+        from flowkit.runtime.recovery import is_poisoned  # only who has policies
+
+        poisoned = [marking.live[each] for each in again if is_poisoned(run, each)]
+        gone = {each.id for each in poisoned}
+        again = [each for each in again if each not in gone]
     if again:
         journal.jot("again", again)
         for number in again:
             marking.live[number].attempt += 1
     journal.flush(run)
-    run.restart()
+    if poisoned:
+        from flowkit.runtime.recovery import fail_poisoned  # the same
+
+        fail_poisoned(run, journal, poisoned)
+        if run.over:
+            return
+    run.restart(again)
 
 
-def _remember(run: Run, record: Any) -> None:
+def _remember(  # noqa: C901 - one kind of record after another
+    run: Run, record: Any
+) -> None:
     if type(record) is StepFinished:
         run.last = record.output
         for place in [place for place in run.answers if place[0] == record.firing]:
@@ -251,9 +280,14 @@ def _remember(run: Run, record: Any) -> None:
         forget(run, record.firing)
     elif type(record) is RunStopped:
         run.last = record.result
+    elif type(record) is RunRequeued:
+        run.over = run.told = False
+        if not run.marking.not_undone:
+            run.failures.clear()
+        run.not_undone.clear()
     elif type(record) is StepFailed:
         firing = run.marking.live.get(record.firing)
         if firing is not None and not firing.node.hears(late=record.late):
             run.failures.append(record.error)
-    elif isinstance(record, RunAborted | RunCancelled):
+    elif isinstance(record, RunAborted | RunCancelled | RunCompensated):
         run.reason = record.reason

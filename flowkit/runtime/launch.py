@@ -55,6 +55,7 @@ class Kind:
         "migrations",
         "older",
         "on_conflict",
+        "on_error",
         "renamed",
         "retention",
         "state",
@@ -93,6 +94,7 @@ class Kind:
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
         self.defaults: Policy | None = None
+        self.on_error: str = "fail_fast"
 
     @property
     def waited_names(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
-from flowkit.runtime.folding import effective, go_on, refold
+from flowkit.runtime.folding import effective, go_on, refold, requeue
 from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.restore import EXTRA, restored
@@ -169,7 +169,8 @@ def _lay_under(flow: Any, row: RunRow) -> None:
 def load(flow: Any, store: Store, row: RunRow) -> Run:
     """A stored run on a flow object, claimed and ready to be driven.
 
-    A run that failed goes on at the step that failed. One that is over is given as
+    A run that failed goes on at the step that failed, one that went on in spite of
+    failures at all of them. One that is over is given as
     it ended. What cannot go on is left as it was, for whoever can.
 
     Raises:
@@ -186,8 +187,13 @@ def load(flow: Any, store: Store, row: RunRow) -> Run:
     journal.hold = hold
     journal.attach(run)
     try:
-        refold(run, journal, _retried(journal) if row.status == "failed" else None)
-        if not run.over:
+        refold(run, journal)
+        failed = run.over and row.status == "failed"
+        if failed and (run.marking.dead or run.marking.not_undone):
+            requeue(run, journal)
+        elif failed:
+            refold(run, journal, _retried(journal))
+        if not (run.over or run.ready):
             go_on(run, journal)
         elif row.status in {"running", "waiting"}:
             journal.ended(run)
@@ -224,7 +230,9 @@ def _retried(journal: Journal) -> list[Entry]:
     if facts and facts[-1].kind in {"done", "fail", "timer"}:
         entries.append(journal.jot("rewind", facts[-1].seq - 1))
         failed = facts[-1].firing
-        if any(each.kind == "defer" and each.firing == failed for each in facts):
+        tried = any(each.kind == "defer" and each.firing == failed for each in facts)
+        again = any(each.kind == "note:again" for each in entries)
+        if failed is not None and (tried or again):
             entries.append(journal.jot("fresh", failed))
     return entries
 

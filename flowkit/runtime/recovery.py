@@ -13,24 +13,35 @@ from flowkit.core.durations import shown
 from flowkit.core.marking import DEFERRED
 from flowkit.core.policies import next_delay, wanted
 from flowkit.core.records import StepDeferred
+from flowkit.errors import PoisonedStepError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.core.policies import Retry
+    from flowkit.runtime.durable import Journal
     from flowkit.runtime.run import Run
 
-__all__ = ["asked_wait", "defer", "forget", "recovers", "wake"]
+__all__ = [
+    "asked_wait",
+    "defer",
+    "fail_poisoned",
+    "forget",
+    "is_poisoned",
+    "recovers",
+    "wake",
+]
 
 
 def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
     """Try a step again that has failed, if its policy says so; whether it does."""
-    policy = run.compiled.policies.get(firing.node.name)
-    if policy is None:
+    whole = run.compiled.policies.get(firing.node.name)
+    if whole is None:
         return False
     before = run.marking.deferred.get(firing.id)
-    tries = 1 + (before.tries if before else 0)
+    stage, tries = (before.stage, before.tries + 1) if before else (0, 1)
+    policy = whole.at(stage)
     at = now()
     since = run.begun.get(firing.id) or (before.since if before else at)
     if policy.retry is not None:
@@ -38,8 +49,10 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
         if tries < retry.attempts and _is_wanted(retry, error):
             due = at + _delay(run, firing, retry, tries, error)
             if policy.total_timeout is None or due < since + policy.total_timeout:
-                record = StepDeferred(at, firing.id, due, "retry", error, tries, since)
-                defer(run, firing, record)
+                again = StepDeferred(
+                    at, firing.id, due, "retry", error, tries, since, stage
+                )
+                defer(run, firing, again)
                 return True
             error.add_note(
                 f"flowkit: given up, as its total_timeout of "
@@ -48,7 +61,35 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
         if tries > 1:
             error.add_note(f"flowkit: given up after {tries} attempts")
     run.begun.pop(firing.id, None)
-    return False
+    following = whole.next_stage(stage, error)
+    if following is None:
+        return False
+    instead = StepDeferred(at, firing.id, at, "fallback", error, 0, 0.0, following)
+    defer(run, firing, instead)
+    return True
+
+
+def is_poisoned(run: Run, number: int) -> bool:
+    """Whether a firing has ended its process as often as it may."""
+    policy = run.compiled.policies.get(run.marking.live[number].node.name)
+    if policy is None or policy.max_starts is None:
+        return False
+    return run.starts.get(number, 1) >= policy.max_starts
+
+
+def fail_poisoned(run: Run, journal: Journal, firings: list[Firing]) -> None:
+    """Have firings fail that would end their process once more."""
+    for firing in firings:
+        name = f"{run.net.definition.name}.{firing.node.name}"
+        count = run.starts.get(firing.id, 1)
+        times = "once" if count == 1 else f"{count} times"
+        error = PoisonedStepError(
+            f"{name} was started {times}, and its process ended each time before it "
+            f"did. Find out what it does to the process (memory, a crash in C), then "
+            f"resume the run. ({firing.node.step.place})"
+        )
+        run.fail(firing, error)
+        journal.wait(run)
 
 
 def _is_wanted(retry: Retry, error: BaseException) -> bool:

@@ -29,6 +29,7 @@ from flowkit.core.records import (
     EventReceived,
     RunAborted,
     RunCancelled,
+    RunCompensated,
     RunExpired,
     RunStarted,
     RunStopped,
@@ -122,6 +123,7 @@ class Run:
         first: makes the marking before the first record, None for an empty one.
         failures: exceptions of failed steps that ended the run, first one first.
         stuck: one sentence for each join that could not fire.
+        not_undone: steps that a compensation could not undo.
         records: what happened, in order.
         journal: keeps it in a store; None for a run in memory.
         held: moves that are decided and not durable yet.
@@ -129,6 +131,7 @@ class Run:
         parked: who waits in memory for an answer.
         watches: attempts whose time is limited, by firing.
         begun: when the first attempt of such a firing began.
+        starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
         patience: seconds that a step may wait in memory.
         lifetime: seconds after which a stored run that waits is over.
@@ -160,9 +163,11 @@ class Run:
     resting: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    _group: BaseExceptionGroup[BaseException] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
+    not_undone: _Lazy[list[str]] = _Lazy(list)
     scopes: _Lazy[dict[int, Any]] = _Lazy(dict)
     watchers: _Lazy[list[Callable[[Run], None]]] = _Lazy(list)
     pauses: _Lazy[dict[int, HumanFeedbackPending]] = _Lazy(dict)
@@ -173,6 +178,7 @@ class Run:
     watches: _Lazy[dict[int, Watch]] = _Lazy(dict)
     begun: _Lazy[dict[int, float]] = _Lazy(dict)
     given_up: _Lazy[set[int]] = _Lazy(set)
+    starts: _Lazy[dict[int, int]] = _Lazy(dict)
 
     def __init__(
         self,
@@ -213,7 +219,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``running waiting completed failed cancelled``, as of now."""
+        """``running waiting completed failed cancelled compensated expired``."""
         return self.marking.status
 
     @property
@@ -310,6 +316,8 @@ class Run:
                 self.failures.append(command.error)
             elif type(command) is Report and command.kind == "stuck":
                 self.stuck.append(command.text)
+            elif type(command) is Report and command.kind == "not undone":
+                self.not_undone.append(command.step)
             elif type(command) is End:
                 self.over = self.told = True
 
@@ -550,6 +558,18 @@ class Run:
         number = None if firing is None else firing.id
         self.apply(RunAborted(now(), number, reason))
 
+    def compensate(self, firing: Firing | None, reason: str) -> None:
+        """End the run and undo what its steps have done."""
+        if self._elsewhere(lambda: self.compensate(firing, reason)):
+            return
+        if firing is not None and firing.id not in self.marking.live:
+            return
+        if firing is not None and firing.driver is not None:
+            self.discard(firing.driver)
+        self.reason = reason
+        number = None if firing is None else firing.id
+        self.apply(RunCompensated(now(), number, reason))
+
     def interrupted(self, error: BaseException) -> None:
         """Ctrl-C or an exit: the run ends as cancelled, the error goes on."""
         self.interrupt = error
@@ -698,7 +718,7 @@ class Run:
         self._release()
         if self.journal is not None:
             self.journal.leave(self)
-        if self.failures:
+        if len(self.failures) > 1 and self.failure is self.failures[0]:
             self._gather_failures()
         for watcher in self.watchers:
             watcher(self)
@@ -711,11 +731,42 @@ class Run:
         if self.lost is not None:
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.lost)
-        elif self.failures:
+        elif (failure := self.failure) is not None:
             if signals.run_failed.receivers:
-                self.tell(signals.run_failed, error=self.failures[0])
+                self.tell(signals.run_failed, error=failure)
         elif signals.run_finished.receivers:
             self.tell(signals.run_finished, status=self.status, result=self.last)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the run has failed with, None if it has not.
+
+        The first failure, or all of them as a group where ``on_error="collect"``
+        asks for that. A run that went on in spite of failures has none.
+        """
+        if not self.failures or self.status == "completed":
+            return None
+        if self.net.definition.on_error == "collect" and self.status == "failed":
+            if self._group is None:
+                count, name = len(self.failures), self.net.definition.name
+                said = "a step" if count == 1 else f"{count} steps"
+                self._group = BaseExceptionGroup(
+                    f"{said} of {name} failed", self.failures
+                )
+            return self._group
+        return self.failures[0]
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Steps whose result is a fallback's, in the order they failed."""
+        names = self._names
+        ended = {each.firing for each in self.records if isinstance(each, StepFinished)}
+        found = [
+            names[number]
+            for number, each in self.marking.deferred.items()
+            if each.stage and number in ended
+        ]
+        return tuple(found)
 
     def _gather_failures(self) -> None:
         first, *others = self.failures
@@ -752,8 +803,8 @@ class Run:
             raise self.interrupt
         if self.lost is not None:
             raise self.lost
-        if self.failures:
-            raise self.failures[0]
+        if self.failures and (failure := self.failure) is not None:
+            raise failure
         if self.status == "waiting":
             if self.marking.asked:
                 from flowkit.runtime import feedback  # only flows that wait for people
@@ -783,6 +834,11 @@ class Run:
             signals.log().warning("%s", command.text)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
+        elif command.kind == "not undone":
+            self.not_undone.append(command.step)
+            signals.log().error("%s", command.text)
+            if self.failures:
+                self.failures[0].add_note(f"flowkit: {command.text}")
         else:
             signals.log().info("%s", command.text)
 
@@ -846,12 +902,11 @@ class Run:
         for place in [place for place in self.parked if place[0] == firing.id]:
             del self.parked[place]
 
-    def restart(self) -> None:
+    def restart(self, firings: Sequence[int]) -> None:
         """After a restart: make ready what was neither done nor waiting."""
-        queued = self.marking.queued or {}
-        behind = {each.id for line in queued.values() for each in line}
-        for number, firing in self.marking.live.items():
-            if number not in self.marking.asked and number not in behind:
+        for number in firings:
+            firing = self.marking.live.get(number)
+            if firing is not None:
                 self.ready.append(self._again(firing))
 
     def expire(self, at: float) -> None:

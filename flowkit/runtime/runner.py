@@ -343,7 +343,7 @@ class _Driver:
         if self.run.ready and self.group is not None:
             self._spawn()
 
-    def _watched(self, firing: Firing, scope: _Scope) -> Watch:
+    def _watched(self, firing: Firing, scope: _Scope) -> Watch | None:
         """From now on the time of this attempt counts."""
         from flowkit.runtime.timing import watch  # only who has limits pays
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.durations import shown
+from flowkit.core.policies import TIMES
 from flowkit.errors import StepTimeoutError
 from flowkit.runtime.alarm import call_at
 from flowkit.runtime.clock import now
@@ -126,8 +127,8 @@ def watch(
     firing: Firing,
     cancel: Callable[[], object],
     soon: Callable[..., Any],
-) -> Watch:
-    """Watch an attempt that has begun.
+) -> Watch | None:
+    """Watch an attempt that has begun; None if nothing limits it.
 
     Args:
         run: of the step.
@@ -135,7 +136,13 @@ def watch(
         cancel: ends it, on its event loop.
         soon: calls a function on that event loop, from any thread.
     """
-    return Watch(run, firing, run.compiled.policies[firing.node.name], cancel, soon)
+    policy = run.compiled.policies[firing.node.name]
+    before = run.marking.deferred.get(firing.id)
+    if before is not None and before.stage:
+        policy = policy.at(before.stage)
+    if not any(getattr(policy, name) is not None for name in TIMES):
+        return None
+    return Watch(run, firing, policy, cancel, soon)
 
 
 def out_of_time(
