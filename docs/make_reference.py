@@ -28,7 +28,7 @@ the docstrings by `docs/make_reference.py`.
 SECTIONS: dict[str, list[str]] = {
     "Flows": ["Flow", "FlowState", "Run"],
     "Steps": ["start", "listen", "router"],
-    "Policies": ["Policy", "Retry"],
+    "Policies": ["Policy", "Retry", "Rate", "Bulkhead", "Breaker"],
     "Triggers": [
         "event",
         "timer",

@@ -51,6 +51,7 @@ from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import runs, tasks
+    from flowkit.core.limits import Breaker, Bulkhead, Rate
     from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Breaker",
+    "Bulkhead",
     "ConsoleProvider",
     "Decision",
     "DefinitionError",
@@ -96,6 +99,7 @@ __all__ = [
     "InputResponse",
     "PendingFeedbackContext",
     "Policy",
+    "Rate",
     "Retention",
     "Retry",
     "Run",
@@ -150,7 +154,10 @@ _LAZY = {
     "InputProvider": "flowkit.runtime.providers",
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
+    "Breaker": "flowkit.core.limits",
+    "Bulkhead": "flowkit.core.limits",
     "Policy": "flowkit.core.policies",
+    "Rate": "flowkit.core.limits",
     "Retry": "flowkit.core.policies",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",

@@ -15,6 +15,10 @@ Split by who mends it::
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
+    │   ├── RejectedError                 a call that a limit refused
+    │   │   ├── BreakerOpenError          what it calls is broken
+    │   │   ├── BulkheadFullError         too many wait for a place already
+    │   │   └── RateLimitedError          its turn is too far away
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
@@ -42,6 +46,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BreakerOpenError",
+    "BulkheadFullError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -51,6 +57,8 @@ __all__ = [
     "InputError",
     "MissingExtraError",
     "PoisonedStepError",
+    "RateLimitedError",
+    "RejectedError",
     "RestoredError",
     "RouteError",
     "RunEndedError",
@@ -164,6 +172,34 @@ class StepTimeoutError(RunError, TimeoutError):
 
 class PoisonedStepError(RunError):
     """A step was started as often as it may, and its process ended each time."""
+
+
+class RejectedError(RunError):
+    """A limit refused to let a step be called.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        retry_after: seconds until a call could be let through, None if unknown.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", retry_after: float | None = None
+    ) -> None:
+        self.step: str = step
+        self.retry_after: float | None = retry_after
+        super().__init__(text)
+
+
+class BreakerOpenError(RejectedError):
+    """The breaker is open: what the step calls was broken."""
+
+
+class BulkheadFullError(RejectedError):
+    """All places are taken, and the line for them is full."""
+
+
+class RateLimitedError(RejectedError):
+    """The step's turn is further away than it may wait."""
 
 
 class StuckError(RunError):

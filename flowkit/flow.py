@@ -206,7 +206,8 @@ class Flow(Generic[StateT]):
         compiled = compile_class(
             cls, max_firings=most, strict=strict, defaults=policy, on_error=on_error
         )
-        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
+        place = f"{cls.__module__}:{cls.__qualname__}"
+        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls), place)
         kind.store = store if store is not None or parent is None else parent.store
         if evict_after is not None:
             kind.evict_after = seconds(evict_after, f"class {cls.__name__}")

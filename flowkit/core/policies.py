@@ -11,14 +11,13 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from flowkit.core.durations import seconds, shown
-from flowkit.errors import FlowkitError
+from flowkit.core.kinds import Kinds, is_kind, kinds_in, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TIMES", "Kinds", "Policy", "Retry", "choice", "next_delay", "wanted"]
+__all__ = ["TIMES", "Policy", "Retry", "choice", "next_delay"]
 
-Kinds = type[BaseException] | tuple[type[BaseException], ...]
 Jitter = Literal["full", "none"]
 TIMES = ("timeout", "total_timeout", "idle_timeout")
 _WORD = (1 << 64) - 1
@@ -51,6 +50,8 @@ class Retry:
         jitter: ``"full"`` or ``"none"``.
         retry_after: heed what the error asks for: its ``retry_after``, or the header
             ``Retry-After`` of its ``response``.
+        budget: a :class:`Rate` of retries; when it is used up the step fails at once.
+            With a name several steps share it.
 
     Raises:
         ValueError: a value that means nothing, by name.
@@ -63,6 +64,7 @@ class Retry:
     factor: float = 2.0
     jitter: Jitter = "full"
     retry_after: bool = True
+    budget: Any = None
 
     def __post_init__(self) -> None:
         if type(self.attempts) is not int or self.attempts < 1:
@@ -84,6 +86,15 @@ class Retry:
         if self.jitter not in {"full", "none"}:
             msg = f"Retry(jitter=..) is 'full' or 'none', not {self.jitter!r}."
             raise ValueError(msg)
+        if self.budget is not None:
+            from flowkit.core.limits import Rate  # only who has one pays
+
+            if not isinstance(self.budget, Rate):
+                msg = (
+                    f"Retry(budget=..) takes a Rate, not {self.budget!r}. Write "
+                    f"budget=Rate(20, per='1m', name='crm')."
+                )
+                raise ValueError(msg)
 
     def __str__(self) -> str:
         told = [f"{self.attempts} attempts"]
@@ -110,6 +121,9 @@ class Policy:
         timeout: longest time of an attempt, seconds or text such as ``"20s"``.
         total_timeout: longest time of all attempts and the waits between them.
         idle_timeout: longest time without a :meth:`~flowkit.Flow.heartbeat`.
+        rate: how often it may begin, a :class:`Rate`; what comes too early waits.
+        bulkhead: how many may be under way at once, a :class:`Bulkhead` or a count.
+        breaker: when it is not called at all, a :class:`Breaker`, or the name of one.
         max_starts: most starts of a firing whose process ended in the middle, such as
             one that takes all memory; then it fails with a ``PoisonedStepError``.
         fallback: what stands in when the step has failed for good: a value, a method
@@ -127,6 +141,9 @@ class Policy:
     timeout: Any = None
     total_timeout: Any = None
     idle_timeout: Any = None
+    rate: Any = None
+    bulkhead: Any = None
+    breaker: Any = None
     max_starts: int | None = None
     fallback: Any = None
     undo: Any = None
@@ -141,6 +158,8 @@ class Policy:
         if not (self.undo is None or isinstance(self.undo, str | Named)):
             msg = f"undo takes a method of the class, not {self.undo!r}."
             raise ValueError(msg)
+        if not (self.rate is None and self.bulkhead is None and self.breaker is None):
+            _check_limits(self)
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -149,6 +168,13 @@ class Policy:
         if isinstance(self.fallback, list):
             object.__setattr__(self, "fallback", tuple(self.fallback))
         check_fallback(self.fallback)
+
+    @property
+    def gated(self) -> bool:
+        """Whether something stands between the step and its call."""
+        return any(
+            each is not None for each in (self.rate, self.bulkhead, self.breaker)
+        )
 
     @property
     def stages(self) -> tuple[Any, ...]:
@@ -204,6 +230,25 @@ class Policy:
         return "; ".join(f"{name}: {text}" for name, text in self.texts)
 
 
+def _check_limits(policy: Policy) -> None:
+    from flowkit.core import limits  # only who has one pays
+
+    forms = (
+        ("rate", limits.Rate, "Write rate=Rate(100, per='1m')"),
+        ("bulkhead", limits.Bulkhead, "Write bulkhead=5, or Bulkhead(5, queue=50)"),
+        ("breaker", limits.Breaker, "Write breaker='crm', or Breaker(5, name='crm')"),
+    )
+    for name, kind, form in forms:
+        value = getattr(policy, name)
+        if name == "bulkhead" and type(value) is int and value >= 1:
+            object.__setattr__(policy, name, limits.Bulkhead(value))
+        elif name == "breaker" and isinstance(value, str) and value:
+            continue
+        elif value is not None and not isinstance(value, kind):
+            msg = f"{name} takes a {kind.__name__}, not {value!r}. {form}."
+            raise ValueError(msg)
+
+
 def _is_chain(fallback: Any) -> bool:
     return isinstance(fallback, list | tuple)
 
@@ -220,7 +265,7 @@ def check_fallback(fallback: Any) -> None:
             raise ValueError(msg)
         for each in fallback:
             check_fallback(each)
-    elif isinstance(fallback, dict) and not all(map(_is_kind, fallback)):
+    elif isinstance(fallback, dict) and not all(map(is_kind, fallback)):
         msg = (
             f"fallback takes a dictionary by exception classes, not {fallback!r}. For "
             f"a dictionary as the value give a method that returns it."
@@ -254,53 +299,8 @@ def _retry(value: Any) -> Retry:
     raise ValueError(msg)
 
 
-def kinds_in(on: Any, what: str) -> Any:
-    """Exception classes, or a function that chooses, as given.
-
-    Raises:
-        ValueError: something else.
-    """
-    if on is None or _is_kind(on):
-        return on
-    if isinstance(on, list | tuple | set | frozenset):
-        given = tuple(on)
-        if given and all(map(_is_kind, given)):
-            return given
-    elif callable(on) and not isinstance(on, type):
-        return on
-    msg = (
-        f"{what} takes exception classes or a function of the error, not {on!r}. "
-        f"Write on=OSError, on=(OSError, TimeoutError) or on=is_worth_it."
-    )
-    raise ValueError(msg)
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _is_kind(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseException)
-
-
-def wanted(on: Any, error: BaseException) -> bool:
-    """Whether an error is one of those meant; a function is called with it."""
-    if on is None:
-        mendable = not isinstance(error, FlowkitError) or isinstance(
-            error, TimeoutError
-        )
-        return isinstance(error, Exception) and mendable
-    if isinstance(on, type | tuple):
-        return isinstance(error, on)
-    return bool(on(error))
-
-
-def named(value: Any) -> str:
-    """Classes and functions by their names."""
-    if isinstance(value, tuple):
-        return " or ".join(map(named, value))
-    name: str = getattr(value, "__name__", repr(value))
-    return name
 
 
 def text_of(value: Any) -> str:

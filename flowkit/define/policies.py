@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+    from flowkit.core.limits import Breaker, Bulkhead, Rate
+
 __all__ = ["PolicyOptions", "default_policy", "policy_of"]
 
 NAMES = frozenset(each.name for each in fields(Policy))
@@ -25,6 +27,9 @@ class PolicyOptions(TypedDict, total=False):
     timeout: float | str | timedelta
     total_timeout: float | str | timedelta
     idle_timeout: float | str | timedelta
+    rate: Rate
+    bulkhead: Bulkhead | int
+    breaker: Breaker | str
     max_starts: int
     fallback: Any
     undo: Callable[..., Any] | str

@@ -16,14 +16,29 @@ if TYPE_CHECKING:
 __all__ = ["called", "govern", "staged"]
 
 
-def govern(calls: Sequence[Call], compiled: Compiled) -> None:
-    """Make the calls of a class heed the policies of its steps."""
+def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
+    """Make the calls of a class heed the policies of its steps.
+
+    Args:
+        calls: of all its steps, changed in place.
+        compiled: the class.
+        place: names it in this process.
+
+    Raises:
+        ValueError: two different limits of one name.
+    """
     for node, call in zip(compiled.net.nodes, calls, strict=True):
         policy = compiled.policies.get(node.name)
         if policy is None:
             continue
         call.timed = policy.times
         call.loops = call.is_async or call.timed
+        if policy.gated:
+            from flowkit.runtime.protection import Gate, gated  # only who has limits
+
+            name = f"{compiled.definition.name}.{node.name}"
+            gate = Gate(name, f"{place}.{node.name}", policy)
+            call.function = gated(call.function, gate, is_async=call.is_async)
         if policy.stages:
             call.function = staged(call, policy)
 

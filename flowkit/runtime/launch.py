@@ -65,7 +65,12 @@ class Kind:
     )
 
     def __init__(
-        self, compiled: Compiled, on_conflict: str, backend: str, state: Any
+        self,
+        compiled: Compiled,
+        on_conflict: str,
+        backend: str,
+        state: Any,
+        place: str = "",
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
@@ -77,7 +82,7 @@ class Kind:
         if compiled.policies:
             from flowkit.runtime.governed import govern  # only who has policies
 
-            govern(self.calls, compiled)
+            govern(self.calls, compiled, place)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state

@@ -10,8 +10,9 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.durations import shown
+from flowkit.core.kinds import wanted
 from flowkit.core.marking import DEFERRED
-from flowkit.core.policies import next_delay, wanted
+from flowkit.core.policies import next_delay
 from flowkit.core.records import StepDeferred
 from flowkit.errors import PoisonedStepError
 from flowkit.runtime import signals
@@ -19,7 +20,7 @@ from flowkit.runtime.clock import now
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
-    from flowkit.core.policies import Retry
+    from flowkit.core.policies import Policy, Retry
     from flowkit.runtime.durable import Journal
     from flowkit.runtime.run import Run
 
@@ -40,33 +41,66 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
     if whole is None:
         return False
     before = run.marking.deferred.get(firing.id)
-    stage, tries = (before.stage, before.tries + 1) if before else (0, 1)
-    policy = whole.at(stage)
     at = now()
     since = run.begun.get(firing.id) or (before.since if before else at)
-    if policy.retry is not None:
-        retry: Any = policy.retry
-        if tries < retry.attempts and _is_wanted(retry, error):
-            due = at + _delay(run, firing, retry, tries, error)
-            if policy.total_timeout is None or due < since + policy.total_timeout:
-                again = StepDeferred(
-                    at, firing.id, due, "retry", error, tries, since, stage
-                )
-                defer(run, firing, again)
-                return True
-            error.add_note(
-                f"flowkit: given up, as its total_timeout of "
-                f"{shown(policy.total_timeout)} leaves no time for another attempt"
-            )
-        if tries > 1:
-            error.add_note(f"flowkit: given up after {tries} attempts")
+    if before is None:
+        before = StepDeferred(at, firing.id, at, since=since)
+    before = before._replace(at=at, since=since)
+    if whole.gated:
+        from flowkit.runtime.protection import Postponed  # only who has limits
+
+        if isinstance(error, Postponed):
+            due = error.due
+            defer(run, firing, before._replace(due=due, why="rate", error=None))
+            return True
+    policy = whole.at(before.stage)
+    tried = before._replace(why="retry", error=error, tries=before.tries + 1)
+    if policy.retry is not None and _tries_again(run, firing, policy, tried):
+        return True
     run.begun.pop(firing.id, None)
-    following = whole.next_stage(stage, error)
+    following = whole.next_stage(before.stage, error)
     if following is None:
         return False
-    instead = StepDeferred(at, firing.id, at, "fallback", error, 0, 0.0, following)
-    defer(run, firing, instead)
+    defer(
+        run,
+        firing,
+        StepDeferred(at, firing.id, at, "fallback", error, stage=following),
+    )
     return True
+
+
+def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) -> bool:
+    """Begin another attempt; if there is none, the error is told why."""
+    retry: Any = policy.retry
+    error: Any = tried.error
+    why = f"after {tried.tries} attempts" if tried.tries > 1 else ""
+    if tried.tries < retry.attempts and _is_wanted(retry, error):
+        due = tried.at + _delay(run, firing, retry, tried.tries, error)
+        total = policy.total_timeout
+        if total is not None and due >= tried.since + total:
+            error.add_note(
+                f"flowkit: given up, as its total_timeout of {shown(total)} leaves no "
+                f"time for another attempt"
+            )
+        elif not _budgeted(run, firing, retry):
+            why = f"as its budget of retries, {retry.budget}, is used up"
+        else:
+            defer(run, firing, tried._replace(due=due))
+            return True
+    if why:
+        error.add_note(f"flowkit: given up {why}")
+    return False
+
+
+def _budgeted(run: Run, firing: Firing, retry: Retry) -> bool:
+    """Whether the budget of retries allows one more."""
+    if retry.budget is None:
+        return True
+    from flowkit.runtime.protection import shared_rate  # only who has a budget
+
+    cls = type(run.flow)
+    place = f"{cls.__module__}:{cls.__qualname__}.{firing.node.name} retries"
+    return shared_rate(retry.budget, place)
 
 
 def is_poisoned(run: Run, number: int) -> bool:

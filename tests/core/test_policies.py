@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkit import Flow, Policy, Retry, listen, start
-from flowkit.core.policies import next_delay, wanted
+from flowkit.core.kinds import wanted
+from flowkit.core.policies import next_delay
 
 
 @given(
