@@ -205,6 +205,7 @@ class BreakerState:
         "_breaker",
         "_first",
         "_good",
+        "_length",
         "_phase",
         "_trials",
         "_well",
@@ -214,6 +215,7 @@ class BreakerState:
 
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
+        self._length: float = breaker.window / BUCKETS
         self._phase = 0
         self.status: str = "closed"
         self.since: float = 0.0
@@ -275,10 +277,12 @@ class BreakerState:
             self._open(at)
 
     def _advance(self, at: float) -> None:
-        number = int(at / (self._breaker.window / BUCKETS))
+        number = int(at / self._length)
+        if number <= self._first:
+            return
         for gone in range(max(self._first + 1, number - BUCKETS + 1), number + 1):
             self._good[gone % BUCKETS] = self._bad[gone % BUCKETS] = 0
-        self._first = max(self._first, number)
+        self._first = number
 
     def _is_broken(self) -> bool:
         bad, breaker = sum(self._bad), self._breaker

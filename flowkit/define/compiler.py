@@ -156,8 +156,8 @@ class Builder:
     """Resolves what the marks of one class say."""
 
     def __init__(self, cls: type, defaults: Policy | None = None) -> None:
-        self.cls = cls
-        self.defaults = defaults
+        self.cls: type = cls
+        self.defaults: Policy | None = defaults
         self.functions: dict[str, Callable[..., Any]] = {}
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.reviews: dict[str, Review] = {}
@@ -165,7 +165,7 @@ class Builder:
         self.policies: dict[str, Policy] = {}
         self.undoing: dict[str, Any] = {}
         self.faults: list[Fault] = []
-        self.names = {name for name, _, _ in _marked(cls)}
+        self.names: set[str] = {name for name, _, _ in _marked(cls)}
 
     def unapplied(self) -> None:
         """Note steps that are none, for want of parentheses."""

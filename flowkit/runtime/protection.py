@@ -8,7 +8,7 @@ breaker's permit; what was taken is given back however the attempt ends.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from flowkit.core.durations import shown
 from flowkit.core.limits import (
@@ -48,7 +48,7 @@ class Postponed(Exception):  # noqa: N818 - no error: its turn comes later
     """An attempt that has not begun, because its turn is at ``due``."""
 
     def __init__(self, due: float) -> None:
-        self.due = due
+        self.due: float = due
 
 
 class _Shared(Generic[StateT]):
@@ -57,11 +57,11 @@ class _Shared(Generic[StateT]):
     __slots__ = ("implied", "lock", "name", "state", "value", "waiters")
 
     def __init__(self, value: Any, name: str, *, implied: bool) -> None:
-        self.value = value
-        self.name = name
-        self.implied = implied
+        self.value: Any = value
+        self.name: str = name
+        self.implied: bool = implied
         self.state: StateT = _STATES[type(value)](value)
-        self.lock = threading.Lock()
+        self.lock: threading.Lock = threading.Lock()
         self.waiters: dict[Any, Callable[[], object]] = {}
 
 
@@ -106,11 +106,8 @@ def shared_rate(rate: Rate, place: str) -> bool:
         return True
 
 
-class Pass(NamedTuple):
-    """What an attempt has taken: the breaker's permit, and since when."""
-
-    permit: int
-    begun: float
+Pass = tuple[int, float]
+"""What an attempt has taken: the breaker's permit, and since when."""
 
 
 class Gate:
@@ -123,7 +120,7 @@ class Gate:
     __slots__ = ("breaker", "bulkhead", "rate", "step")
 
     def __init__(self, step: str, place: str, policy: Policy) -> None:
-        self.step = step
+        self.step: str = step
         self.rate: _Shared[RateState] | None = None
         self.breaker: _Shared[BreakerState] | None = None
         self.bulkhead: _Shared[BulkheadState] | None = None
@@ -187,7 +184,7 @@ class Gate:
                 f"fallback= or retry= bridges the time."
             )
             raise BreakerOpenError(msg, step=self.step, retry_after=left)
-        return Pass(permit, at)
+        return permit, at
 
     def leave(self, run: Run, taken: Pass | None, *, well: bool | None) -> None:
         """Give back what an attempt has taken."""
@@ -197,13 +194,15 @@ class Gate:
         if shared is None or taken is None:
             return
         at = now()
+        permit, begun = taken
         slow = shared.value.slow
-        if well and slow is not None and at - taken.begun > slow:
+        if well and slow is not None and at - begun > slow:
             well = False
         with shared.lock:
-            before = shared.state.status
-            shared.state.leave(taken.permit, at, well=well)
-            after = shared.state.status
+            state = shared.state
+            before = state.status
+            state.leave(permit, at, well=well)
+            after = state.status
         if before != after:
             self._changed(run, after)
 
@@ -282,6 +281,18 @@ class Gate:
         if not waited:
             self.release()
 
+    def enters(self) -> bool:
+        """Whether a place in the bulkhead is free, and taken now."""
+        shared = self.bulkhead
+        if shared is None:
+            return True
+        with shared.lock:
+            state = shared.state
+            if state.inside >= shared.value.most:
+                return False
+            state.inside += 1
+        return True
+
     async def wait_inside(self) -> None:
         """Wait for a place in the bulkhead, on an event loop."""
         import anyio  # a loop runs, so it is there
@@ -330,7 +341,7 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        if gate.bulkhead is not None and not gate.block_inside(run, firing):
+        if not (gate.enters() or gate.block_inside(run, firing)):
             return None
         taken = _permit(gate, run)
         try:
@@ -342,20 +353,6 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
             return _finished(output, gate, run, firing, taken)
         gate.leave(run, taken, well=gate.judged(run, firing, None))
         return output
-
-    return call
-
-
-def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
-    async def call(flow: Any, *arguments: Any, **keywords: Any) -> Any:
-        scope = flow._flowkit
-        run, firing = scope.run, scope.firing
-        gate.turn(run, firing)
-        if gate.bulkhead is not None:
-            await gate.wait_inside()
-        taken = _permit(gate, run)
-        output = function(flow, *arguments, **keywords)
-        return await _finished(output, gate, run, firing, taken)
 
     return call
 
@@ -372,7 +369,28 @@ async def _finished(
     return output
 
 
+def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
+    async def call(flow: Any, *arguments: Any, **keywords: Any) -> Any:
+        scope = flow._flowkit
+        run, firing = scope.run, scope.firing
+        gate.turn(run, firing)
+        if not gate.enters():
+            await gate.wait_inside()
+        taken = _permit(gate, run)
+        try:
+            output = await function(flow, *arguments, **keywords)
+        except BaseException as error:
+            gate.leave(run, taken, well=gate.judged(run, firing, error))
+            raise
+        gate.leave(run, taken, well=gate.judged(run, firing, None))
+        return output
+
+    return call
+
+
 def _permit(gate: Gate, run: Run) -> Pass | None:
+    if gate.breaker is None:
+        return None
     try:
         return gate.permit(run)
     except BaseException:

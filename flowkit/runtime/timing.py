@@ -60,17 +60,18 @@ class Watch:
         cancel: Callable[[], object],
         soon: Callable[..., Any],
     ) -> None:
-        self.run = run
-        self.firing = firing
-        self.policy = policy
-        self.begun = self.beat = now()
+        self.run: Run = run
+        self.firing: Firing = firing
+        self.policy: Policy = policy
+        self.begun: float = now()
+        self.beat: float = self.begun
         before = run.marking.deferred.get(firing.id)
         first = before.since if before is not None and before.since else self.begun
         self.since: float = first
         if policy.total_timeout is not None:
             self.since = run.begun.setdefault(firing.id, first)
         self.error: StepTimeoutError | None = None
-        self.ended = False
+        self.ended: bool = False
         self._cancel = cancel
         self._soon = soon
         run.watches[firing.id] = self
