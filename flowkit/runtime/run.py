@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
-    from flowkit.runtime.timing import Watch
+    from flowkit.runtime.timing import Alarm, Watch
 
 __all__ = ["Abort", "Evicted", "Run", "Stop"]
 
@@ -130,6 +130,7 @@ class Run:
         answers: what a step's questions were answered, by firing and position.
         parked: who waits in memory for an answer.
         watches: attempts whose time is limited, by firing.
+        alarm: looks after them.
         begun: when the first attempt of such a firing began.
         starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
@@ -163,6 +164,7 @@ class Run:
     resting: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
+    alarm: Alarm | None = None
     _group: BaseExceptionGroup[BaseException] | None = None
     _id: str | None = None
 

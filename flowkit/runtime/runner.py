@@ -82,6 +82,9 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.interrupted(found)
     finally:
         run.active = False
+        if run.alarm is not None:  # it is of this loop
+            run.alarm.close()
+            run.alarm = None
         run.rest(resting=False)
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)

@@ -9,11 +9,10 @@ nothing.
 from __future__ import annotations
 
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 from flowkit.core.durations import shown
-from flowkit.core.policies import TIMES
 from flowkit.errors import StepTimeoutError
 from flowkit.runtime.alarm import call_at
 from flowkit.runtime.clock import now
@@ -26,89 +25,50 @@ if TYPE_CHECKING:
     from flowkit.core.policies import Policy
     from flowkit.runtime.run import Run
 
-__all__ = ["Watch", "heartbeat", "out_of_time", "watch"]
+__all__ = ["Alarm", "Watch", "heartbeat", "out_of_time", "watch"]
+
+INFINITE = float("inf")
 
 
 class Watch:
     """One attempt under the limits of its policy.
 
     Attributes:
-        error: what the attempt fails with, once its time is over.
+        begun: when it did.
+        since: when the first attempt did.
         beat: when it last said that it is alive.
+        error: what the attempt fails with, once its time is over.
     """
 
-    __slots__ = (
-        "_cancel",
-        "_limit",
-        "_soon",
-        "_take_back",
-        "beat",
-        "begun",
-        "ended",
-        "error",
-        "firing",
-        "policy",
-        "run",
-        "since",
-    )
+    __slots__ = ("beat", "begun", "cancel", "error", "firing", "policy", "run", "since")
 
     def __init__(
-        self,
-        run: Run,
-        firing: Firing,
-        policy: Policy,
-        cancel: Callable[[], object],
-        soon: Callable[..., Any],
+        self, run: Run, firing: Firing, policy: Policy, cancel: Callable[[], object]
     ) -> None:
         self.run: Run = run
         self.firing: Firing = firing
         self.policy: Policy = policy
+        self.cancel: Callable[[], object] = cancel
         self.begun: float = now()
         self.beat: float = self.begun
-        before = run.marking.deferred.get(firing.id)
-        first = before.since if before is not None and before.since else self.begun
-        self.since: float = first
-        if policy.total_timeout is not None:
-            self.since = run.begun.setdefault(firing.id, first)
+        self.since: float = self.begun
         self.error: StepTimeoutError | None = None
-        self.ended: bool = False
-        self._cancel = cancel
-        self._soon = soon
-        run.watches[firing.id] = self
-        self._arm()
 
-    def _arm(self) -> None:
-        times = [
-            (begun + limit, name)
-            for begun, limit, name in (
-                (self.begun, self.policy.timeout, "timeout"),
-                (self.since, self.policy.total_timeout, "total_timeout"),
-                (self.beat, self.policy.idle_timeout, "idle_timeout"),
+    def due(self) -> tuple[float, str]:
+        """When its time is over, as far as is known now, and by which limit."""
+        policy = self.policy
+        due, limit = INFINITE, ""
+        if policy.timeout is not None:
+            due, limit = self.begun + policy.timeout, "timeout"
+        if policy.total_timeout is not None:
+            due, limit = min(
+                (due, limit), (self.since + policy.total_timeout, "total_timeout")
             )
-            if limit is not None
-        ]
-        due, self._limit = min(times)
-        self._take_back = call_at(due, partial(self._ring, due))
-
-    def _ring(self, due: float) -> None:
-        """Its time may be over; called in any thread."""
-        if self.ended:
-            return
-        if self._limit == "idle_timeout":
-            limit: Any = self.policy.idle_timeout
-            if self.beat + limit > due:
-                self._arm()
-                return
-        try:
-            self._soon(self._over)
-        except RuntimeError:  # the loop is gone, and the run with it
-            return
-
-    def _over(self) -> None:
-        if self.ended:
-            return
-        self.error = out_of_time(self.run, self.firing, self.policy, self._limit)
-        self._cancel()
+        if policy.idle_timeout is not None:
+            due, limit = min(
+                (due, limit), (self.beat + policy.idle_timeout, "idle_timeout")
+            )
+        return due, limit
 
     def end(self) -> None:
         """The attempt is over.
@@ -116,11 +76,67 @@ class Watch:
         Raises:
             StepTimeoutError: it was over before, because of its time.
         """
-        self.ended = True
-        self._take_back()
         self.run.watches.pop(self.firing.id, None)
         if self.error is not None:
             raise self.error from None
+
+
+class Alarm:
+    """Looks after all watched attempts of a run, with one alarm set at a time.
+
+    It is set for the earliest end only, and looks anew when that has come: an attempt
+    that begins later and may take as long sets nothing.
+    """
+
+    __slots__ = ("__weakref__", "_run", "_soon", "_take_back", "at")
+
+    def __init__(self, run: Run, soon: Callable[..., Any]) -> None:
+        self._run = run
+        self._soon = soon
+        self._take_back: Callable[[], None] | None = None
+        self.at: float = INFINITE
+
+    def set(self, due: float) -> None:
+        """Look at the attempts at this time at the latest."""
+        self.close()
+        self.at = due
+        alarm = ref(self)  # it keeps no run alive
+
+        def ring() -> None:
+            found = alarm()
+            if found is not None:
+                found.ring()
+
+        self._take_back = call_at(due, ring)
+
+    def ring(self) -> None:
+        """Some attempt may be over; called in any thread."""
+        try:
+            self._soon(self.look)
+        except RuntimeError:  # the loop is gone, and the run with it
+            return
+
+    def look(self) -> None:
+        """End what is out of time, and set the alarm for the rest."""
+        at = now()
+        following = INFINITE
+        for each in list(self._run.watches.values()):
+            due, limit = each.due()
+            if due > at:
+                following = min(following, due)
+            elif each.error is None:
+                run, firing = each.run, each.firing
+                each.error = out_of_time(run, firing, each.policy, limit)
+                each.cancel()
+        self.at = INFINITE
+        if following < INFINITE:
+            self.set(following)
+
+    def close(self) -> None:
+        """Ring no more."""
+        take_back, self._take_back = self._take_back, None
+        if take_back is not None:
+            take_back()
 
 
 def watch(
@@ -138,12 +154,23 @@ def watch(
         soon: calls a function on that event loop, from any thread.
     """
     policy = run.compiled.policies[firing.node.name]
-    before = run.marking.deferred.get(firing.id)
+    before = run.marking.deferred.get(firing.id) if run.marking.deferred else None
     if before is not None and before.stage:
         policy = policy.at(before.stage)
-    if not any(getattr(policy, name) is not None for name in TIMES):
+    made = Watch(run, firing, policy, cancel)
+    if policy.total_timeout is not None:
+        first = before.since if before is not None and before.since else made.begun
+        made.since = run.begun.setdefault(firing.id, first)
+    due = made.due()[0]
+    if due == INFINITE:
         return None
-    return Watch(run, firing, policy, cancel, soon)
+    run.watches[firing.id] = made
+    alarm = run.alarm
+    if alarm is None:
+        alarm = run.alarm = Alarm(run, soon)
+    if due < alarm.at:
+        alarm.set(due)
+    return made
 
 
 def out_of_time(
