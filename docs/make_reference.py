@@ -28,7 +28,16 @@ the docstrings by `docs/make_reference.py`.
 SECTIONS: dict[str, list[str]] = {
     "Flows": ["Flow", "FlowState", "Run"],
     "Steps": ["start", "listen", "router"],
-    "Policies": ["Policy", "Retry", "Rate", "Bulkhead", "Breaker"],
+    "Policies": [
+        "Policy",
+        "Retry",
+        "Rate",
+        "Bulkhead",
+        "Breaker",
+        "Cache",
+        "INPUTS",
+        "SOURCE",
+    ],
     "Triggers": [
         "event",
         "timer",

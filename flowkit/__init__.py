@@ -51,6 +51,7 @@ from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import runs, tasks
+    from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.limits import Breaker, Bulkhead, Rate
     from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
@@ -79,8 +80,11 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "INPUTS",
+    "SOURCE",
     "Breaker",
     "Bulkhead",
+    "Cache",
     "ConsoleProvider",
     "Decision",
     "DefinitionError",
@@ -156,6 +160,9 @@ _LAZY = {
     "PendingFeedbackContext": "flowkit.runtime.people",
     "Breaker": "flowkit.core.limits",
     "Bulkhead": "flowkit.core.limits",
+    "Cache": "flowkit.core.caching",
+    "INPUTS": "flowkit.core.caching",
+    "SOURCE": "flowkit.core.caching",
     "Policy": "flowkit.core.policies",
     "Rate": "flowkit.core.limits",
     "Retry": "flowkit.core.policies",

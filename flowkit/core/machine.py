@@ -50,6 +50,7 @@ from flowkit.core.records import (
     StepDeferred,
     StepFailed,
     StepFinished,
+    StepHit,
     TimerFired,
 )
 from flowkit.core.rounds import arrive, fire, next_in_line, same_turn, settle
@@ -528,6 +529,7 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     StepFinished: _finished,
     StepFailed: _failed,
     StepDeferred: _deferred,
+    StepHit: lambda _net, _marking, _record: (),
     EventReceived: _received,
     RunStopped: _stopped,
     RunAborted: _aborted,

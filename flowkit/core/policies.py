@@ -124,6 +124,8 @@ class Policy:
         rate: how often it may begin, a :class:`Rate`; what comes too early waits.
         bulkhead: how many may be under way at once, a :class:`Bulkhead` or a count.
         breaker: when it is not called at all, a :class:`Breaker`, or the name of one.
+        cache: whether a result from before may stand in, a :class:`Cache`, or how long
+            one counts.
         max_starts: most starts of a firing whose process ended in the middle, such as
             one that takes all memory; then it fails with a ``PoisonedStepError``.
         fallback: what stands in when the step has failed for good: a value, a method
@@ -144,6 +146,7 @@ class Policy:
     rate: Any = None
     bulkhead: Any = None
     breaker: Any = None
+    cache: Any = None
     max_starts: int | None = None
     fallback: Any = None
     undo: Any = None
@@ -160,6 +163,8 @@ class Policy:
             raise ValueError(msg)
         if not (self.rate is None and self.bulkhead is None and self.breaker is None):
             _check_limits(self)
+        if self.cache is not None:
+            object.__setattr__(self, "cache", _cache(self.cache))
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -247,6 +252,21 @@ def _check_limits(policy: Policy) -> None:
         elif value is not None and not isinstance(value, kind):
             msg = f"{name} takes a {kind.__name__}, not {value!r}. {form}."
             raise ValueError(msg)
+
+
+def _cache(value: Any) -> Any:
+    from flowkit.core.caching import Cache  # only who has one pays
+
+    if isinstance(value, Cache):
+        return value
+    try:
+        return Cache(value)
+    except ValueError:
+        msg = (
+            f"cache takes a Cache or a length of time, not {value!r}. Write "
+            f"cache='1h', or cache=Cache('1h', key=INPUTS)."
+        )
+        raise ValueError(msg) from None
 
 
 def _is_chain(fallback: Any) -> bool:

@@ -26,6 +26,7 @@ __all__ = [
     "StepDeferred",
     "StepFailed",
     "StepFinished",
+    "StepHit",
     "TimerFired",
 ]
 
@@ -86,6 +87,13 @@ class StepDeferred(NamedTuple):
     tries: int = 0
     since: float = 0.0
     stage: int = 0
+
+
+class StepHit(NamedTuple):
+    """What a firing gives was known: it finishes with a cached result, uncalled."""
+
+    at: float
+    firing: int
 
 
 class EventReceived(NamedTuple):
@@ -182,6 +190,7 @@ Record = (
     | StepFinished
     | StepFailed
     | StepDeferred
+    | StepHit
     | EventReceived
     | RunStopped
     | RunAborted

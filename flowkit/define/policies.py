@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import timedelta
 
+    from flowkit.core.caching import Cache
     from flowkit.core.limits import Breaker, Bulkhead, Rate
 
 __all__ = ["PolicyOptions", "default_policy", "policy_of"]
@@ -30,6 +31,7 @@ class PolicyOptions(TypedDict, total=False):
     rate: Rate
     bulkhead: Bulkhead | int
     breaker: Breaker | str
+    cache: Cache | float | str | timedelta
     max_starts: int
     fallback: Any
     undo: Callable[..., Any] | str

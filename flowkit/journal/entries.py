@@ -70,6 +70,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
+    "hit": (core.StepHit, ()),
     "requeue": (core.RunRequeued, ()),
     "undo": (core.RunCompensated, (("reason", "r"),)),
     "cancel": (core.RunCancelled, (("reason", "r"),)),

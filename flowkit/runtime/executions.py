@@ -15,6 +15,7 @@ from flowkit.core.records import (
     StepDeferred,
     StepFailed,
     StepFinished,
+    StepHit,
 )
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
@@ -93,6 +94,7 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
+        hit: its result is a cached one.
         undone: a rewind took it back: it does not count any more.
     """
 
@@ -111,6 +113,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
+    hit: bool = False
     undone: bool = False
 
     @property
@@ -280,6 +283,10 @@ def _deferred(each: Execution, record: StepDeferred) -> None:
         each.attempt += 1
 
 
+def _hit(each: Execution, record: StepHit) -> None:
+    each.hit = True
+
+
 def _asked(each: Execution, record: StepAsked) -> None:
     question = QuestionInfo(record.position, record.verb, record.detail, record.at)
     each.questions.append(question)
@@ -295,6 +302,7 @@ _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFinished: _done,
     StepFailed: _failed,
     StepDeferred: _deferred,
+    StepHit: _hit,
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCompensated: _aborted,

@@ -39,6 +39,13 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
             name = f"{compiled.definition.name}.{node.name}"
             gate = Gate(name, f"{place}.{node.name}", policy)
             call.function = gated(call.function, gate, is_async=call.is_async)
+        if policy.cache is not None:
+            from flowkit.runtime.cached import Shelf, cached  # only who keeps results
+
+            name = f"{compiled.definition.name}.{node.name}"
+            own = compiled.functions[node.name]
+            shelf = Shelf(name, f"{place}.{node.name}", policy.cache, own)
+            call.function = cached(call.function, shelf, is_async=call.is_async)
         if policy.stages:
             call.function = staged(call, policy)
 

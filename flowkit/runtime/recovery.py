@@ -13,7 +13,7 @@ from flowkit.core.durations import shown
 from flowkit.core.kinds import wanted
 from flowkit.core.marking import DEFERRED
 from flowkit.core.policies import next_delay
-from flowkit.core.records import StepDeferred
+from flowkit.core.records import StepDeferred, StepHit
 from flowkit.errors import PoisonedStepError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
@@ -40,6 +40,12 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
     whole = run.compiled.policies.get(firing.node.name)
     if whole is None:
         return False
+    if whole.cache is not None:
+        from flowkit.runtime.cached import Hit  # only who keeps results
+
+        if isinstance(error, Hit):
+            _hit(run, firing, error.value)
+            return True
     before = run.marking.deferred.get(firing.id)
     at = now()
     since = run.begun.get(firing.id) or (before.since if before else at)
@@ -67,6 +73,15 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
         StepDeferred(at, firing.id, at, "fallback", error, stage=following),
     )
     return True
+
+
+def _hit(run: Run, firing: Firing, value: Any) -> None:
+    """Finish a firing with a result that was kept."""
+    run.apply(StepHit(now(), firing.id))
+    if signals.cache_hit.receivers:
+        step, attempt = firing.node.name, firing.attempt
+        run.tell(signals.cache_hit, step=step, firing=firing.id, attempt=attempt)
+    run.finish(firing, value)
 
 
 def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) -> bool:

@@ -22,6 +22,7 @@ signal                    arguments beside ``run``
 ``stuck``                 ``step``, ``reason``
 ``state_changed``         ``step``, ``firing``, ``attempt``, ``changed``: field
                           names, ``state``
+``cache_hit``             ``step``, ``firing``, ``attempt``
 ``breaker_changed``       ``name``, ``status``: closed, open or half_open
 ``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
 ``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
@@ -73,6 +74,7 @@ step_cancelled: Signal = _signal("step_cancelled", "A firing of a step was cance
 routed: Signal = _signal("routed", "A router chose labels.")
 stuck: Signal = _signal("stuck", "A join can never fire any more.")
 state_changed: Signal = _signal("state_changed", "A step's commit changed the state.")
+cache_hit: Signal = _signal("cache_hit", "A step's result was known.")
 breaker_changed: Signal = _signal("breaker_changed", "A breaker opened or closed.")
 event_accepted: Signal = _signal("event_accepted", "The bus took an event.")
 event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
@@ -80,6 +82,7 @@ handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
 __all__ = [
     "breaker_changed",
+    "cache_hit",
     "event_accepted",
     "event_rejected",
     "handler_failed",

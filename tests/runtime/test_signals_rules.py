@@ -29,9 +29,10 @@ COMMON = {
     "routed": {"step", "firing", "attempt", "labels"},
     "stuck": {"step", "reason"},
     "breaker_changed": {"name", "status"},
+    "cache_hit": {"step", "firing", "attempt"},
     "state_changed": {"step", "firing", "attempt", "changed", "state"},
 }
-RARE = {"step_deferred", "breaker_changed"}
+RARE = {"step_deferred", "breaker_changed", "cache_hit"}
 BUS = {
     "event_accepted": {"name", "payload", "key", "id"},
     "event_rejected": {"name", "payload", "key", "id", "reason"},
