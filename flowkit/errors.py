@@ -12,6 +12,7 @@ Split by who mends it::
     │   ├── StateConflictError            two parallel steps wrote one field
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
+    │   ├── DeadlineError (TimeoutError)  a run was not over at its deadline
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
@@ -48,6 +49,7 @@ __all__ = [
     "ArgumentError",
     "BreakerOpenError",
     "BulkheadFullError",
+    "DeadlineError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -204,6 +206,10 @@ class RateLimitedError(RejectedError):
 
 class StuckError(RunError):
     """A strict flow ended with a join that can never fire."""
+
+
+class DeadlineError(RunError, TimeoutError):
+    """A run was not over at its deadline, or at that of the run that called it."""
 
 
 class DriftError(RunError):

@@ -66,6 +66,7 @@ _OPTIONS = frozenset(
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
+        "deadline",
         "defaults",
         "evict_after",
         "lifetime",
@@ -135,6 +136,9 @@ class Flow(Generic[StateT]):
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
         defaults: the :class:`~flowkit.Policy` of each step that does not say
             otherwise.
+        deadline: how long a run may take, waiting included (``"15m"``); then it fails
+            with a ``DeadlineError``. Flows that its steps kick off or call must be
+            over by then, too.
         on_error: what a failure that nobody listens to does: ``"fail_fast"`` ends
             the run, ``"continue"`` the branch alone, ``"collect"`` too, and the run
             fails at its end with all failures as an ExceptionGroup;
@@ -182,6 +186,7 @@ class Flow(Generic[StateT]):
         retention: Any = None,
         defaults: Policy | None = None,
         on_error: str | None = None,
+        deadline: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -223,6 +228,10 @@ class Flow(Generic[StateT]):
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
         kind.defaults, kind.on_error = policy, on_error
+        if deadline is not None:
+            kind.deadline = seconds(deadline, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.deadline = parent.deadline
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -301,7 +310,7 @@ class Flow(Generic[StateT]):
             StepTimeoutError: this attempt was given up.
             RunError: no step of this object runs.
         """
-        from flowkit.runtime.timing import heartbeat  # only who gives them
+        from flowkit.runtime.verbs import heartbeat  # only who gives them
 
         heartbeat(self)
 

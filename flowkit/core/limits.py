@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from flowkit.core.durations import seconds, shown
 from flowkit.core.kinds import Kinds, kinds_in, named
@@ -31,6 +31,7 @@ __all__ = [
 ]
 
 BUCKETS = 10
+Shared = Literal["process", "store"]
 
 
 def _count(value: Any, what: str) -> None:
@@ -53,6 +54,15 @@ def _name(value: Any, what: str) -> None:
         raise ValueError(msg)
 
 
+def _shared(value: Any, kind: str) -> None:
+    if value.shared not in {"process", "store"}:
+        msg = f"{kind}(shared=..) is 'process' or 'store', not {value.shared!r}."
+        raise ValueError(msg)
+    if value.shared == "store" and not value.name:
+        msg = f"{kind}(shared='store') needs a name: other processes know it by that."
+        raise ValueError(msg)
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many calls may begin in a time; what comes too early waits its turn.
@@ -64,6 +74,8 @@ class Rate:
         most_wait: longest wait for a turn; a call that would have to wait longer
             fails with a ``RateLimitedError``. By default it waits as long as it takes.
         name: shares it among all steps of the process that name it.
+        shared: ``"store"`` shares it by its name among all processes on the run's
+            store; ``"process"`` by default.
 
     Raises:
         ValueError: a value that means nothing, by name.
@@ -74,6 +86,7 @@ class Rate:
     burst: int | None = None
     most_wait: Any = None
     name: str = ""
+    shared: Shared = "process"
 
     def __post_init__(self) -> None:
         _count(self.limit, "Rate(limit=..)")
@@ -84,6 +97,7 @@ class Rate:
             most = seconds(self.most_wait, "Rate(most_wait=..)")
             object.__setattr__(self, "most_wait", most)
         _name(self.name, "Rate(name=..)")
+        _shared(self, "Rate")
 
     def __str__(self) -> str:
         told = [f"{self.limit} in {shown(self.per)}"]
@@ -121,6 +135,14 @@ class RateState:
         self._next = arrival + self._interval
         return begin
 
+    def saved(self) -> list[Any]:
+        """Where it stands, as plain data."""
+        return [self._next]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Stand where another one stood."""
+        (self._next,) = saved
+
     def left(self, at: float) -> float:
         """Seconds until a call could begin."""
         if self._next is None:
@@ -148,6 +170,8 @@ class Breaker:
         trials: calls let through to see whether all is well again.
         on: the errors that count, as for :class:`~flowkit.Retry`; all by default.
         name: shares it among all steps of the process that name it.
+        shared: ``"store"`` shares it by its name among all processes on the run's
+            store; ``"process"`` by default.
 
     Raises:
         ValueError: a value that means nothing, by name.
@@ -162,6 +186,7 @@ class Breaker:
     trials: int = 1
     on: Kinds | Callable[[Any], Any] | None = None
     name: str = ""
+    shared: Shared = "process"
 
     def __post_init__(self) -> None:
         for name in ("failures", "calls", "trials"):
@@ -178,6 +203,7 @@ class Breaker:
             raise ValueError(msg)
         object.__setattr__(self, "on", kinds_in(self.on, "Breaker(on=..)"))
         _name(self.name, "Breaker(name=..)")
+        _shared(self, "Breaker")
 
     def __str__(self) -> str:
         told = f"{self.failures} failures"
@@ -290,6 +316,24 @@ class BreakerState:
             return bad >= breaker.failures
         calls = bad + sum(self._good)
         return calls >= breaker.calls and bad >= breaker.share * calls
+
+    def saved(self) -> list[Any]:
+        """Where it stands, as plain data."""
+        return [
+            self.status,
+            self.since,
+            self._phase,
+            self._first,
+            self._trials,
+            self._well,
+            self._good,
+            self._bad,
+        ]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Stand where another one stood."""
+        self.status, self.since, self._phase, self._first = saved[:4]
+        self._trials, self._well, self._good, self._bad = saved[4:]
 
     def left(self, at: float) -> float:
         """Seconds until a call could be let through."""

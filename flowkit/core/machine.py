@@ -42,6 +42,7 @@ from flowkit.core.records import (
     RunCancelled,
     RunCompensated,
     RunExpired,
+    RunOverdue,
     RunRequeued,
     RunStarted,
     RunStopped,
@@ -338,11 +339,7 @@ def _unheard(net: Net, marking: Marking, firing: Firing) -> Sequence[Command]:
         if firing.node.serial:
             next_in_line(marking, firing.node, out)
         return _checked(net, marking, out)
-    cancel = _cancel_all(marking)
-    if how == "compensate":
-        return (*cancel, next_undo(net, marking))
-    marking.status = "failed"
-    return (*cancel, End("failed"))
+    return _over_by_error(net, marking)
 
 
 def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Command]:
@@ -458,6 +455,21 @@ def _compensated(
     return (*_cancel_all(marking), next_undo(net, marking))
 
 
+def _overdue(net: Net, marking: Marking, record: RunOverdue) -> Sequence[Command]:
+    if marking.undoing is not None or not _ends(marking, None):
+        return ()
+    return _over_by_error(net, marking)
+
+
+def _over_by_error(net: Net, marking: Marking) -> Sequence[Command]:
+    """The run fails; what was done is undone first, if it is to be."""
+    cancel = _cancel_all(marking)
+    if net.definition.on_error == "compensate":
+        return (*cancel, next_undo(net, marking))
+    marking.status = "failed"
+    return (*cancel, End("failed"))
+
+
 def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
     return requeued(net, marking) if marking.status == "failed" else ()
 
@@ -489,10 +501,7 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
 
 
 def _fault(net: Net, marking: Marking, error: Exception) -> Sequence[Command]:
-    if net.definition.on_error == "compensate":
-        return (Fault(error), *_cancel_all(marking), next_undo(net, marking))
-    marking.status = "failed"
-    return (Fault(error), *_cancel_all(marking), End("failed"))
+    return (Fault(error), *_over_by_error(net, marking))
 
 
 def _runaway(net: Net, node: Node) -> RunawayError:
@@ -536,6 +545,7 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunCancelled: _cancelled,
     RunCompensated: _compensated,
     RunExpired: _expired,
+    RunOverdue: _overdue,
     RunRequeued: _requeued,
     StepAsked: _asked,
     StepAnswered: _answered,

@@ -18,6 +18,7 @@ __all__ = [
     "RunCancelled",
     "RunCompensated",
     "RunExpired",
+    "RunOverdue",
     "RunRequeued",
     "RunStarted",
     "RunStopped",
@@ -166,6 +167,13 @@ class RunCompensated(NamedTuple):
     reason: str = ""
 
 
+class RunOverdue(NamedTuple):
+    """The run was not over at its deadline."""
+
+    at: float
+    error: BaseException
+
+
 class RunRequeued(NamedTuple):
     """What failed while the run went on, or could not be undone, begins again."""
 
@@ -197,6 +205,7 @@ Record = (
     | RunCancelled
     | RunCompensated
     | RunExpired
+    | RunOverdue
     | RunRequeued
     | StepAsked
     | StepAnswered

@@ -71,6 +71,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
     "hit": (core.StepHit, ()),
+    "overdue": (core.RunOverdue, (("error", "x"),)),
     "requeue": (core.RunRequeued, ()),
     "undo": (core.RunCompensated, (("reason", "r"),)),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
@@ -83,7 +84,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs", "t": "deadline"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 

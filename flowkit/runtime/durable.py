@@ -297,6 +297,8 @@ class Journal:
         extra = run.box.extra
         if extra:
             more["x"] = to_plain(extra, "state")
+        if run.until is not None:
+            more["t"] = run.until
         if run.inputs:
             more["i"] = to_plain(run.inputs, "the inputs")
         return more
@@ -467,7 +469,8 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None or run.lifetime:
+        timed = run.lifetime or run.until is not None
+        if marking.timers or marking.asked or self._due is not None or timed:
             due = run.due
             if due != self._due:
                 self._due = changes["due"] = due

@@ -15,6 +15,7 @@ from flowkit.core.records import (
     RunAborted,
     RunCancelled,
     RunCompensated,
+    RunOverdue,
     RunRequeued,
     RunStarted,
     RunStopped,
@@ -101,6 +102,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
             run.inputs = more.get("i")
+            run.until = more.get("t")
             if "x" in more:
                 fields[EXTRA] = more["x"]
         if delta:
@@ -112,6 +114,8 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     for entry in entries:
         if entry.kind == "note:rewind":
             journal.born = max(journal.born, entry.at)
+            if run.until is not None:  # it has its whole time again
+                run.until = None if run.limit is None else entry.at + run.limit
     for number, count in attempts.items():
         if number in marking.live:
             marking.live[number].attempt += count - 1
@@ -280,6 +284,9 @@ def _remember(  # noqa: C901 - one kind of record after another
         forget(run, record.firing)
     elif type(record) is RunStopped:
         run.last = record.result
+    elif type(record) is RunOverdue:
+        run.failures.append(record.error)
+        run.until = None
     elif type(record) is RunRequeued:
         run.over = run.told = False
         if not run.marking.not_undone:

@@ -48,6 +48,7 @@ class Kind:
         "buses",
         "calls",
         "compiled",
+        "deadline",
         "declared",
         "defaults",
         "evict_after",
@@ -100,6 +101,7 @@ class Kind:
         self.retention: Any = None
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
+        self.deadline: float | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -167,6 +169,8 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
     run.lifetime = kind.lifetime
+    if kind.deadline is not None:
+        run.limit = kind.deadline
     if kind.buses:
         run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run

@@ -227,7 +227,7 @@ def _retried(journal: Journal) -> list[Entry]:
     entries = journal.store.entries(journal.row.id)
     facts = [each for each in effective(entries) if not each.kind.startswith("note:")]
     journal.seq = entries[-1].seq
-    if facts and facts[-1].kind in {"done", "fail", "timer"}:
+    if facts and facts[-1].kind in {"done", "fail", "timer", "overdue"}:
         entries.append(journal.jot("rewind", facts[-1].seq - 1))
         failed = facts[-1].firing
         tried = any(each.kind == "defer" and each.firing == failed for each in facts)

@@ -23,7 +23,9 @@ from flowkit.errors import (
     BreakerOpenError,
     BulkheadFullError,
     RateLimitedError,
+    RunError,
 )
+from flowkit.journal.codec import decode, encode
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 
@@ -63,6 +65,44 @@ class _Shared(Generic[StateT]):
         self.state: StateT = _STATES[type(value)](value)
         self.lock: threading.Lock = threading.Lock()
         self.waiters: dict[Any, Callable[[], object]] = {}
+
+    def through(self, run: Run, step: str, act: Callable[[StateT], Any]) -> Any:
+        """What ``act`` gives of the state in the run's store, which it may change.
+
+        Raises:
+            RunError: the run has no store.
+        """
+        if run.journal is None:
+            msg = (
+                f"{step} shares its {type(self.value).__name__} {self.name!r} through "
+                f"the store, and this run has none. Give the flow a store."
+            )
+            raise RunError(msg)
+        store = run.journal.store
+        cell = f"limit:{type(self.value).__name__}:{self.name}"
+        while True:
+            text = store.cell(cell)
+            state = _STATES[type(self.value)](self.value)
+            if text is not None:
+                state.restore(decode(text))
+            found = act(state)
+            new = encode(state.saved(), self.name)
+            if new == text or store.swap(cell, text, new):
+                return found
+
+
+def _entered(state: BreakerState, at: float) -> tuple[str, int | None, str, float]:
+    before = state.status
+    permit = state.enter(at)
+    return before, permit, state.status, 0.0 if permit else state.left(at)
+
+
+def _left(
+    state: BreakerState, permit: int, at: float, *, well: bool | None
+) -> tuple[str, str]:
+    before = state.status
+    state.leave(permit, at, well=well)
+    return before, state.status
 
 
 _shared: dict[tuple[type, str], _Shared[Any]] = {}
@@ -145,10 +185,16 @@ class Gate:
             before = run.marking.deferred.get(firing.id)
             if before is not None and before.why == "rate":
                 return  # it has waited for it
-        with shared.lock:
+        if shared.value.shared == "store":
             at = now()
-            due = shared.state.take(at)
-            left = shared.state.left(at)
+            due, left = shared.through(
+                run, self.step, lambda state: (state.take(at), state.left(at))
+            )
+        else:
+            with shared.lock:
+                at = now()
+                due = shared.state.take(at)
+                left = shared.state.left(at)
         if due is None:
             msg = (
                 f"{self.step} would have to wait {shown(round(left, 3))} for its turn, "
@@ -169,11 +215,13 @@ class Gate:
         if shared is None:
             return None
         at = now()
-        with shared.lock:
-            state = shared.state
-            before = state.status
-            permit = state.enter(at)
-            after, left = state.status, 0.0 if permit else state.left(at)
+        if shared.value.shared == "store":
+            before, permit, after, left = shared.through(
+                run, self.step, lambda state: _entered(state, at)
+            )
+        else:
+            with shared.lock:
+                before, permit, after, left = _entered(shared.state, at)
         if before != after:
             self._changed(run, after)
         if permit is None:
@@ -198,11 +246,13 @@ class Gate:
         slow = shared.value.slow
         if well and slow is not None and at - begun > slow:
             well = False
-        with shared.lock:
-            state = shared.state
-            before = state.status
-            state.leave(permit, at, well=well)
-            after = state.status
+        if shared.value.shared == "store":
+            before, after = shared.through(
+                run, self.step, lambda state: _left(state, permit, at, well=well)
+            )
+        else:
+            with shared.lock:
+                before, after = _left(shared.state, permit, at, well=well)
         if before != after:
             self._changed(run, after)
 

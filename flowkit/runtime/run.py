@@ -31,6 +31,7 @@ from flowkit.core.records import (
     RunCancelled,
     RunCompensated,
     RunExpired,
+    RunOverdue,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -70,6 +71,7 @@ MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
 _depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+_until: ContextVar[float | None] = ContextVar("flowkit_until", default=None)
 
 
 class Stop(BaseException):
@@ -135,6 +137,8 @@ class Run:
         starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
         patience: seconds that a step may wait in memory.
+        limit: seconds it may take.
+        until: when it must be over, None if it may take as long as it likes.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
     """
@@ -160,6 +164,8 @@ class Run:
     held: Any = ()  # a journal gives a run one of its own
     settle: Callable[[], Awaitable[None]] | None = None
     patience: float = 60.0
+    limit: float | None = None
+    until: float | None = None
     lifetime: float | None = None
     resting: bool = False
     at_rest: Callable[[bool], None] | None = None
@@ -291,9 +297,19 @@ class Run:
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        inherited = _until.get()
+        if self.limit is not None or inherited is not None:
+            self.over_by(self.limit, inherited)
         self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
+
+    def over_by(self, limit: float | None, inherited: float | None) -> None:
+        """Set when the run must be over; what it calls must be over then, too."""
+        own = None if limit is None else now() + limit
+        times = [each for each in (own, inherited) if each is not None]
+        self.until = min(times, default=None)
+        self.context.run(_until.set, self.until)
 
     def apply(self, record: Record) -> None:
         """Decide on a record, keep it, and carry out what follows."""
@@ -924,10 +940,24 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
                 self.answer(asked.firing, asked.position, asked.detail.get("late"))
+        if self.until is not None and self.until <= at:
+            self.overdue()
         end = self.expires
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    def overdue(self) -> None:
+        """Its deadline has come: it fails, if it is not over."""
+        from flowkit.runtime.timing import too_late  # only who has a deadline
+
+        if self.over or self.marking.undoing is not None:
+            return
+        error = too_late(self)
+        self.until = None  # undoing takes the time it takes
+        self.context.run(_until.set, None)
+        self.failures.append(error)
+        self.apply(RunOverdue(now(), error))
 
     @property
     def expires(self) -> float | None:
@@ -938,6 +968,14 @@ class Run:
         return began + self.lifetime
 
     @property
+    def ticks(self) -> bool:
+        """Whether a time of its own moves it, not only its end."""
+        return bool(self.marking.timers) or any(
+            (asked.detail or {}).get("due") is not None
+            for asked in self._open_questions()
+        )
+
+    @property
     def due(self) -> float | None:
         """When this run must be looked at next, None if only something else can."""
         times = [timer.due for timer in self.marking.timers.values()]
@@ -945,9 +983,8 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None:
                 times.append(due)
-        end = self.expires
-        if end is not None:
-            times.append(end)
+        ends = (self.expires, self.until)
+        times += [end for end in ends if end is not None]
         return min(times, default=None)
 
     def tell(self, signal: Any, **arguments: Any) -> None:

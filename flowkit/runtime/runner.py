@@ -62,6 +62,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     run.home = threading.get_ident()
     run.settle = worker.settle
     run.context.run(name_loop)
+    if run.until is not None:
+        worker.watch()
     try:
         while True:
             await worker.go()
@@ -129,6 +131,13 @@ class _Driver:
         self.unbegun = 0
         self.nudged: anyio.Event | None = None
 
+    def watch(self) -> None:
+        """Look after the run's deadline."""
+        from flowkit.runtime.timing import watch_run  # only who has one pays
+
+        self._attend()
+        watch_run(self.run, self.soon)
+
     async def go(self) -> None:
         run = self.run
         while True:
@@ -160,6 +169,8 @@ class _Driver:
             return False
         due = run.due
         if due is None or not run.stays(due):
+            return False
+        if run.until is not None and not run.ticks:
             return False
         self._attend()
         self.nudged = anyio.Event()

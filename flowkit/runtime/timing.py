@@ -8,15 +8,13 @@ nothing.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from flowkit.core.durations import shown
-from flowkit.errors import StepTimeoutError
+from flowkit.errors import DeadlineError, StepTimeoutError
 from flowkit.runtime.alarm import call_at
 from flowkit.runtime.clock import now
-from flowkit.runtime.verbs import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,9 +23,18 @@ if TYPE_CHECKING:
     from flowkit.core.policies import Policy
     from flowkit.runtime.run import Run
 
-__all__ = ["Alarm", "Watch", "heartbeat", "out_of_time", "watch"]
+__all__ = [
+    "Alarm",
+    "Watch",
+    "out_of_time",
+    "too_late",
+    "watch",
+    "watch_run",
+]
 
 INFINITE = float("inf")
+NEAR = 0.005
+"""Seconds between the times at which a run begins and says that it has."""
 
 
 class Watch:
@@ -119,7 +126,10 @@ class Alarm:
     def look(self) -> None:
         """End what is out of time, and set the alarm for the rest."""
         at = now()
-        following = INFINITE
+        following = self._run.until or INFINITE
+        if following <= at:
+            self._run.post(self._run.overdue)
+            following = INFINITE
         for each in list(self._run.watches.values()):
             due, limit = each.due()
             if due > at:
@@ -197,14 +207,27 @@ def out_of_time(
     return StepTimeoutError(text, step=name, limit=limit, seconds=seconds)
 
 
-def heartbeat(flow: Any) -> None:
-    """Say that a step is alive; ends one whose time is over."""
-    run, firing = step_of(flow, "heartbeat")
-    found = run.watches.get(firing.id)
-    gone = threading.get_ident() in run.given_up
-    if gone or firing.id not in run.marking.live:
-        name = f"{run.net.definition.name}.{firing.node.name}"
-        msg = f"{name} was given up: its time was over, or its run. It ends here."
-        raise StepTimeoutError(msg, step=name)
-    if found is not None:
-        found.beat = now()
+def watch_run(run: Run, soon: Callable[..., Any]) -> None:
+    """Have a run's deadline looked after while it is at work here."""
+    if run.until is not None:
+        run.alarm = Alarm(run, soon)
+        run.alarm.set(run.until)
+
+
+def too_late(run: Run) -> DeadlineError:
+    """The error of a run that was not over in time."""
+    name = run.net.definition.name
+    live = dict.fromkeys(each.node.name for each in run.marking.live.values())
+    be = "were" if len(live) > 1 else "was"
+    what = f"{' and '.join(live)} {be} not done"
+    if not live:
+        what = f"it waited for {' and '.join(run.awaits) or 'nothing'}"
+    whose = "the deadline of the run that called it"
+    begun = run.records[0].at if run.records else 0.0
+    own = run.limit is not None and begun + run.limit - (run.until or 0.0) < NEAR
+    if own and run.limit is not None:
+        whose = f"its deadline, {shown(run.limit)} after it began"
+    return DeadlineError(
+        f"{name} was not over at {whose}; {what}. Give it more time (deadline=), or "
+        f"find out what it waits for."
+    )

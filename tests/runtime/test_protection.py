@@ -449,3 +449,101 @@ def test_a_limit_of_another_kind_is_refused(given, text) -> None:
     with pytest.raises(ValueError) as caught:
         Policy(**given)
     assert str(caught.value) == text
+
+
+def other_process() -> None:
+    """Forget all that this process shares; what is in a store stays."""
+    from flowkit.runtime import protection
+
+    protection._shared.clear()
+
+
+def test_a_breaker_in_the_store_is_open_for_every_process(clock, tmp_path) -> None:
+    """And one of them closes it for all."""
+    url = f"sqlite:///{tmp_path}/shared.db"
+    breaker = Breaker(2, open_for=30, name="everywhere", shared="store")
+    fails = ["down"]
+
+    def made():
+        other_process()
+        return calling(fails, breaker=breaker)
+
+    for _ in range(2):
+        with pytest.raises(OSError, match="down"):
+            made()(store=url).kickoff()
+    fails.clear()
+    with pytest.raises(BreakerOpenError):
+        made()(store=url).kickoff()
+    clock.advance(30)
+    assert made()(store=url).kickoff() == "called"
+    assert made()(store=url).kickoff() == "called"
+
+
+def test_a_rate_in_the_store_is_one_for_all(clock) -> None:
+    """Each process takes the turn after the last one's."""
+    store = MemoryStore("memory:test")
+    dues = []
+    for _ in range(3):
+        other_process()
+        cls = calling([], rate=Rate(1, per="1h", name="everywhere", shared="store"))
+        run = cls(store=store).kickoff()
+        dues.append(None if run == "called" else run.due)
+    assert dues == [None, 4_600, 8_200]
+
+
+def test_no_more_threads_begin_than_a_stored_rate_allows(tmp_path) -> None:
+    """Whoever loses the race for a turn takes the next one."""
+    url = f"sqlite:///{tmp_path}/race.db"
+
+    class Races(Flow, store=url):
+        @start(rate=Rate(5, per="1h", most_wait=0, name="race", shared="store"))
+        def call(self):
+            return "called"
+
+        @listen(call.failed)
+        def refused(self, error):
+            return type(error).__name__
+
+    outcomes = []
+    threads = [
+        threading.Thread(target=lambda: outcomes.append(Races().kickoff()))
+        for _ in range(12)
+    ]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert sorted(outcomes) == ["RateLimitedError"] * 7 + ["called"] * 5
+
+
+def test_a_limit_in_the_store_needs_one() -> None:
+    """A run in memory has none, and says so rather than to be alone."""
+    from flowkit import RunError
+
+    cls = calling([], rate=Rate(1, name="nowhere", shared="store"))
+    with pytest.raises(RunError) as caught:
+        cls().kickoff()
+    assert str(caught.value) == (
+        "Calls.call shares its Rate 'nowhere' through the store, and this run has "
+        "none. Give the flow a store."
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            {"shared": "store"},
+            "Rate(shared='store') needs a name: other processes know it by that.",
+        ),
+        (
+            {"shared": "all", "name": "x"},
+            "Rate(shared=..) is 'process' or 'store', not 'all'.",
+        ),
+    ],
+)
+def test_what_is_shared_has_a_name(given, text) -> None:
+    """Else nobody could share it."""
+    with pytest.raises(ValueError) as caught:
+        Rate(1, **given)
+    assert str(caught.value) == text
