@@ -8,7 +8,7 @@ module reads no clock and draws nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
 from flowkit.core.durations import seconds, shown
 from flowkit.core.kinds import Kinds, is_kind, kinds_in, named
@@ -16,7 +16,7 @@ from flowkit.core.kinds import Kinds, is_kind, kinds_in, named
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TIMES", "Policy", "Retry", "choice", "next_delay"]
+__all__ = ["TIMES", "Policy", "Retry", "Stage", "next_delay"]
 
 Jitter = Literal["full", "none"]
 TIMES = ("timeout", "total_timeout", "idle_timeout")
@@ -109,6 +109,18 @@ class Retry:
         return ", ".join(told)
 
 
+class Stage(NamedTuple):
+    """One of a step's fallbacks: what stands in, for which errors.
+
+    Attributes:
+        group: its place in the chain; those of one dictionary share it.
+    """
+
+    value: Any
+    kind: type[BaseException]
+    group: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """All policies of a step as one value; what is None says nothing.
@@ -182,11 +194,18 @@ class Policy:
         )
 
     @property
-    def stages(self) -> tuple[Any, ...]:
+    def stages(self) -> tuple[Stage, ...]:
         """The fallbacks, one after another."""
         if self.fallback is None:
             return ()
-        return self.fallback if _is_chain(self.fallback) else (self.fallback,)
+        chain = self.fallback if _is_chain(self.fallback) else (self.fallback,)
+        found: list[Stage] = []
+        for group, each in enumerate(chain):
+            if isinstance(each, dict):
+                found += [Stage(value, kind, group) for kind, value in each.items()]
+            else:
+                found.append(Stage(each, BaseException, group))
+        return tuple(found)
 
     def at(self, stage: int) -> Policy:
         """What holds for a stage: 0 is the step itself, others are its fallbacks.
@@ -196,7 +215,7 @@ class Policy:
         """
         if not stage:
             return self
-        fallback = self.stages[stage - 1]
+        fallback = self.stages[stage - 1].value
         if isinstance(fallback, Policy):
             return fallback.over(replace(self, retry=None))
         return replace(self, retry=None)
@@ -205,7 +224,7 @@ class Policy:
     def times(self) -> bool:
         """Whether it limits the time of an attempt, at any stage."""
         return any(getattr(self, name) is not None for name in TIMES) or any(
-            isinstance(each, Policy) and each.times for each in self.stages
+            isinstance(each.value, Policy) and each.value.times for each in self.stages
         )
 
     def over(self, other: Policy | None) -> Policy:
@@ -215,9 +234,14 @@ class Policy:
         return replace(other, **dict(self.said()))
 
     def next_stage(self, stage: int, error: BaseException) -> int | None:
-        """The fallback after this stage that takes such an error, if there is one."""
-        for number, fallback in enumerate(self.stages[stage:], stage + 1):
-            if not isinstance(fallback, dict) or choice(fallback, error) is not None:
+        """The fallback after this stage that takes such an error, if there is one.
+
+        Of a dictionary that is the first class that the error is one of, and no other.
+        """
+        stages = self.stages
+        past = stages[stage - 1].group if stage else -1
+        for number, each in enumerate(stages, 1):
+            if each.group > past and isinstance(error, each.kind):
                 return number
         return None
 
@@ -291,14 +315,6 @@ def check_fallback(fallback: Any) -> None:
             f"a dictionary as the value give a method that returns it."
         )
         raise ValueError(msg)
-
-
-def choice(fallback: dict[Any, Any], error: BaseException) -> tuple[Any] | None:
-    """What a dictionary says for an error: the first class that it is one of."""
-    for kind, value in fallback.items():
-        if isinstance(error, kind):
-            return (value,)
-    return None
 
 
 def _time(value: Any, name: str) -> float:

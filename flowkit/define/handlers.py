@@ -21,16 +21,15 @@ def check_fallbacks(
     """Note fallbacks that could not wait as their step does: async for a plain one."""
     if is_async(builder.functions[name]):
         return
-    for each in policy.stages:
-        for value in each.values() if isinstance(each, dict) else (each,):
-            if is_async(value):
-                where = Step(name, file=place[0], line=place[1]).place
-                text = (
-                    f"{builder.cls.__name__}.{name} is a plain method, and its "
-                    f"fallback {value.__name__} is async. Make the step async, or the "
-                    f"fallback plain. ({where})"
-                )
-                builder.faults.append(Fault("error", name, text))
+    for value in (each.value for each in policy.stages):
+        if is_async(value):
+            where = Step(name, file=place[0], line=place[1]).place
+            text = (
+                f"{builder.cls.__name__}.{name} is a plain method, and its fallback "
+                f"{value.__name__} is async. Make the step async, or the fallback "
+                f"plain. ({where})"
+            )
+            builder.faults.append(Fault("error", name, text))
 
 
 def with_handlers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.policies import Policy, choice
+from flowkit.core.policies import Policy
 from flowkit.runtime.calls import VARIABLE, parameters_of
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
 def staged(call: Call, policy: Policy) -> Callable[..., Any]:
     """The function of a step, or of the fallback that stands in for it now."""
     own = call.function
-    fallbacks = [_Fallback(each) for each in policy.stages]
+    fallbacks = [_Fallback(each.value) for each in policy.stages]
 
     def function(flow: Any, *arguments: Any, **keywords: Any) -> Any:
         scope = flow._flowkit
@@ -95,8 +95,6 @@ class _Fallback:
 
     def __call__(self, flow: Any, error: Any, arguments: Any, keywords: Any) -> Any:
         value = self.value
-        if isinstance(value, dict):
-            (value,) = choice(value, error) or (None,)
         if not callable(value) or isinstance(value, type):
             return value
         own = getattr(type(flow), getattr(value, "__name__", ""), value)

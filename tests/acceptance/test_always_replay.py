@@ -17,6 +17,7 @@ GROUPS = {
     "state": ["tests/runtime/test_models.py", "tests/runtime/test_state_rules.py"],
     "signals": ["tests/runtime/test_signals_rules.py"],
     "compat": ["tests/compat"],
+    "policies": ["tests/runtime/test_recovery.py"],
 }
 
 KEPT = "an interrupted run is kept for a later process, and not cancelled"

@@ -609,12 +609,12 @@ def test_an_undo_that_is_no_method_is_a_fault() -> None:
             def cancel(self, made):
                 return None
 
-            @start(undo="cancle")
+            @start(undo="cansel")
             def go(self):
                 return None
 
     assert str(caught.value).startswith(
-        "Odd.go has undo='cancle', which is no method. Did you mean 'cancel'? "
+        "Odd.go has undo='cansel', which is no method. Did you mean 'cancel'? "
         "(test_recovery.py:"
     )
 
@@ -739,3 +739,28 @@ def test_a_step_that_ends_its_process_is_poisoned() -> None:
     resume(copy, store=store)
     twice = crashed(store, copy, 2, "fourth")
     assert resume(twice, store=store) == "instead"
+
+
+async def test_the_fallback_that_was_chosen_stays_chosen() -> None:
+    """A restart may not know the error's class any more; the record says which."""
+
+    class Local(Exception):
+        """Cannot be found again by its name."""
+
+    class Chooses(Flow):
+        @start(
+            fallback=[
+                {KeyError: "key", Local: Policy(retry=1), OSError: "os"},
+                {Local: "local"},
+            ]
+        )
+        def fetch(self):
+            raise Local("gone")
+
+    flow_named(Chooses)
+    store = MemoryStore("memory:test")
+    flow = Chooses(store=store)
+    assert await flow.kickoff_async() == "local"
+    for seq in range(1, store.run(flow.run.id).seq):
+        copy = crashed(store, flow.run.id, seq, f"copy {seq}")
+        assert await resume_async(copy, store=store) == "local"
