@@ -86,6 +86,7 @@ SECTIONS: dict[str, list[str]] = {
         "StateConflictError",
         "RunawayError",
         "StuckError",
+        "TryAgain",
         "UnstorableError",
         "StoreError",
         "FlowkitWarning",

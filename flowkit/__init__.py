@@ -44,6 +44,7 @@ from flowkit.errors import (
     StateError,
     StoreError,
     StuckError,
+    TryAgain,
     UnstorableError,
 )
 from flowkit.flow import Flow
@@ -114,6 +115,7 @@ __all__ = [
     "StateError",
     "StoreError",
     "StuckError",
+    "TryAgain",
     "UnstorableError",
     "all_active",
     "and_",

@@ -24,6 +24,7 @@ Split by who mends it::
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
+    ├── TryAgain                          raised by a fallback: the step begins anew
     └── StoreError                        the deployment: a store that fails
         ├── FencedError                   another process has taken the run over
         ├── RunExistsError                the run to begin is there already
@@ -72,6 +73,7 @@ __all__ = [
     "StepTimeoutError",
     "StoreError",
     "StuckError",
+    "TryAgain",
     "UnfitError",
     "UnknownOutcomeError",
     "UnreadableError",
@@ -257,6 +259,14 @@ class RestoredError(RunError):
     def __init__(self, text: str, *, kind: str = "") -> None:
         self.kind: str = kind
         super().__init__(text)
+
+
+class TryAgain(FlowkitError):  # noqa: N818 - it is asked for
+    """Raised by a fallback: the step begins anew, with all its attempts.
+
+    For a person who was asked and has mended something. Raised by the step itself it
+    is an error like others.
+    """
 
 
 class StoreError(FlowkitError):

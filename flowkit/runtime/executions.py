@@ -60,7 +60,8 @@ class DeferralInfo:
     """Why a step began again, or later: a decision of one of its policies.
 
     Attributes:
-        why: the policy: ``retry`` or ``fallback``.
+        why: the policy: ``retry``, ``fallback``, ``rate``, or ``again`` where a
+            fallback has raised ``TryAgain``.
         error: what the attempt before ended with; None if it had not begun.
         at: when this was decided.
         due: when it begins again.

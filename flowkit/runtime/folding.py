@@ -281,7 +281,7 @@ def _remember(  # noqa: C901 - one kind of record after another
     elif type(record) is StepDeferred:
         from flowkit.runtime.recovery import forget  # only runs that had one
 
-        forget(run, record.firing)
+        forget(run, record)
     elif type(record) is RunStopped:
         run.last = record.result
     elif type(record) is RunOverdue:

@@ -14,7 +14,7 @@ from flowkit.core.kinds import wanted
 from flowkit.core.marking import DEFERRED
 from flowkit.core.policies import next_delay
 from flowkit.core.records import StepDeferred, StepHit
-from flowkit.errors import PoisonedStepError
+from flowkit.errors import PoisonedStepError, TryAgain
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 
@@ -35,7 +35,9 @@ __all__ = [
 ]
 
 
-def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
+def recovers(  # noqa: PLR0911 - one way out after another
+    run: Run, firing: Firing, error: BaseException
+) -> bool:
     """Try a step again that has failed, if its policy says so; whether it does."""
     whole = run.compiled.policies.get(firing.node.name)
     if whole is None:
@@ -59,6 +61,9 @@ def recovers(run: Run, firing: Firing, error: BaseException) -> bool:
             due = error.due
             defer(run, firing, before._replace(due=due, why="rate", error=None))
             return True
+    if before.stage and isinstance(error, TryAgain):
+        defer(run, firing, StepDeferred(at, firing.id, at, "again", error))
+        return True
     policy = whole.at(before.stage)
     tried = before._replace(why="retry", error=error, tries=before.tries + 1)
     if policy.retry is not None and _tries_again(run, firing, policy, tried):
@@ -204,7 +209,7 @@ def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
             firing.driver.since = -1
         firing.driver = None
     run.asked.pop(firing.id, None)
-    forget(run, firing.id)
+    forget(run, record)
     run.apply(record)
     if record.due > record.at and len(run.marking.live) > 1:
         from flowkit.runtime.alarm import call_at  # only beside other work
@@ -236,17 +241,20 @@ def wake(run: Run) -> None:
             run.answer(number, DEFERRED, None)
 
 
-def forget(run: Run, firing: int) -> None:
+def forget(run: Run, record: StepDeferred) -> None:
     """Ask anew what a failed attempt was refused, and what it asked after that.
 
-    What it was answered well it is answered again: nobody is asked twice.
+    What it was answered well it is answered again: nobody is asked twice, unless the
+    step begins anew.
     """
     if not run.answers:
         return
+    firing = record.firing
     wrong = [
         place[1]
         for place, answer in run.answers.items()
-        if place[0] == firing and _went_wrong(run, place, answer)
+        if place[0] == firing
+        and (record.why == "again" or _went_wrong(run, place, answer))
     ]
     if not wrong:
         return

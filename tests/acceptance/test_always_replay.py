@@ -64,6 +64,11 @@ LEFT_OUT = {
 }
 
 
+LEFT_OUT["test_recovery.py::test_the_fallback_that_was_chosen_stays_chosen"] = (
+    "an error whose class cannot be found again is restored as another one"
+)
+
+
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("group", GROUPS)
 def test_records_alone_give_every_run_again(group):

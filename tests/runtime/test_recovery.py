@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from flowkit import (
@@ -9,11 +11,13 @@ from flowkit import (
     Flow,
     Policy,
     Retry,
+    TryAgain,
     and_,
     listen,
     router,
     runs,
     start,
+    tasks,
 )
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.resumption import resume, resume_async
@@ -764,3 +768,61 @@ async def test_the_fallback_that_was_chosen_stays_chosen() -> None:
     for seq in range(1, store.run(flow.run.id).seq):
         copy = crashed(store, flow.run.id, seq, f"copy {seq}")
         assert await resume_async(copy, store=store) == "local"
+
+
+class Desk(Flow, evict_after=0):
+    """A step that asks a person what to do about its failure."""
+
+    seen = []
+
+    async def ask_the_desk(self, error):
+        answer = await self.ask_async(str(error), options=["retry", "skip", "abort"])
+        Desk.seen.append(answer)
+        if answer == "retry":
+            raise TryAgain
+        if answer == "abort":
+            raise error
+        return "skipped"
+
+    @start(retry=Retry(2, first=0), fallback=ask_the_desk)
+    async def load(self):
+        Desk.seen.append(self.attempt)
+        raise OSError(f"failed {self.attempt}")
+
+
+flow_named(Desk)
+
+
+def test_a_person_says_what_becomes_of_a_failure() -> None:
+    """Retry asks anew if it fails again; skip and abort end it."""
+    Desk.seen.clear()
+    found = []
+    for last in ("skip", "abort"):
+        store = MemoryStore("memory:test")
+        run = Desk(store=store).kickoff()
+        for answer in ("retry", "retry", last):
+            (task,) = tasks.list(store=store)
+            failing = contextlib.suppress(OSError) if answer == "abort" else None
+            with failing or contextlib.nullcontext():
+                tasks.answer(task.token, answer, store=store)
+        info = runs.get(run.id, store=store)
+        found.append((info.status, info.result, info.error))
+    assert found == [
+        ("completed", "skipped", ""),
+        ("failed", None, "OSError: failed 8"),
+    ]
+    answers = [each for each in Desk.seen if isinstance(each, str)]
+    assert answers == ["retry", "retry", "skip", "retry", "retry", "abort"]
+    assert len([each for each in Desk.seen if isinstance(each, int)]) == 12
+
+
+def test_a_step_that_raises_try_again_itself_has_failed() -> None:
+    """It is for fallbacks; a loop of attempts has a bound."""
+
+    class Own(Flow):
+        @start(fallback={OSError: "os"})
+        def go(self):
+            raise TryAgain
+
+    with pytest.raises(TryAgain):
+        Own().kickoff()
