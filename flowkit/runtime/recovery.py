@@ -105,6 +105,11 @@ def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) 
         elif not _budgeted(run, firing, retry):
             why = f"as its budget of retries, {retry.budget}, is used up"
         else:
+            name = f"{run.net.definition.name}.{firing.node.name}"
+            text = "%s failed at attempt %s and is tried again in %s"
+            wait = shown(round(due - tried.at, 3))
+            signals.log().info(text, name, firing.attempt, wait, exc_info=error)
+            error.with_traceback(None)  # else the run keeps the frames of every try
             defer(run, firing, tried._replace(due=due))
             return True
     if why:

@@ -520,3 +520,15 @@ async def test_a_good_answer_is_given_to_the_next_attempt(clock) -> None:
         group.start_soon(go)
         await ticks(clock, 5, times=3)
     assert asked == ["slept", "called", "slept", "called"]
+
+
+def test_an_attempt_that_is_tried_again_is_logged(caplog) -> None:
+    """With its traceback, which the record does not keep: it would keep the frames."""
+    flow = flaky(1, Retry(2, first=0))()
+    with caplog.at_level("INFO", "flowkit"):
+        flow.kickoff()
+    (line,) = (each for each in caplog.records if "tried again" in each.message)
+    assert line.message == "Flaky.call failed at attempt 1 and is tried again in 0s"
+    assert line.exc_info[0] is OSError
+    (record,) = (each for each in flow.run.records if type(each) is StepDeferred)
+    assert record.error.__traceback__ is None
