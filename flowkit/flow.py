@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.policies import Policy
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
 
@@ -65,12 +66,15 @@ _OPTIONS = frozenset(
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
+        "deadline",
+        "defaults",
         "evict_after",
         "lifetime",
         "max_depth",
         "max_firings",
         "older",
         "on_conflict",
+        "on_error",
         "renamed",
         "retention",
         "store",
@@ -144,6 +148,16 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
+        defaults: the :class:`~flowkit.Policy` of each step that does not say
+            otherwise.
+        deadline: how long a run may take, waiting included (``"15m"``); then it fails
+            with a ``DeadlineError``. Flows that its steps kick off or call must be
+            over by then, too.
+        on_error: what a failure that nobody listens to does: ``"fail_fast"`` ends
+            the run, ``"continue"`` the branch alone, ``"collect"`` too, and the run
+            fails at its end with all failures as an ExceptionGroup;
+            ``"compensate"`` undoes what was done (``undo=``); or the name of a
+            method, which is given the error.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -185,6 +199,9 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        defaults: Policy | None = None,
+        on_error: str | None = None,
+        deadline: float | str | None = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -200,8 +217,17 @@ class Flow(Generic[StateT]):
             cls.max_method_calls = max_firings
         most = cls.max_method_calls
         most = most if isinstance(most, int) else 100
-        compiled = compile_class(cls, max_firings=most, strict=strict)
-        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
+        policy = parent.defaults if parent else None
+        if defaults is not None:
+            from flowkit.define.policies import default_policy  # only who has them
+
+            policy = default_policy(cls, defaults, policy)
+        on_error = on_error or (parent.on_error if parent else "fail_fast")
+        compiled = compile_class(
+            cls, max_firings=most, strict=strict, defaults=policy, on_error=on_error
+        )
+        place = f"{cls.__module__}:{cls.__qualname__}"
+        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls), place)
         kind.store = store if store is not None or parent is None else parent.store
         if evict_after is not None:
             kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
@@ -217,6 +243,11 @@ class Flow(Generic[StateT]):
         kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        kind.defaults, kind.on_error = policy, on_error
+        if deadline is not None:
+            kind.deadline = seconds(deadline, f"class {cls.__name__}")
+        elif parent is not None:
+            kind.deadline = parent.deadline
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -284,6 +315,20 @@ class Flow(Generic[StateT]):
     def run(self) -> Run | None:
         """The handle of the latest run, None before the first kickoff."""
         return self._flowkit.run
+
+    def heartbeat(self) -> None:
+        """Say that the step that runs is alive, for its ``idle_timeout``.
+
+        Quick and safe to call from any thread. A step without that limit may call
+        it, too: one whose attempt was given up meanwhile ends here.
+
+        Raises:
+            StepTimeoutError: this attempt was given up.
+            RunError: no step of this object runs.
+        """
+        from flowkit.runtime.verbs import heartbeat  # only who gives them
+
+        heartbeat(self)
 
     @_shown
     def method_outputs(self) -> list[Any]:
@@ -662,6 +707,17 @@ class Flow(Generic[StateT]):
         """
         run, firing = _running(self, "abort")
         run.abort(firing, reason)
+        raise Abort
+
+    def compensate(self, reason: str = "") -> None:
+        """Within a step: end the run, and undo what its steps have done.
+
+        The ``undo=`` methods of finished steps run, the newest first, once each;
+        everything else is cancelled, this step included. The run is ``compensated``
+        then. Raises at the call; nothing after it runs.
+        """
+        run, firing = _running(self, "compensate")
+        run.compensate(firing, reason)
         raise Abort
 
     def ask(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Leaf
+from flowkit.core.definition import ENDINGS, Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Condition, Definition
     from flowkit.core.marking import Token
-    from flowkit.core.net import Net, Trigger
+    from flowkit.core.net import Net, Node, Trigger
 
 __all__ = ["relabelled", "renamed", "transferred"]
 
@@ -25,6 +25,7 @@ def renamed(definition: Definition, names: Mapping[str, str]) -> Definition:
         step._replace(
             name=names.get(step.name, step.name),
             trigger=step.trigger and _renamed(step.trigger, names),
+            undo=names.get(step.undo, step.undo),
         )
         for step in definition.steps
     )
@@ -36,7 +37,7 @@ def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
         inner = tuple(_renamed(each, names) for each in condition.inputs)
         return condition._replace(inputs=inner)
     after = names.get(condition.after, condition.after)
-    if condition.kind not in {"step", "failed"}:
+    if condition.kind != "step" and condition.kind not in ENDINGS:
         return condition._replace(after=after)
     return condition._replace(name=names.get(condition.name, condition.name))
 
@@ -54,6 +55,10 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
         firing.node = made.nodes[firing.node.index]
         firing.name = _source_name(firing.name, names)
         held.update(firing.tokens or ())
+    for done in (marking.undoable, marking.not_undone):
+        done[:] = [(names.get(step, step), output) for step, output in done]
+    for firing in marking.dead.values():
+        firing.node = made.nodes[firing.node.index]
     for token in held:
         if token.router < 0 <= token.source:  # of a step, not a label or an event
             token.name = _source_name(token.name, names) or ""
@@ -64,9 +69,9 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
 
 
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
-    if name is not None and name.endswith(".failed"):
-        step = name.removesuffix(".failed")
-        return f"{names.get(step, step)}.failed"
+    step, dot, ending = (name or "").rpartition(".")
+    if dot and ending in ENDINGS:
+        return f"{names.get(step, step)}.{ending}"
     return None if name is None else names.get(name, name)
 
 
@@ -91,6 +96,13 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_timer = marking.next_timer
     made.asked, made.timers = marking.asked, marking.timers
     made.busy = marking.busy
+    made.deferred, made.lost = marking.deferred, marking.lost
+    made.undoable = [each for each in marking.undoable if each[0] in nodes]
+    made.undoing = marking.undoing
+    made.not_undone = [each for each in marking.not_undone if each[0] in nodes]
+    for number, each in marking.dead.items():
+        if each.node.name in nodes:
+            made.dead[number] = _same_firing(each, nodes[each.node.name])
     tokens: dict[int, Token] = {}
     for node in old.nodes:
         now = nodes.get(node.name)
@@ -100,17 +112,7 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             if node.index in marking.routes:
                 made.routes[now.index] = marking.routes[node.index]
     for number, each in marking.live.items():
-        firing = Firing(
-            number,
-            nodes[each.node.name],
-            each.name,
-            each.payload,
-            each.past,
-            each.tokens,
-            each.lane,
-        )
-        firing.attempt = each.attempt
-        made.live[number] = firing
+        made.live[number] = _same_firing(each, nodes[each.node.name])
         for token in each.tokens or ():
             tokens[id(token)] = token
     for index, line in (marking.queued or {}).items():
@@ -133,6 +135,14 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             router = nodes.get(old.nodes[token.router].name)
             token.router = len(new.nodes) if router is None else router.index
     return made
+
+
+def _same_firing(each: Firing, node: Node) -> Firing:
+    firing = Firing(
+        each.id, node, each.name, each.payload, each.past, each.tokens, each.lane
+    )
+    firing.attempt, firing.turn = each.attempt, each.turn
+    return firing
 
 
 def _same_trigger(trigger: Trigger, new: Net) -> Trigger | None:

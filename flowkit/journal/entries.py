@@ -76,7 +76,18 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.GroupJudged,
         (("group", "g"), ("gather", "h"), ("error", "x")),
     ),
-    "fail": (core.StepFailed, (("error", "x"),)),
+    "fail": (core.StepFailed, (("error", "x"), ("late", "z"))),
+    "defer": (
+        core.StepDeferred,
+        (
+            ("due", "u"),
+            ("why", "w"),
+            ("error", "x"),
+            ("tries", "t"),
+            ("since", "s"),
+            ("stage", "g"),
+        ),
+    ),
     "event": (
         core.EventReceived,
         (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
@@ -84,6 +95,10 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
+    "hit": (core.StepHit, ()),
+    "overdue": (core.RunOverdue, (("error", "x"),)),
+    "requeue": (core.RunRequeued, ()),
+    "undo": (core.RunCompensated, (("reason", "r"),)),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
     "ask": (
         core.StepAsked,
@@ -106,7 +121,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs"}
+_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs", "t": "deadline"}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.core.net import Node
+    from flowkit.core.policies import Policy
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
@@ -47,13 +48,16 @@ class Kind:
         "buses",
         "calls",
         "compiled",
+        "deadline",
         "declared",
+        "defaults",
         "evict_after",
         "lifetime",
         "max_depth",
         "migrations",
         "older",
         "on_conflict",
+        "on_error",
         "renamed",
         "retention",
         "state",
@@ -63,7 +67,12 @@ class Kind:
     )
 
     def __init__(
-        self, compiled: Compiled, on_conflict: str, backend: str, state: Any
+        self,
+        compiled: Compiled,
+        on_conflict: str,
+        backend: str,
+        state: Any,
+        place: str = "",
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
@@ -76,14 +85,19 @@ class Kind:
 
             names = [node.name for node in compiled.net.nodes]
             self.calls = reviewed_calls(self.calls, compiled.reviews, names)
+        streams = compiled.net.gathers or any(node.each for node in compiled.net.nodes)
+        if streams:
+            from flowkit.runtime.streams import streaming_calls  # only who fans out
+
+            self.calls = streaming_calls(self.calls, compiled.net)
+        if compiled.policies:
+            from flowkit.runtime.governed import govern  # only who has policies
+
+            govern(self.calls, compiled, place)
         if compiled.tests:
             from flowkit.runtime.turns import repeating_calls  # only who repeats
 
             self.calls = repeating_calls(self.calls, compiled.net, compiled.tests)
-        if compiled.net.gathers or any(node.each for node in compiled.net.nodes):
-            from flowkit.runtime.streams import streaming_calls  # only who fans out
-
-            self.calls = streaming_calls(self.calls, compiled.net)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -100,6 +114,9 @@ class Kind:
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
+        self.defaults: Policy | None = None
+        self.on_error: str = "fail_fast"
+        self.deadline: float | None = None
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -167,6 +184,8 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
     run.lifetime = kind.lifetime
+    if kind.deadline is not None:
+        run.limit = kind.deadline
     if kind.buses:
         run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run

@@ -17,6 +17,7 @@ GROUPS = {
     "state": ["tests/runtime/test_models.py", "tests/runtime/test_state_rules.py"],
     "signals": ["tests/runtime/test_signals_rules.py"],
     "compat": ["tests/compat"],
+    "policies": ["tests/runtime/test_recovery.py"],
 }
 
 KEPT = "an interrupted run is kept for a later process, and not cancelled"
@@ -61,6 +62,11 @@ LEFT_OUT = {
         UNSTORABLE
     ),
 }
+
+
+LEFT_OUT["test_recovery.py::test_the_fallback_that_was_chosen_stays_chosen"] = (
+    "an error whose class cannot be found again is restored as another one"
+)
 
 
 @pytest.mark.timeout(240)

@@ -64,7 +64,7 @@ class Ledger:
                 net.by_name[each] for each in record.labels if each in net.by_name
             )
         elif isinstance(record, StepFailed) and firing is not None:
-            yield firing.node.failed
+            yield firing.node.hears(late=record.late)
         elif isinstance(record, EventReceived) and self._takes_events():
             edges = net.by_event.get(record.name, ())
             if record.name not in net.definition.names:

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Cancel, End, Fault, Firing, Report, Wait
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.commands import Answer, Cancel, End, Fault, Firing, Report, Wait
+from flowkit.core.definition import ENDINGS, Definition, Join, Leaf, Step
 from flowkit.core.machine import decide
-from flowkit.core.marking import Marking
+from flowkit.core.marking import DEFERRED, Marking
 from flowkit.core.net import Net
 from flowkit.core.records import (
     EventReceived,
@@ -25,6 +25,8 @@ from flowkit.core.records import (
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepAnswered,
+    StepDeferred,
     StepFailed,
     StepFinished,
 )
@@ -77,8 +79,8 @@ def _condition(said: Any, steps: Mapping[str, Any]) -> Leaf | Join:
     if isinstance(said, EventSource):
         return Leaf(said.name, "event", None, said.transient, said.optional)
     stem, _, ending = said.rpartition(".")
-    if ending == "failed" and stem in steps:
-        return Leaf(stem, "failed")
+    if ending in ENDINGS and stem in steps:
+        return Leaf(stem, ending)
     return Leaf(said, "step" if said in steps else "name")
 
 
@@ -96,6 +98,7 @@ class Script:
         events: ``(time, name, payload)`` from outside.
         cancels: when somebody cancels the run.
         by: the event that begins the run.
+        defers: every firing is deferred at once, until it ends.
     """
 
     takes: Mapping[str, Any] = field(default_factory=dict)
@@ -107,6 +110,7 @@ class Script:
     cancels: float | None = None
     by: str | None = None
     payloads: Mapping[str, Any] | None = None
+    defers: bool = False
 
     def duration(self, name: str, ordinal: int) -> float:
         return _nth(self.takes.get(name, 1), ordinal)
@@ -274,7 +278,14 @@ class _Stage:
         ordinal = self.fired[name]
         played.started.append((played.now, firing))
         at = played.now + script.duration(name, ordinal)
+        if script.defers:
+            self.plan(played.now, lambda: self.deferred(firing, at))
+            self.plan(at, lambda: StepAnswered(played.now, firing.id, DEFERRED))
         self.plan(at, lambda: self.end(firing, name, ordinal))
+
+    def deferred(self, firing: Firing, due: float) -> Record:
+        error = ValueError("once")
+        return StepDeferred(self.played.now, firing.id, due, "retry", error, 1)
 
     def end(self, firing: Firing, name: str, ordinal: int) -> Record:
         now, script = self.played.now, self.script
@@ -283,7 +294,8 @@ class _Stage:
         if name in script.aborts:
             return RunAborted(now, firing.id, name)
         if script.failing(name, ordinal):
-            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"))
+            late = ordinal % 2 == 0
+            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"), late)
         labels = script.labels(name, ordinal) if firing.node.router else ()
         return StepFinished(now, firing.id, f"{name}{ordinal}", labels)
 
@@ -307,6 +319,9 @@ def told(commands: Sequence[Command]) -> list[Any]:
             said.append(
                 (each.id, each.node.name, each.name, each.payload, past, tokens)
             )
+        elif isinstance(each, Answer):
+            attempt = each.firing.attempt
+            said.append(("answer", each.firing.id, attempt, each.position, each.value))
         elif isinstance(each, Cancel):
             said.append(("cancel", [firing.id for firing in each.firings]))
         elif isinstance(each, Fault):
@@ -340,6 +355,8 @@ def dump(marking: Marking) -> Any:
             if line
         },
         "routes": dict(marking.routes),
+        "asked": {number: [*each] for number, each in marking.asked.items()},
+        "deferred": {key: each.tries for key, each in marking.deferred.items()},
         "next": (marking.next_firing, marking.next_round, marking.next_token),
     }
 
