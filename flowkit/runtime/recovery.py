@@ -212,6 +212,8 @@ def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
     """Have a firing begin again at its time; what the attempt did is forgotten."""
     attempt = firing.attempt
     run.take_back(firing)
+    if run.children is not None:
+        run.children.drop(firing)
     firing.driver = None
     run.asked.pop(firing.id, None)
     forget(run, record)

@@ -567,20 +567,20 @@ class Run:
         late = isinstance(error, StepTimeoutError)
         if self.is_unheard(firing, late):
             self.failures.append(error)
+        if self.children is not None:
+            self.children.end(firing)
         self.apply(StepFailed(now(), firing.id, error, late))
         if signals.step_failed.receivers:
             self._tell_step(signals.step_failed, firing, error=error)
 
     def take_back(self, firing: Firing) -> None:
-        """Forget what an attempt that has failed did: state, events, called runs."""
+        """Forget what an attempt that has failed did to the state, and emitted."""
         if firing.driver is not None:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
         if self.emitted is not None:
             self.emitted.pop(firing.id, None)
-        if self.children is not None:
-            self.children.end(firing)
 
     def is_unheard(self, firing: Firing, late: bool) -> bool:  # noqa: FBT001
         """Whether a failure is the run's own: nobody listens, no group takes it."""
