@@ -136,6 +136,8 @@ MEMBERS: dict[str, list[str]] = {
         "outputs",
         "history",
         "awaits",
+        "failure",
+        "degraded",
         "cancel",
     ],
     "Decision": ["approved"],
