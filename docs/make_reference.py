@@ -151,6 +151,8 @@ MEMBERS: dict[str, list[str]] = {
         "history",
         "awaits",
         "progress",
+        "failure",
+        "degraded",
         "cancel",
     ],
     "FunctionFlow": [
