@@ -170,6 +170,8 @@ class Branch:
         run = self.run
         inside = Inside(self, called, position)
         before = _here.get()
+        if run.held and run.settle is not None:
+            await run.settle()  # what a synchronous step before it gave is durable
         began = self._begin(inside)
         try:
             if called.thread:

@@ -113,6 +113,7 @@ class _Driver:
     __slots__ = (
         "alarm",
         "begun",
+        "first",
         "group",
         "listens",
         "nudged",
@@ -120,6 +121,7 @@ class _Driver:
         "soon",
         "stretch",
         "unbegun",
+        "workers",
     )
 
     def __init__(self, run: Run) -> None:
@@ -132,6 +134,8 @@ class _Driver:
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0
+        self.workers = 0
+        self.first = False
         self.nudged: anyio.Event | None = None
 
     def watch(self) -> None:
@@ -164,7 +168,7 @@ class _Driver:
 
     async def _go_in_group(self) -> None:
         self._attend()
-        self.unbegun = 0
+        self.unbegun = self.workers = 0
         if self.run.net.timed:
             async with anyio.create_task_group() as watch:
                 watch.start_soon(self._watch_timers)
@@ -174,10 +178,24 @@ class _Driver:
         await self._work_in_group()
 
     async def _work_in_group(self) -> None:
+        self.first = True
         try:
             async with anyio.create_task_group() as self.group:
-                await self._first()
+                try:
+                    await self._first()
+                finally:
+                    self.first = False
+                    self._close_group()
         finally:
+            self.group = None
+
+    def _close_group(self) -> None:
+        """Spawn no more once nobody works: a group that ends waits for no newcomer.
+
+        (anyio's takes a last checkpoint then, and leaves a task alone that is started
+        meanwhile.) What becomes ready from here on is for the next turn of ``go``.
+        """
+        if not (self.first or self.workers):
             self.group = None
 
     async def _watch_timers(self) -> None:
@@ -301,6 +319,7 @@ class _Driver:
         if self.unbegun >= MOST_UNBEGUN:
             return
         self.unbegun += 1
+        self.workers += 1
         worker = _Worker()
         worker.task = self.group.start_soon(self._work, worker)
 
@@ -320,65 +339,71 @@ class _Driver:
         self, scope: _Scope
     ) -> None:
         """Ready firings one after another. One body: a call a step costs a fifth."""
-        run = self.run
-        ready, live, scopes = run.ready, run.marking.live, run.scopes
-        steps = 0
-        if type(scope) is _Worker:
-            self.unbegun -= 1
-        if run.held:
-            await self.settle()
-        while ready:
-            if self.group is None and len(ready) > 1:
-                return
-            firing = ready.popleft()
-            if firing.id not in live:
-                continue
-            try:
-                target, arguments, keywords = run.open(firing)
-                call = run.calls[firing.node.index]
-                if call.is_async:
-                    body = call.function(target, *arguments, **keywords)
-                    context = run.context.copy()
-                    try:
-                        first = context.run(body.send, None)
-                    except StopIteration as end:
-                        output = end.value
-                    else:
-                        number = firing.id
-                        scopes[number] = scope
-                        if self.soon is None:
-                            self._attend()
-                        if ready and self.group is not None:
-                            self._spawn()
-                        watched = self._watched(firing, scope) if call.timed else None
-                        try:
-                            output = await _resumed(body, context, first)
-                        finally:
-                            del scopes[number]
-                            if watched is not None:
-                                watched.end()
-                else:
-                    body = functools.partial(
-                        call.function, target, *arguments, **keywords
-                    )
-                    await self._threaded(firing, body, scope)
-                    output = _DONE
-            except BaseException as error:  # noqa: BLE001 - sorted by kind
-                self._raised(firing, error, scope)
-            else:
-                if output is not _DONE:
-                    run.finish(firing, output)
+        try:
+            run = self.run
+            ready, live, scopes = run.ready, run.marking.live, run.scopes
+            steps = 0
+            if type(scope) is _Worker:
+                self.unbegun -= 1
             if run.held:
                 await self.settle()
-            if scope.cancel_called:  # that step has swallowed it: others must not
-                await self._breathe(scope)
-            if run.pending:
-                run.take_pending()
+            while ready:
+                if self.group is None and len(ready) > 1:
+                    return
+                firing = ready.popleft()
+                if firing.id not in live:
+                    continue
+                try:
+                    target, arguments, keywords = run.open(firing)
+                    call = run.calls[firing.node.index]
+                    if call.is_async:
+                        body = call.function(target, *arguments, **keywords)
+                        context = run.context.copy()
+                        try:
+                            first = context.run(body.send, None)
+                        except StopIteration as end:
+                            output = end.value
+                        else:
+                            number = firing.id
+                            scopes[number] = scope
+                            if self.soon is None:
+                                self._attend()
+                            if ready and self.group is not None:
+                                self._spawn()
+                            timed = call.timed
+                            watched = self._watched(firing, scope) if timed else None
+                            try:
+                                output = await _resumed(body, context, first)
+                            finally:
+                                del scopes[number]
+                                if watched is not None:
+                                    watched.end()
+                    else:
+                        body = functools.partial(
+                            call.function, target, *arguments, **keywords
+                        )
+                        await self._threaded(firing, body, scope)
+                        output = _DONE
+                except BaseException as error:  # noqa: BLE001 - sorted by kind
+                    self._raised(firing, error, scope)
+                else:
+                    if output is not _DONE:
+                        run.finish(firing, output)
                 if run.held:
                     await self.settle()
-            steps += 1
-            if steps % STEPS_BETWEEN_CHECKPOINTS == 0:
-                await self._breathe(scope)
+                if scope.cancel_called:  # that step has swallowed it: others must not
+                    await self._breathe(scope)
+                if run.pending:
+                    run.take_pending()
+                    if run.held:
+                        await self.settle()
+                steps += 1
+                if steps % STEPS_BETWEEN_CHECKPOINTS == 0:
+                    await self._breathe(scope)
+        finally:
+            if type(scope) is _Worker:
+                self.workers -= 1
+                self._close_group()
 
     async def _breathe(self, scope: _Scope) -> None:
         """Let other tasks run; ready firings of a fork go to one of them."""

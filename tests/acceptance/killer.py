@@ -254,6 +254,7 @@ def _firings(
     if doubled:
         yield f"firings {doubled} are recorded twice"
     asked = Counter(each.firing for each in entries if each.kind in {"ask", "turn"})
+    turned = Counter(each.firing for each in entries if each.kind == "turn")
     at = {each.firing: each.at for each in ends}
     steps = {each.firing: each.step for each in ends}
     starts: dict[int, list[flows.Line]] = defaultdict(list)
@@ -273,8 +274,9 @@ def _firings(
         if len(begun) > 1 + min(killed, lives - 1) + asked[firing]:
             yield f"{begun[0].step} ({firing}) started {len(begun)} times: {begun}"
         # A firing that was ready and had not begun when it was hit has had a try.
+        # Each turn of a repeated step counts its tries anew.
         tries = [line.attempt for line in begun]
-        if tries != sorted(tries) or tries[-1] > 1 + killed:
+        if (tries != sorted(tries) and not turned[firing]) or max(tries) > 1 + killed:
             yield f"{begun[0].step} ({firing}) was told attempts {tries}"
         late = [line for line in begun if line.at > at.get(firing, line.at)]
         if late:

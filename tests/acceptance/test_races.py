@@ -46,7 +46,7 @@ def test_two_processes_kick_off_one_run(tmp_path, form, option, backend):
         outcomes = [each[number] for each in told]
         moved = [each for each in outcomes if isinstance(each, str)]
         for text in moved:
-            assert text.startswith("RunError: Run ")
+            assert text.startswith("BusyError: Run ")
             assert "is being moved by another process. Wait until it is done" in text
         results = sorted(each for each in outcomes if not isinstance(each, str))
         # By state: the later one finds it running (and may be given its outcome), or
