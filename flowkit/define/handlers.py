@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.definition import MODES, Join, Leaf, Step, leaves
+from flowkit.core.definition import MODES, Definition, Join, Leaf, Step, leaves
+from flowkit.core.scopes import scopes_of
 from flowkit.core.validate import Fault, closest
 from flowkit.define.decorators import Mark
 
@@ -101,7 +102,11 @@ def _method(
 
 
 def _hearing(found: dict[str, Step], handler: str) -> Step:
-    """The step, triggered by every failure that nobody else listens to."""
+    """The step, triggered by every failure that nobody else listens to.
+
+    One in a group is its group's matter: it comes out as that of who gathers.
+    """
+    scopes = scopes_of(Definition("", tuple(found.values())))
     step = found[handler]
     heard = {
         leaf.name
@@ -110,7 +115,9 @@ def _hearing(found: dict[str, Step], handler: str) -> Step:
         if leaf.kind == "failed"
     }
     unheard = [
-        Leaf(name, "failed") for name in found if name not in heard and name != handler
+        Leaf(name, "failed")
+        for name in found
+        if name not in heard and name != handler and not scopes[name]
     ]
     parts = (*((step.trigger,) if step.trigger else ()), *unheard)
     trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
