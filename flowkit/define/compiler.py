@@ -337,6 +337,10 @@ class Builder:
                 from flowkit.define.handlers import check_fallbacks  # the same
 
                 check_fallbacks(self, name, policy, place)
+            if policy.cache is not None:
+                from flowkit.define.handlers import check_cache  # the same
+
+                check_cache(self, name, mark, place)
         return policy
 
     def _region(self, step: Step) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flowkit.core.policies import Policy
     from flowkit.define.compiler import Builder
 
-__all__ = ["check_fallbacks", "with_handlers"]
+__all__ = ["check_cache", "check_fallbacks", "with_handlers"]
 
 
 def check_fallbacks(
@@ -31,6 +31,28 @@ def check_fallbacks(
                 f"plain. ({where})"
             )
             builder.faults.append(Fault("error", name, text))
+
+
+def check_cache(
+    builder: Builder, name: str, mark: Mark, place: tuple[str, int]
+) -> None:
+    """Note a step whose result could not stand in for it."""
+    function = builder.functions[name]
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    if "test" in mark.options:
+        why = "repeats itself: a kept result would be that of one turn"
+    elif code is not None and code.co_flags & (0x20 | 0x200):
+        why = "yields its items: a kept result would hold none of them"
+    else:
+        return
+    where = Step(name, file=place[0], line=place[1]).place
+    text = (
+        f"{builder.cls.__name__}.{name} has cache= and {why}. Give the cache to a step "
+        f"of its own. ({where})"
+    )
+    builder.faults.append(Fault("error", name, text))
 
 
 def with_handlers(

@@ -58,6 +58,7 @@ class Kind:
         "older",
         "on_conflict",
         "on_error",
+        "place",
         "renamed",
         "retention",
         "state",
@@ -90,14 +91,8 @@ class Kind:
             from flowkit.runtime.streams import streaming_calls  # only who fans out
 
             self.calls = streaming_calls(self.calls, compiled.net)
-        if compiled.policies:
-            from flowkit.runtime.governed import govern  # only who has policies
-
-            govern(self.calls, compiled, place)
-        if compiled.tests:
-            from flowkit.runtime.turns import repeating_calls  # only who repeats
-
-            self.calls = repeating_calls(self.calls, compiled.net, compiled.tests)
+        self.place: str = place
+        self.calls = self.ruled(self.calls)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -117,6 +112,19 @@ class Kind:
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
+
+    def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+        """The calls of all steps under their policies, those that repeat repeated."""
+        compiled = self.compiled
+        if compiled.policies:
+            from flowkit.runtime.governed import govern  # only who has policies
+
+            govern(calls, compiled, self.place)
+        if compiled.tests:
+            from flowkit.runtime.turns import repeating_calls  # only who repeats
+
+            calls = repeating_calls(calls, compiled.net, compiled.tests)
+        return calls
 
     @property
     def waited_names(self) -> frozenset[str]:

@@ -6,6 +6,7 @@ import anyio
 import pytest
 
 from flowkit import (
+    DefinitionError,
     Flow,
     Policy,
     Region,
@@ -15,7 +16,9 @@ from flowkit import (
     listen,
     or_,
     start,
+    testing,
 )
+from flowkit.plot.parts import marks
 from flowkit.runtime.clock import ManualClock, now, use_clock
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
@@ -503,3 +506,65 @@ def test_a_policy_of_the_class_holds_for_instances() -> None:
             return scores
 
     assert Leads().kickoff() == [1]
+
+
+def test_a_stub_that_fails_is_tried_again() -> None:
+    """The testing kit replaces the body of a step, not its policies."""
+
+    class Pays(Flow):
+        @start(retry=SOON)
+        def pay(self):
+            return "paid"
+
+        @listen(pay, fallback="by hand")
+        def send(self):
+            return "sent"
+
+    with testing.fail(Pays, "pay", times=2) as pay, testing.fail(Pays, "send"):
+        flow = Pays()
+        assert flow.kickoff() == "by hand"
+    assert pay.count == 3
+    assert flow.run.degraded == ("send",)
+
+
+def test_a_picture_marks_the_policies_of_steps() -> None:
+    """With what a reader must reckon with, in few characters."""
+
+    class Pays(Flow):
+        @start(retry=Retry(4), timeout="20s", fallback=0, cache="1h", undo="free")
+        def pay(self):
+            return "paid"
+
+        def free(self, paid): ...
+
+    step = Pays.definition().step("pay")
+    assert [(each.icon, each.text) for each in marks(step)] == [
+        ("retry", "4"),
+        ("timeout", "20s"),
+        ("cache", ""),
+        ("fallback", ""),
+        ("undo", ""),
+    ]
+
+
+def test_a_cache_of_what_is_no_result_is_a_fault() -> None:
+    """A turn is not the whole step, and items are not its result."""
+    with pytest.raises(DefinitionError) as caught:
+
+        class Odd(Flow):
+            @start(cache="1h")
+            def items(self):
+                yield 1
+
+            @listen(items, until=lambda state: True, cache="1h")
+            def turns(self): ...
+
+    said = str(caught.value)
+    assert (
+        "Odd.items has cache= and yields its items: a kept result would hold none of "
+        "them. Give the cache to a step of its own. (test_policies_beside.py:"
+    ) in said
+    assert (
+        "Odd.turns has cache= and repeats itself: a kept result would be that of one "
+        "turn. Give the cache to a step of its own. (test_policies_beside.py:"
+    ) in said
