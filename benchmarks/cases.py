@@ -13,6 +13,7 @@ import anyio
 from pydantic import BaseModel
 
 from benchmarks.floors import Counter, Dispatched, fanned_out
+from benchmarks.lanes import LANES
 from benchmarks.timing import Case
 from flowkit import Flow, and_, listen, or_, router, start
 
@@ -241,4 +242,5 @@ CASES = [
         None,
         "200 ms",
     ),
+    *LANES,
 ]

@@ -18,6 +18,7 @@ Split by who mends it::
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── ItemsError (TypeError)        each(..) over something without items
     │   ├── GatherError                   fewer results than gather(.., n=..) needs
+    │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
     │   ├── RejectedError                 a call that a limit refused
@@ -58,6 +59,7 @@ __all__ = [
     "BusyError",
     "CallError",
     "DeadlineError",
+    "DeadlockError",
     "DefinitionError",
     "DriftError",
     "FeedbackError",
@@ -230,6 +232,10 @@ class BulkheadFullError(RejectedError):
 
 class RateLimitedError(RejectedError):
     """The step's turn is further away than it may wait."""
+
+
+class DeadlockError(RunError):
+    """Steps wait for mutexes that are held by one another: nothing can go on."""
 
 
 class StuckError(RunError):

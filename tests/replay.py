@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flowkit.core.gates import Gates
-from flowkit.core.groups import Group, Instance, Lanes
+from flowkit.core.lanes import Group, Instance, Lanes
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of
@@ -54,7 +54,9 @@ def tree(value: Any) -> Any:  # noqa: PLR0911 - a table of kinds
         }
     if isinstance(value, list | tuple | deque):
         return [tree(each) for each in value]
-    if value is None or isinstance(value, str | int | float | bool | frozenset | set):
+    if isinstance(value, set):
+        return sorted(value)
+    if value is None or isinstance(value, str | int | float | bool | frozenset):
         return value
     if isinstance(value, BaseException):
         return f"{type(value).__name__}: {value}"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.groups import add, complete, group_for, spawn
-from flowkit.core.leaving import emit, leave
+from flowkit.core.leaving import emit, goes_on, leave
 from flowkit.core.marking import within
 from flowkit.core.net import bits, targets
 from flowkit.core.records import StepActed, StepFinished, StepTurned, StepYielded
@@ -49,7 +49,8 @@ def _turned(
     net: Net, marking: Marking, record: StepTurned, out: Out
 ) -> Exception | None:
     firing = marking.live[record.firing]
-    for name, payload in record.emitted:
+    left = record.emitted if goes_on(marking, firing.lane) else ()
+    for name, payload in left:
         fault = emit(net, marking, firing, name, payload, out)
         if fault is not None:
             return fault
@@ -58,7 +59,7 @@ def _turned(
     firing.turn += 1
     firing.attempt = 1
     if firing.lane and marking.lanes is not None:
-        marking.lanes.fired(firing)
+        marking.lanes.fired(firing.node, firing.lane)
     else:
         marking.fired[firing.node.index] += 1
     out.append(firing)
@@ -105,13 +106,14 @@ def _complete(
         groups = [] if marking.lanes is None else [*marking.lanes.groups.values()]
         for group in groups:
             if group.node is node and within(group.lane, lane):
-                complete(marking, group, out)
+                complete(marking, group, record.firing, out)
         return None
     for firing in [*marking.live.values()]:
         if firing.node is not node or not within(firing.lane, lane):
             continue
         if firing.id != record.firing:
             withdraw_firing(marking, firing, out)
+            marking.seen[node.index] += 1
             done = StepFinished(record.at, firing.id, record.payload)
             fault = leave(net, marking, firing, done, out)
             if fault is not None:

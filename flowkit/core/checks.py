@@ -38,6 +38,12 @@ def _said(clash: Clash) -> str:
             f"listens to {clash.leaf}, but {clash.leaf.name} stands in no group. Open "
             f"one with each(..) before it."
         )
+    if clash.other == clash.leaf:
+        return (
+            f"listens to {clash.leaf}, which comes {_where(clash.scope)} and "
+            f"{_where(clash.its)}. Give one of the two another name, or declare with "
+            f"emit=[..] on a router or emits=[..] on a step who leaves it."
+        )
     return (
         f"listens to {clash.leaf} {_where(clash.scope)} and to {clash.other} "
         f"{_where(clash.its)}: they can never meet. Close a group with gather(..) "

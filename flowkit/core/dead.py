@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from flowkit.core.ending import moved_by_events
-from flowkit.core.marking import NOTHING
+from flowkit.core.marking import NOTHING, within
 from flowkit.core.net import MET, bits
 
 if TYPE_CHECKING:
-    from flowkit.core.marking import Marking, Round
+    from collections.abc import Iterator
+
+    from flowkit.core.marking import Lane, Marking, Round
 
 __all__ = ["circle", "dead_inputs", "older", "stays_open"]
 
@@ -48,7 +50,7 @@ def stays_open(marking: Marking, each: Round) -> bool:
     number, lane = each.id, each.lane
     for firing in marking.live.values():
         if reach & firing.node.bit:
-            if lane and firing.lane[: len(lane)] != lane:
+            if firing.lane != lane and not _leads(marking, firing.lane, lane):
                 continue
             past = firing.past
             if not past or (number not in past and -number not in past):
@@ -62,6 +64,9 @@ def _turned(marking: Marking, each: Round, dead: int) -> int:
     for firing in marking.live.values():
         if -each.id in firing.past and each.id not in firing.past:
             moving |= firing.node.bit
+    for bit, past in _groups(marking, each.lane):
+        if -each.id in past and each.id not in past:
+            moving |= bit
     if not moving:
         return 0
     return dead & ~each.trigger.turns & ~_unreached(each, moving)
@@ -71,13 +76,39 @@ def _moving(marking: Marking, each: Round) -> int:
     """Steps with firings that this round, or its turn of a loop, did not cause."""
     number, lane = each.id, each.lane
     moving = 0
+    lanes = marking.lanes
+    if lane and lanes is not None and not (marking.late or lanes.at_work(lane)):
+        return moving
     for firing in marking.live.values():
-        if lane and firing.lane[: len(lane)] != lane:
+        if firing.lane != lane and not _leads(marking, firing.lane, lane):
             continue
         past = firing.past
         if not past or (number not in past and -number not in past):
             moving |= firing.node.bit
+    for bit, past in _groups(marking, lane):
+        if number not in past and -number not in past:
+            moving |= bit
     return moving
+
+
+def _groups(marking: Marking, lane: Lane) -> Iterator[tuple[int, frozenset[int]]]:
+    """Groups that are to open, and those with a gather that has not fired (R6)."""
+    for what, *about in marking.late:
+        if what == "open":
+            node, token, past = about
+            if _leads(marking, token.lane, lane):
+                yield node.bit, past
+    if marking.lanes is not None:
+        for group in marking.lanes.groups.values():
+            if not group.silent and _leads(marking, group.lane, lane):
+                yield group.node.bit, group.past
+
+
+def _leads(marking: Marking, there: Lane, lane: Lane) -> bool:
+    """Whether work in a lane leads to one around it: by gathers that have not fired."""
+    if not within(there, lane):
+        return False
+    return marking.lanes is None or not marking.lanes.muted(there, len(lane))
 
 
 def _unreached(each: Round, moving: int) -> int:
@@ -95,9 +126,9 @@ def _beside(marking: Marking, each: Round, aside: frozenset[int]) -> list[Round]
     lane = each.lane
     return [
         parked
-        for parked in marking.parked()
+        for parked in marking.parked(lane)
         if parked.trigger.node is not node
-        and parked.lane[: len(lane)] == lane
+        and (parked.lane == lane or _leads(marking, parked.lane, lane))
         and parked.id not in aside
         and not (
             fired

@@ -229,6 +229,7 @@ class Step(NamedTuple):
             after it whether to end; ``""`` for a step of one turn.
         cancels: steps, and regions as ``region(name)``, cancelled when it fires.
         emits: names of what it may emit; None for nothing, empty for any.
+        yields: the function is a generator: what listens with ``each`` gets its items.
         policies: how it is retried, limited and the like: names and texts.
         undo: the step that undoes what this one has done, or "".
         doc: first paragraph of the docstring.
@@ -254,6 +255,7 @@ class Step(NamedTuple):
     test: Test = ""
     cancels: tuple[str, ...] = ()
     emits: tuple[str, ...] | None = None
+    yields: bool = False
     policies: tuple[tuple[str, str], ...] = ()
     undo: str = ""
     doc: str = ""

@@ -60,7 +60,7 @@ def _can_fire(
     if node.during is not None and not _may_open(net, marking, node, moved, events):
         return False
     gates = marking.gates
-    if gates is not None and any(each.node is node for each in gates.waiting.values()):
+    if gates is not None and node.index in gates.lines:
         return True
     if any(_comes(net, leaf, moved, events) for leaf in node.direct):
         return True

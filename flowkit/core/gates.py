@@ -10,6 +10,7 @@ until nothing is left to do there.
 
 from __future__ import annotations
 
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from flowkit.core.commands import Report
@@ -21,7 +22,16 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing, Marking
     from flowkit.core.net import Net, Node
 
-__all__ = ["Gates", "expire", "free", "gates_of", "note", "passes", "recheck"]
+__all__ = [
+    "Gates",
+    "deadlock",
+    "expire",
+    "free",
+    "gates_of",
+    "note",
+    "passes",
+    "recheck",
+]
 
 OPEN, CLOSED = "open", "closed"
 
@@ -31,16 +41,36 @@ class Gates:
 
     Attributes:
         waiting: firings that cannot start yet, in the order they came.
+        lines: the same, apart for each step: those behind the first one of a step
+            need what it needs, so that only the first ones are looked at.
         holders: who holds each mutex: the number of a firing, or a region's name.
         phases: whether a step's milestone is open or closed; missing before.
     """
 
-    __slots__ = ("holders", "phases", "waiting")
+    __slots__ = ("holders", "lines", "phases", "waiting")
 
     def __init__(self) -> None:
         self.waiting: dict[int, Firing] = {}
+        self.lines: dict[int, dict[int, Firing]] = {}
         self.holders: dict[str, int | str] = {}
         self.phases: dict[int, str] = {}
+
+    def add(self, firing: Firing) -> None:
+        """A firing gets in line."""
+        self.waiting[firing.id] = firing
+        self.lines.setdefault(firing.node.index, {})[firing.id] = firing
+
+    def remove(self, firing: Firing) -> None:
+        """A firing stands in line no more."""
+        if self.waiting.pop(firing.id, None) is not None:
+            line = self.lines[firing.node.index]
+            del line[firing.id]
+            if not line:
+                del self.lines[firing.node.index]
+
+    def first(self, index: int) -> int:
+        """Number of who has waited longest of those before one step."""
+        return next(iter(self.lines[index]))
 
 
 def gates_of(marking: Marking) -> Gates:
@@ -55,12 +85,13 @@ def passes(marking: Marking, firing: Firing) -> bool:
     gates = gates_of(marking)
     node = firing.node
     ahead = set[str]()
-    for each in gates.waiting.values():
-        if _phase(gates, each.node) == OPEN:
-            ahead.update(_needs(gates, each.node))
+    for index in gates.lines:
+        each = firing.node.net.nodes[index]
+        if _phase(gates, each) == OPEN:
+            ahead.update(_needs(gates, each))
     if _phase(gates, node) == OPEN and _takes(gates, firing, ahead):
         return True
-    gates.waiting[firing.id] = firing
+    gates.add(firing)
     return False
 
 
@@ -98,7 +129,7 @@ def free(marking: Marking, firing: Firing) -> None:
     gates = marking.gates
     if gates is None:
         return
-    gates.waiting.pop(firing.id, None)
+    gates.remove(firing)
     mutex = firing.node.mutex
     if mutex and gates.holders.get(mutex) == firing.id:
         del gates.holders[mutex]
@@ -110,28 +141,38 @@ def note(net: Net, marking: Marking, name: str) -> None:
         gates_of(marking).phases[node.index] = phase
 
 
-def recheck(marking: Marking, out: list[Command]) -> Iterator[Firing]:
+def recheck(marking: Marking, out: list[Command]) -> tuple[list[Firing], bool]:
     """Free what regions hold no more; give the waiting firings that may start now.
 
-    What a closed milestone keeps out is dropped and reported.
+    What a closed milestone keeps out is dropped and reported. Tells also whether
+    anything has moved.
     """
     gates = marking.gates
-    if gates is None:
-        return
+    if gates is None or not (gates.waiting or gates.holders):
+        return [], False
     _leave_regions(marking, gates)
+    found: list[Firing] = []
+    dropped = False
     ahead = set[str]()
-    for firing in list(gates.waiting.values()):
-        if firing.id not in gates.waiting:
-            continue  # one that started before has cancelled it
+    heads = [(gates.first(index), index) for index in gates.lines]
+    heapify(heads)
+    while heads:
+        number, index = heappop(heads)
+        firing = gates.waiting[number]
         phase = _phase(gates, firing.node)
         if phase == CLOSED:
             drop(marking, firing, out)
-        elif phase == OPEN:
-            if _takes(gates, firing, ahead):
-                del gates.waiting[firing.id]
-                yield firing
-            else:
+            dropped = True
+        elif phase == OPEN and _takes(gates, firing, ahead):
+            gates.remove(firing)
+            found.append(firing)
+        else:
+            if phase == OPEN:
                 ahead.update(_needs(gates, firing.node))
+            continue  # who stands behind it cannot start, either
+        if index in gates.lines:
+            heappush(heads, (gates.first(index), index))
+    return found, dropped or bool(found)
 
 
 def _leave_regions(marking: Marking, gates: Gates) -> None:
@@ -166,7 +207,7 @@ def drop(marking: Marking, firing: Firing, out: list[Command]) -> None:
         if _phase(marking.gates, node) == CLOSED
         else f"{opened} never came"
     )
-    marking.gates.waiting.pop(firing.id, None)
+    marking.gates.remove(firing)
     marking.live.pop(firing.id, None)
     if firing.lane and marking.lanes is not None:
         marking.lanes.leave(firing.lane)
@@ -175,6 +216,34 @@ def drop(marking: Marking, firing: Firing, out: list[Command]) -> None:
         f"{closed}: {why}. ({node.step.place})"
     )
     out.append(Report("missed", node.name, text))
+    if node.serial:
+        marking.late = (*marking.late, ("next", node))
+
+
+def deadlock(net: Net, marking: Marking) -> Exception:
+    """The error for firings that wait for mutexes and hold what the others need."""
+    from flowkit.errors import DeadlockError  # only an error needs it
+
+    gates = gates_of(marking)
+    waits = [
+        f"{firing.node.name} waits for {' and '.join(map(repr, sorted(needs)))}"
+        for firing in gates.waiting.values()
+        if (needs := set(_needs(gates, firing.node)))
+    ]
+    holds = [
+        f"{mutex!r} is held by {_holder(marking, holder)}"
+        for mutex, holder in gates.holders.items()
+    ]
+    return DeadlockError(
+        f"{net.definition.name} cannot go on: {'; '.join([*waits, *holds])}. Give the "
+        f"steps of a region no mutex that another region holds."
+    )
+
+
+def _holder(marking: Marking, holder: int | str) -> str:
+    if isinstance(holder, str):
+        return f"region {holder}"
+    return marking.live[holder].node.name
 
 
 def expire(marking: Marking, out: list[Command]) -> bool:

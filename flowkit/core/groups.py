@@ -1,17 +1,19 @@
 """Groups of instances: opened by ``each``, closed by ``gather`` (R10).
 
 Item i of a group runs in a lane of its own, and so does all that comes of it. A lane
-is over when nothing in it is live; a group is done when its source is exhausted and
-all its lanes are over. A gather fires once: when the group is done, or as soon as it
-has enough. What a failed instance means for the others is the group's policy.
+is over when nothing in it is live; a join that it leaves unfired is stuck. A group is
+done when its source is exhausted and all its lanes are over. A gather fires once: when
+the group is done, or as soon as it has enough. What a failed instance means for the
+others is the group's policy.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Fault, Judge
+from flowkit.core.commands import Fault, Judge, Report
+from flowkit.core.ending import stuck_text
+from flowkit.core.lanes import Group, Instance, Lanes
 from flowkit.core.lines import begin
 from flowkit.core.marking import Firing, Token, within
 from flowkit.core.rounds import spread
@@ -21,178 +23,66 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.commands import Command
-    from flowkit.core.marking import Lane, Marking
+    from flowkit.core.marking import Lane, Marking, Round
     from flowkit.core.net import Gather, Node
 
 __all__ = [
-    "Group",
-    "Instance",
-    "Lanes",
     "add",
     "collect",
     "complete",
-    "exhaust",
+    "end_stream",
     "fail_instance",
+    "gathers",
     "group_for",
     "judged",
     "lanes_of",
     "open_group",
+    "settle_lane",
     "spawn",
     "unjudged",
 ]
 
 
-class Instance:
-    """A lane at work: how much in it is live, and how often its steps have fired."""
-
-    __slots__ = ("fired", "live")
-
-    def __init__(self) -> None:
-        self.live: int = 0
-        self.fired: dict[int, int] = {}
-
-
-class Group:
-    """The instances of one fan-out.
-
-    Attributes:
-        lane: the lane it was opened in.
-        name: of the token that opened it.
-        items: those that have no instance yet, with their indexes.
-        total: how many items there have been so far.
-        lanes: lanes at work, by index.
-        results: what each gather has, by index, in the order of arrival.
-        fired: gathers that have fired.
-        failures: errors of instances that nobody handled, by index.
-        done: how many lanes are over.
-        exhausted: the source gives no more.
-        sealed: nothing may be added.
-    """
-
-    __slots__ = (
-        "done",
-        "exhausted",
-        "failures",
-        "fired",
-        "id",
-        "items",
-        "lane",
-        "lanes",
-        "name",
-        "node",
-        "past",
-        "results",
-        "sealed",
-        "total",
-    )
-
-    def __init__(self, id: int, node: Node, token: Token, past: frozenset[int]) -> None:
-        self.id: int = id
-        self.node: Node = node
-        self.lane: Lane = token.lane
-        self.name: str = token.name
-        self.past: frozenset[int] = past
-        self.items: deque[tuple[int, Any]] = deque()
-        self.total: int = 0
-        self.lanes: dict[int, Instance] = {}
-        self.results: dict[int, dict[int, Any]] = {}
-        self.fired: set[int] = set()
-        self.failures: dict[int, BaseException] = {}
-        self.done: int = 0
-        self.exhausted: bool = False
-        self.sealed: bool = False
-
-    @property
-    def full(self) -> bool:
-        """Whether as many lanes are at work as may be."""
-        assert self.node.each is not None  # noqa: S101 - else it has no group
-        limit = self.node.each.limit
-        return bool(limit) and len(self.lanes) >= limit
-
-    @property
-    def bearable(self) -> float:
-        """How many failures do not make the group fail."""
-        assert self.node.each is not None  # noqa: S101 - else it has no group
-        each = self.node.each
-        most = each.max_failures
-        if most is None:
-            return float("inf") if each.failures == "collect" else 0
-        return most if most >= 1 else most * self.total
-
-    @property
-    def failed(self) -> bool:
-        """Whether more instances have failed than the policy bears."""
-        return len(self.failures) > self.bearable
-
-
-class Lanes:
-    """All groups of a run.
-
-    Attributes:
-        groups: the open ones, by number.
-        idle: lanes in which nothing was live any more, to be looked at.
-        streams: the group that a running step feeds, by firing and place.
-    """
-
-    __slots__ = ("groups", "idle", "next", "streams")
-
-    def __init__(self) -> None:
-        self.groups: dict[int, Group] = {}
-        self.idle: deque[Lane] = deque()
-        self.streams: dict[tuple[int, int], int] = {}
-        self.next: int = 1
-
-    def enter(self, lane: Lane) -> None:
-        """Something more is live in a lane."""
-        group, index = lane[-1]
-        self.groups[group].lanes[index].live += 1
-
-    def leave(self, lane: Lane) -> None:
-        """Something in a lane is live no more."""
+def settle_lane(marking: Marking, out: list[Command]) -> bool:
+    """Look at one lane that may be over; whether there was one."""
+    lanes = lanes_of(marking)
+    while lanes.idle:
+        lane = lanes.idle.popleft()
         number, index = lane[-1]
-        group = self.groups.get(number)
-        instance = None if group is None else group.lanes.get(index)
+        group = lanes.groups.get(number)
+        if group is None:
+            continue
+        instance = group.lanes.get(index)
         if instance is not None:
-            instance.live -= 1
-            if not instance.live:
-                self.idle.append(lane)
-
-    def count(self, firing: Firing) -> int:
-        """How often a step has fired in this lane."""
-        number, index = firing.lane[-1]
-        return self.groups[number].lanes[index].fired.get(firing.node.index, 0)
-
-    def fired(self, firing: Firing) -> None:
-        """Count a firing in its lane."""
-        number, index = firing.lane[-1]
-        counts = self.groups[number].lanes[index].fired
-        counts[firing.node.index] = counts.get(firing.node.index, 0) + 1
-
-    def anew(self) -> None:
-        """Firings are counted anew after an outside event (R11)."""
-        for group in self.groups.values():
-            for instance in group.lanes.values():
-                instance.fired.clear()
-
-    def settle(self, marking: Marking, out: list[Command]) -> bool:
-        """Look at one lane that may be over; whether there was one."""
-        while self.idle:
-            lane = self.idle.popleft()
-            number, index = lane[-1]
-            group = self.groups.get(number)
-            if group is None:
+            if instance.live:
                 continue
-            instance = group.lanes.get(index)
-            if instance is not None:
-                if instance.live:
-                    continue
-                del group.lanes[index]
-                group.done += 1
-            _pump(marking, group, out)
-            if not (group.lanes or group.items) and group.exhausted:
-                _finish(marking, group, out)
+            _stuck(marking, lanes.close(marking, group, index), out)
+        if group.exhausted and group.failed and not _waits(group):
+            _fail(marking, group, out)
             return True
-        return False
+        _pump(marking, group, out)
+        if not (group.lanes or group.items) and group.exhausted:
+            _finish(marking, group, out)
+        return True
+    return False
+
+
+def _stuck(marking: Marking, parked: list[Round], out: list[Command]) -> None:
+    """Joins of a lane that is over, which did not fire."""
+    for each in parked:
+        net = each.trigger.net
+        text = stuck_text(net, marking, each)
+        out.append(Report("stuck", each.trigger.node.name, text))
+        if net.definition.strict:
+            from flowkit.errors import StuckError  # the strict end is the rare one
+
+            out.append(Fault(StuckError(text)))
+
+
+def _waits(group: Group) -> bool:
+    """Whether a group that has failed goes on to its end all the same."""
+    each = group.node.each
+    return each is not None and each.failures == "finish"
 
 
 def lanes_of(marking: Marking) -> Lanes:
@@ -205,8 +95,12 @@ def lanes_of(marking: Marking) -> Lanes:
 def open_group(
     marking: Marking, node: Node, token: Token, past: frozenset[int], out: list[Command]
 ) -> None:
-    """Fan out over the payload of a token."""
+    """Fan out over the payload of a token, and count that as a firing."""
     assert node.each is not None  # noqa: S101 - who calls has looked
+    if token.lane:
+        lanes_of(marking).fired(node, token.lane)
+    else:
+        marking.fired[node.index] += 1
     if node.each.times:
         items: Any = [token.payload] * node.each.times
     else:
@@ -295,19 +189,34 @@ def _partial(group: Group) -> bool:
 def add(marking: Marking, source: Firing, item: Any, out: list[Command]) -> None:
     """A running step has yielded an item: an instance more behind each of its fans."""
     lanes = lanes_of(marking)
+    if source.lane and source.lane not in lanes:
+        return
     for edge in source.node.feeds:
         place = source.id, edge.node.index
         number = lanes.streams.get(place)
         if number is None:
-            token = Token(source.node.name, None, 0, source.past, lane=source.lane)
-            group = _opened(marking, edge.node, token, source.past)
-            lanes.streams[place] = group.id
+            group = _streaming(marking, source, edge.node)
         elif number in lanes.groups:
             group = lanes.groups[number]
         else:
             continue  # it was cancelled, or completed
         if not group.sealed:
             _append(marking, group, item, out)
+
+
+def _streaming(marking: Marking, source: Firing, node: Node) -> Group:
+    token = Token(source.node.name, None, 0, source.past, lane=source.lane)
+    group = _opened(marking, node, token, source.past)
+    lanes_of(marking).streams[source.id, node.index] = group.id
+    return group
+
+
+def end_stream(marking: Marking, source: Firing, out: list[Command]) -> None:
+    """A step that yields has ended well: what it gave nothing is an empty group."""
+    for edge in source.node.feeds:
+        if (source.id, edge.node.index) not in lanes_of(marking).streams:
+            _streaming(marking, source, edge.node)
+    lanes_of(marking).exhaust(source)
 
 
 def _append(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
@@ -325,24 +234,6 @@ def _append(marking: Marking, group: Group, item: Any, out: list[Command]) -> No
 def spawn(marking: Marking, group: Group, item: Any, out: list[Command]) -> None:
     """One instance more, asked for by a step."""
     _append(marking, group, item, out)
-
-
-def exhaust(marking: Marking, source: Firing) -> bool:
-    """A step that yields has ended: its groups get no more; False if it never did."""
-    lanes = marking.lanes
-    found = False
-    for edge in source.node.feeds:
-        place = source.id, edge.node.index
-        number = None if lanes is None else lanes.streams.pop(place, None)
-        if number is None:
-            continue
-        assert lanes is not None  # noqa: S101 - a stream stands in it
-        found = True
-        group = lanes.groups.get(number)
-        if group is not None:
-            group.exhausted = True
-            _look(marking, group)
-    return found
 
 
 def group_for(marking: Marking, target: Node, lane: Lane) -> Group | None:
@@ -383,6 +274,12 @@ def judged(marking: Marking, number: int, gather: Gather, out: list[Command]) ->
         _gathered(marking, group, gather, out)
 
 
+def gathers(marking: Marking, number: int, gather: int) -> bool:
+    """Whether a gather of a group has not fired, so that its predicate matters."""
+    group = None if marking.lanes is None else marking.lanes.groups.get(number)
+    return group is not None and gather not in group.fired
+
+
 def unjudged(marking: Marking) -> Iterator[Judge]:
     """Gathers whose predicate is to be asked again, after a restart."""
     groups = [] if marking.lanes is None else [*marking.lanes.groups.values()]
@@ -409,6 +306,8 @@ def _gathered(
     """Fire a gather with what it has; nothing is added to its group any more."""
     group.fired.add(gather.index)
     group.sealed = True
+    if group.lane:
+        lanes_of(marking).stirred.add(group.lane)
     values = _values(group, gather)
     if gather.leaf.rest == "cancel":
         _withdraw_rest(marking, group, group.results.get(gather.index, {}), out)
@@ -419,36 +318,52 @@ def _gathered(
 
 
 def _withdraw_rest(
-    marking: Marking, group: Group, kept: dict[int, Any], out: list[Command]
+    marking: Marking,
+    group: Group,
+    kept: dict[int, Any],
+    out: list[Command],
+    asking: int = -1,
 ) -> None:
     group.items.clear()
     gone = [index for index in group.lanes if index not in kept]
-    withdraw_lanes(marking, group, gone, out)
+    withdraw_lanes(marking, group, gone, out, asking)
     _look(marking, group)
 
 
-def complete(marking: Marking, group: Group, out: list[Command]) -> None:
-    """Withdraw what is left, and go on as if the group were done."""
+def complete(marking: Marking, group: Group, asking: int, out: list[Command]) -> None:
+    """Withdraw what is left, and go on as if the group were done.
+
+    Args:
+        asking: number of the firing that asks, which is spared.
+    """
     group.sealed = group.exhausted = True
+    _withdraw_rest(marking, group, {}, out, asking)
+    if group.failed:
+        return  # too many already: that is told, as at any end
     for gather in group.node.gathers:
         if gather.index not in group.fired:
             _gathered(marking, group, gather, out)
-    _withdraw_rest(marking, group, {}, out)
 
 
 def fail_instance(
     marking: Marking, lane: Lane, error: BaseException, out: list[Command]
 ) -> None:
-    """Nobody handles a failure in a lane: its group's policy says what follows."""
+    """Nobody handles a failure in a lane: its group's policy says what follows.
+
+    If the lane is over, it is one of the lane around it; in the end, of the run.
+    """
     assert marking.lanes is not None  # noqa: S101 - there is a lane
-    number, index = lane[-1]
-    group = marking.lanes.groups.get(number)
-    if group is None:
+    lane = marking.lanes.surviving(lane)
+    if not lane:
+        out.append(Fault(error))
         return
+    number, index = lane[-1]
+    group = marking.lanes.groups[number]
     assert group.node.each is not None  # noqa: S101 - else it has no group
     each = group.node.each
     group.failures[index] = error
     withdraw_lanes(marking, group, [index], out)
+    _look(marking, group)
     for gather in group.node.gathers:
         group.results.get(gather.index, {}).pop(index, None)
     share = each.max_failures is not None and each.max_failures < 1

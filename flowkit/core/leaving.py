@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from flowkit.core.commands import Command
     from flowkit.core.definition import Leaf
-    from flowkit.core.marking import Firing, Marking
+    from flowkit.core.marking import Firing, Lane, Marking
     from flowkit.core.net import Edge, Net
     from flowkit.core.records import StepFinished
 
-__all__ = ["arm", "emit", "give_up", "leave", "milestone", "token_of"]
+__all__ = ["arm", "emit", "give_up", "goes_on", "leave", "milestone", "token_of"]
 
 
 def token_of(
@@ -65,6 +65,8 @@ def leave(
     node = firing.node
     if node.special:
         give_up(marking, firing, out)
+    if firing.lane and not goes_on(marking, firing.lane):
+        return None  # it has cancelled its own group: nobody hears of it
     for leaf in node.timers:
         arm(marking, leaf, record.at, firing, out)
     for name, payload in record.emitted:
@@ -96,7 +98,7 @@ def _end(
         return
     token = token_of(marking, node.name, record.output, firing, -1)
     edges = node.done
-    if node.feeds and _ends_stream(marking, firing):
+    if node.feeds and _ends_stream(marking, firing, out):
         edges = tuple(edge for edge in edges if edge not in node.feeds)
     spread(marking, edges, token, out)
     if gathered:
@@ -194,7 +196,7 @@ def _misplaced(
                 f"{net.definition.name}.{firing.node.name} leaves {name!r} in "
                 f"{_depth(len(firing.lane))}, but {node.name} listens in "
                 f"{_depth(depth)}. Put gather(..) between them, or declare who leaves "
-                f"the name. ({node.step.place})"
+                f"the name. ({firing.node.step.place})"
             )
     return None
 
@@ -218,7 +220,15 @@ def milestone(net: Net, marking: Marking, name: str) -> None:
     note(net, marking, name)
 
 
-def _ends_stream(marking: Marking, firing: Firing) -> bool:
-    from flowkit.core.groups import exhaust  # only flows with groups
+def _ends_stream(marking: Marking, firing: Firing, out: list[Command]) -> bool:
+    if firing.node.step.yields:
+        from flowkit.core.groups import end_stream  # only flows with groups
 
-    return exhaust(marking, firing)
+        end_stream(marking, firing, out)
+        return True
+    return marking.lanes is not None and marking.lanes.exhaust(firing)
+
+
+def goes_on(marking: Marking, lane: Lane) -> bool:
+    """Whether a lane is not over."""
+    return not lane or (marking.lanes is not None and lane in marking.lanes)

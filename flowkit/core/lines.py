@@ -65,7 +65,7 @@ def started(marking: Marking, firing: Firing, out: list[Command]) -> None:
     """A firing starts now: it counts, and cancels what it is to cancel."""
     node = firing.node
     if firing.lane and marking.lanes is not None:
-        marking.lanes.fired(firing)
+        marking.lanes.fired(node, firing.lane)
     else:
         marking.fired[node.index] += 1
     out.append(firing)

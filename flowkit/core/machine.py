@@ -26,8 +26,8 @@ from flowkit.core.commands import (
     Wait,
 )
 from flowkit.core.ending import awaited, stuck_text
-from flowkit.core.leaving import arm, give_up, leave, milestone, token_of
-from flowkit.core.lines import fire, started
+from flowkit.core.leaving import arm, give_up, goes_on, leave, milestone, token_of
+from flowkit.core.lines import fire, next_in_line, started
 from flowkit.core.marking import DEFERRED, NOTHING, Firing, Marking, Token
 from flowkit.core.records import (
     CallBegun,
@@ -149,7 +149,11 @@ def _direct(marking: Marking, edge: Edge) -> bool:
     trigger = edge.trigger
     if trigger is None:
         return True
-    return trigger.shortcut and not marking.live and not marking.rounds
+    return (
+        trigger.shortcut
+        and not (marking.live or marking.rounds)
+        and marking.lanes is None
+    )
 
 
 def _one(
@@ -185,7 +189,8 @@ def _joined(
     out: list[Command] = []
     token = token_of(marking, firing.node.name, payload, firing, -1)
     arrive(marking, trigger, edge.slot, token, out)
-    if not out and marking.live and not (marking.watched or marking.asked):
+    idle = not (marking.watched or marking.asked or marking.gates or marking.late)
+    if not out and marking.live and idle:
         return out
     return _checked(net, marking, out)
 
@@ -202,8 +207,8 @@ def _deliver(
     marking.at = record.at
     fault = leave(net, marking, firing, record, out)
     if fault is not None:
-        return _fault(net, marking, fault)
-    if marking.watched:
+        return _fault(net, marking, fault, out)
+    if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
 
@@ -217,24 +222,20 @@ def _fire(
 
 def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
     """Settle, then stop a runaway, then see whether anything is left."""
-    if marking.watched:
+    if marking.watched or marking.lanes is not None:
         settle(marking, out)
     if marking.lanes is not None or marking.gates is not None or marking.late:
         _settle_rest(net, marking, out)
     for command in out:
         if type(command) is Firing:
-            node = command.node
-            if _count(marking, command) > node.limit:
-                cancels = [each for each in out if type(each) is Cancel]
-                return (*cancels, *_fault(net, marking, _runaway(net, node)))
+            if _runs_away(marking, command):
+                marking.late = ()
+                return _fault(net, marking, _runaway(net, command.node), out)
         elif type(command) is Fault and not _bears(net, marking):
-            # what it withdrew is still to be stopped
-            kept = [each for each in out if type(each) in {Fault, Cancel}]
-            return (*kept, *_over_by_error(net, marking))
+            return (*_told(out), *_over_by_error(net, marking))
     if not marking.live:
         return _rest(net, marking, out)
-    gates = marking.gates
-    if gates is not None and len(gates.waiting) == len(marking.live):
+    if marking.gates is not None and not marking.asked and _all_wait(marking):
         return _gated(net, marking, out)
     if marking.asked and marking.waits:
         marking.status = "waiting"
@@ -248,33 +249,55 @@ def _bears(net: Net, marking: Marking) -> bool:
     return marking.lost
 
 
-def _count(marking: Marking, firing: Firing) -> int:
-    """How often a step has fired, in its lane."""
-    if firing.lane and marking.lanes is not None and firing.id in marking.live:
-        return marking.lanes.count(firing)
-    return 0 if firing.lane else marking.fired[firing.node.index]
+def _all_wait(marking: Marking) -> bool:
+    """Whether all that is live stands in line or at a gate."""
+    line = sum(map(len, (marking.queued or {}).values()))
+    waiting = 0 if marking.gates is None else len(marking.gates.waiting)
+    return line + waiting == len(marking.live)
+
+
+def _runs_away(marking: Marking, firing: Firing) -> bool:
+    """Whether a step has fired more often, in its lane, than it may."""
+    node, lane = firing.node, firing.lane
+    if lane:
+        lanes = marking.lanes
+        return lanes is not None and lanes.count(node, lane) > node.limit
+    return marking.fired[node.index] > node.limit
 
 
 def _settle_rest(net: Net, marking: Marking, out: list[Command]) -> None:
-    """Groups, then gates, until nothing moves (R3)."""
+    """Groups, then gates, until nothing moves or something runs away (R3)."""
     moved = True
+    seen = 0
     while moved:
         moved = False
+        new, seen = out[seen:], len(out)
+        if any(type(each) is Firing and _runs_away(marking, each) for each in new):
+            return
         if marking.late:
             late, marking.late = marking.late, ()
-            for what, *about in late:
+            for what, *about in sorted(late, key=_order):
                 _LATE[what](net, marking, out, *about)
             moved = True
-        elif marking.lanes is not None and marking.lanes.settle(marking, out):
+        elif marking.lanes is not None and _lane(marking, out):
             moved = True
         elif marking.gates is not None:
             from flowkit.core.gates import recheck  # only flows with gates
 
-            for firing in recheck(marking, out):
+            firings, moved = recheck(marking, out)
+            for firing in firings:
                 started(marking, firing, out)
-                moved = True
-        if moved and marking.watched:
+        if moved and (marking.watched or marking.lanes is not None):
             settle(marking, out)
+
+
+def _lane(marking: Marking, out: list[Command]) -> bool:
+    """Look at one lane that may be over; whether there was one."""
+    if marking.lanes is None or not marking.lanes.idle:
+        return False
+    from flowkit.core.groups import settle_lane  # only flows with groups
+
+    return settle_lane(marking, out)
 
 
 def _open(
@@ -285,8 +308,15 @@ def _open(
     token: Token,
     past: frozenset[int],
 ) -> None:
-    from flowkit.core.groups import open_group  # only flows that fan out
+    from flowkit.core.groups import lanes_of, open_group  # only flows that fan out
 
+    lane = token.lane
+    if not goes_on(marking, lane):
+        return
+    opened = lanes_of(marking).count(node, lane) if lane else marking.fired[node.index]
+    if opened >= node.limit:
+        out.append(Fault(_runaway(net, node)))
+        return
     open_group(marking, node, token, past, out)
 
 
@@ -294,6 +324,8 @@ def _cut(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None
     """What a step cancels as it starts."""
     from flowkit.core.withdraw import reach, withdraw  # only flows that cancel
 
+    if firing.id not in marking.live:
+        return  # another one has cancelled it
     nodes = firing.node.cancels
     lane = reach(net, nodes, firing.lane)
     withdraw(net, marking, nodes, out, lane=lane, asking=firing.id)
@@ -301,32 +333,45 @@ def _cut(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None
 
 def _tell(net: Net, marking: Marking, out: list[Command], firing: Firing) -> None:
     """Who listens to the cancelling of a step hears of it, if its lane goes on."""
-    if not (firing.lane and _is_gone(marking, firing)):
-        token = token_of(marking, f"{firing.node.name}.cancelled", None, firing, -1)
+    name = f"{firing.node.name}.cancelled"
+    if net.phases:
+        milestone(net, marking, name)
+    if goes_on(marking, firing.lane):
+        token = token_of(marking, name, None, firing, -1)
         spread(marking, firing.node.cancelled, token, out)
 
 
-_LATE: dict[str, Callable[..., None]] = {"open": _open, "cut": _cut, "tell": _tell}
+def _next(_: Net, marking: Marking, out: list[Command], node: Node) -> None:
+    """A firing has missed its time: the next one in line has a try."""
+    next_in_line(marking, node, out)
 
 
-def _is_gone(marking: Marking, firing: Firing) -> bool:
-    """Whether the lane of a firing is over."""
-    assert marking.lanes is not None  # noqa: S101 - it has a lane
-    number, index = firing.lane[-1]
-    group = marking.lanes.groups.get(number)
-    return group is None or index not in group.lanes
+_LATE: dict[str, Callable[..., None]] = {
+    "open": _open,
+    "cut": _cut,
+    "tell": _tell,
+    "next": _next,
+}
+
+
+def _order(late: tuple[Any, ...]) -> int:
+    """What is to open comes before what is to be cut, or it would survive."""
+    return _LATE_ORDER.index(late[0])
+
+
+_LATE_ORDER = ("open", "cut", "tell", "next")
 
 
 def _gated(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
     """All that is live waits at a gate: for an event, or for what never comes."""
-    from flowkit.core.gates import expire  # only flows with gates
+    from flowkit.core.gates import deadlock, expire  # only flows with gates
 
     if awaited(net, marking):
         marking.status = "waiting"
         return (*out, Wait())
     if expire(marking, out):
         return _checked(net, marking, out)
-    return out
+    return _fault(net, marking, deadlock(net, marking), out)
 
 
 def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
@@ -334,6 +379,8 @@ def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
     if awaited(net, marking):
         marking.status = "waiting"
         return (*out, Wait())
+    if marking.lanes is not None and _drop_timers(marking):
+        return _checked(net, marking, out)
     stuck = [
         Report("stuck", each.trigger.node.name, stuck_text(net, marking, each))
         for each in marking.parked()
@@ -348,6 +395,16 @@ def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
         return (*out, *stuck, End("failed"))
     marking.status = "completed"
     return (*out, *stuck, End("completed"))
+
+
+def _drop_timers(marking: Marking) -> bool:
+    """Timers that can move nothing hold no lane open; whether there were any."""
+    gone = [number for number, timer in marking.timers.items() if timer.lane]
+    for number in gone:
+        lane = marking.timers.pop(number).lane
+        if marking.lanes is not None:
+            marking.lanes.leave(lane)
+    return bool(gone)
 
 
 def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]:
@@ -365,23 +422,21 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     out: list[Command] = []
     if node.special:
         give_up(marking, firing, out)
-    if node.feeds:
-        from flowkit.core.groups import exhaust  # only flows with groups
-
-        exhaust(marking, firing)
+    if node.feeds and marking.lanes is not None:
+        marking.lanes.exhaust(firing)
     first = marking.next_token, marking.next_firing
     ending = "timeout" if edges and edges is node.timeout else "failed"
     name = f"{node.name}.{ending}"
     if net.phases:
         milestone(net, marking, name)
-    if edges:
+    if edges and goes_on(marking, firing.lane):
         token = token_of(marking, name, record.error, firing, -1)
         spread(marking, edges, token, out)
     else:
         from flowkit.core.groups import fail_instance  # only flows with groups
 
         fail_instance(marking, firing.lane, record.error, out)
-    if marking.watched:
+    if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
 
@@ -394,10 +449,8 @@ def _unheard(net: Net, marking: Marking, firing: Firing) -> Sequence[Command]:
     marking.dead[firing.id] = firing
     if firing.node.special:
         give_up(marking, firing, out)
-    if firing.node.feeds:
-        from flowkit.core.groups import exhaust  # only flows with groups
-
-        exhaust(marking, firing)
+    if firing.node.feeds and marking.lanes is not None:
+        marking.lanes.exhaust(firing)
     if net.phases:
         milestone(net, marking, f"{firing.node.name}.failed")
     return _checked(net, marking, out)
@@ -429,11 +482,29 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     for edge in edges:
         spread(marking, (edge,), _share(token, record, edge.node), out)
     if record.name not in net.definition.names:
-        plain = tuple(edge for edge in net.by_name.get(record.name, ()))
+        plain = net.by_name.get(record.name, ())
+        if net.busy:
+            plain = _outside(net, plain, record.name, out)
         spread(marking, plain, token, out)
-    if marking.watched:
+    if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
+
+
+def _outside(
+    net: Net, edges: tuple[Edge, ...], name: str, out: list[Command]
+) -> tuple[Edge, ...]:
+    """Listeners outside of groups; that there are only others is reported."""
+    inside = [
+        edge.node for edge in edges if edge.node.depth > (edge.node.each is not None)
+    ]
+    if inside and len(inside) == len(edges):
+        text = (
+            f"{net.definition.name} was sent {name!r}, which {inside[0].name} hears "
+            f"from an instance of each(..) only; nobody listens"
+        )
+        out.append(Report("unheard", inside[0].name, text))
+    return tuple(edge for edge in edges if edge.node not in inside)
 
 
 def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
@@ -512,7 +583,7 @@ def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:
         spread(marking, net.by_timer.get(timer.name, ()), token, out)
     if timer.lane and marking.lanes is not None:
         marking.lanes.leave(timer.lane)
-    if marking.watched:
+    if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
 
@@ -524,8 +595,13 @@ def _rare(net: Net, marking: Marking, record: Any) -> Sequence[Command]:
         return ()
     marking.at = record.at
     out: list[Command] = []
+    first = marking.next_token, marking.next_firing
     fault = acts.HANDLERS[type(record)](net, marking, record, out)
-    return _checked(net, marking, out) if fault is None else _fault(net, marking, fault)
+    if fault is not None:
+        return _fault(net, marking, fault, out)
+    if marking.watched or marking.lanes is not None:
+        same_turn(marking, *first)
+    return _checked(net, marking, out)
 
 
 def _judged(net: Net, marking: Marking, record: GroupJudged) -> Sequence[Command]:
@@ -535,6 +611,7 @@ def _judged(net: Net, marking: Marking, record: GroupJudged) -> Sequence[Command
         return ()
     if record.error is not None:
         return _fault(net, marking, record.error)
+    marking.at = record.at
     out: list[Command] = []
     judged(marking, record.group, net.gathers[record.gather], out)
     return _checked(net, marking, out)
@@ -622,8 +699,15 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     return (Cancel(firings),) if firings else ()
 
 
-def _fault(net: Net, marking: Marking, error: BaseException) -> Sequence[Command]:
-    return (Fault(error), *_over_by_error(net, marking))
+def _fault(
+    net: Net, marking: Marking, error: BaseException, out: Sequence[Command] = ()
+) -> Sequence[Command]:
+    return (*_told(out), Fault(error), *_over_by_error(net, marking))
+
+
+def _told(out: Sequence[Command]) -> list[Command]:
+    """What of the commands counts though the run fails: all but what was to start."""
+    return [each for each in out if type(each) in {Cancel, Fault, Report}]
 
 
 def _runaway(net: Net, node: Node) -> RunawayError:

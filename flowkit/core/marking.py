@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.core.gates import Gates
-    from flowkit.core.groups import Lanes
+    from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked, StepDeferred
     from flowkit.core.undoing import Undone
@@ -176,8 +176,8 @@ class Marking:
     Attributes:
         live: firings ready, running or waiting, by number, in creation order.
         rounds: rounds of each join and lane, oldest first.
-        watched: rounds whose next move depends on dead inputs: fired and open,
-            or not fired with an ``all_active`` or a ``rest="block"`` in them.
+        watched: rounds outside of lanes whose next move depends on dead inputs: fired
+            and open, or not fired with an ``all_active`` or a ``rest="block"`` in them.
         fired: firings of each step since the last outside event.
         queued: firings of an event listener behind one that runs.
         seen: how often each step has ended well.
@@ -268,18 +268,42 @@ class Marking:
             found.update(each.id for line in self.queued.values() for each in line)
         return found
 
+    def watch(self, each: Round) -> None:
+        """The next move of a round depends on dead inputs from here on."""
+        if each.lane and self.lanes is not None:
+            self.lanes.watched.setdefault(each.lane, {})[each.id] = each
+        else:
+            self.watched[each.id] = each
+
+    def watched_in(self, lane: Lane) -> dict[int, Round]:
+        """The watched rounds of one lane, oldest first."""
+        if lane:
+            return {} if self.lanes is None else self.lanes.watched.get(lane, {})
+        return self.watched
+
     def close(self, each: Round) -> None:
         """Forget a round; its join is as new."""
-        self.watched.pop(each.id, None)
+        if each.lane:
+            self.watched_in(each.lane).pop(each.id, None)
+        else:
+            self.watched.pop(each.id, None)
         key = (each.trigger.index, each.lane)
         rounds = self.rounds[key]
         rounds.remove(each)
         if not rounds:
             del self.rounds[key]
 
-    def parked(self) -> Iterator[Round]:
-        """Rounds that hold tokens and have not fired, oldest first per join."""
-        for rounds in self.rounds.values():
+    def parked(self, lane: Lane = ROOT) -> Iterator[Round]:
+        """Rounds that hold tokens and have not fired, oldest first per join.
+
+        Args:
+            lane: only there and below.
+        """
+        if lane and self.lanes is not None:
+            places = self.lanes.places(lane, self.rounds)
+        else:
+            places = iter(self.rounds.values())
+        for rounds in places:
             for each in rounds:
                 if not each.fired:
                     yield each

@@ -56,6 +56,7 @@ class Net:
     """The transition tables of one definition."""
 
     __slots__ = (
+        "_ancestors",
         "_followers",
         "_listeners",
         "_sources",
@@ -128,6 +129,7 @@ class Net:
         self._sources: dict[tuple[str, str], int] | None = None
         self._starts: list[Node] | None = None
         self._followers: list[int] | None = None
+        self._ancestors: list[int] | None = None
         self._listeners: list[int] | None = None
         Wiring(self).build()
         windows = (each.window for each in self.triggers if each.window)
@@ -208,20 +210,36 @@ class Net:
     def _before(self, node: Node, *, failed: bool = True) -> int:
         found = 0
         for leaf in leaves(node.step.trigger):
-            if failed or leaf.kind not in ENDINGS:
+            if leaf.kind == "gather" and not failed:
+                found |= self.sources(leaf._replace(kind="name"))
+            elif failed or leaf.kind not in ENDINGS:
                 found |= self.sources(leaf)
         return found
 
-    def downstream(self, node: Node) -> int:
-        """Steps that a step can lead to, itself only by a loop."""
-        found, fresh = 0, self.followers(node)
-        while fresh:
-            found |= fresh
-            wider = 0
-            for index in bits(fresh):
-                wider |= self.followers(self.nodes[index])
-            fresh = wider & ~found
-        return found
+    @property
+    def ancestors(self) -> list[int]:
+        """For each step those that can lead to it, itself only by a loop; as bitsets.
+
+        Passes in both directions until nothing changes: two or three for a graph
+        whose steps are written more or less in order.
+        """
+        if self._ancestors is None:
+            before = [tuple(bits(self._before(node))) for node in self.nodes]
+            found = [0] * len(self.nodes)
+            order = range(len(self.nodes))
+            changed = True
+            while changed:
+                changed = False
+                for index in order:
+                    wider = found[index]
+                    for source in before[index]:
+                        wider |= found[source] | 1 << source
+                    if wider != found[index]:
+                        found[index] = wider
+                        changed = True
+                order = order[::-1]
+            self._ancestors = found
+        return self._ancestors
 
     def upstream(self, inputs: Iterable[Leaf], without: Node) -> int:
         """Steps from which one of the inputs can be reached, not through a step."""
@@ -229,6 +247,12 @@ class Net:
         found = fresh = 0
         for leaf in inputs:
             fresh |= self.sources(leaf) & barrier
+        ancestors = self.ancestors
+        whole = fresh
+        for index in bits(fresh):
+            whole |= ancestors[index]
+        if not whole & without.bit:
+            return whole  # no loop comes round here: nothing lies behind the barrier
         while fresh:
             found |= fresh
             wider = 0

@@ -4,7 +4,8 @@ Three moments, in this order after every commit:
 
 1. :func:`arrive` puts a token into the oldest round that may take it;
 2. a round that holds what it needs fires at once;
-3. :func:`settle` moves the rounds that depend on dead inputs, to a fixed point.
+3. :func:`settle` moves the rounds that depend on dead inputs, to a fixed point: those
+   outside of groups, and those of lanes in which something has changed.
 
 A round fires once and closes when each input has arrived or is dead. An input is
 dead for a round when no live work can still lead to it (R6). Live work is what runs
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from flowkit.core.dead import circle, dead_inputs, older, stays_open
 from flowkit.core.lines import fire
-from flowkit.core.marking import NOTHING, Firing, Lane, Marking, Round, Token
+from flowkit.core.marking import NOTHING, ROOT, Firing, Lane, Marking, Round, Token
 from flowkit.core.net import MET, Trigger, bits
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def arrive(
         return
     lane = token.lane
     rounds = marking.rounds.setdefault((trigger.index, lane), [])
-    if rounds and trigger.simple and not (token.past or marking.watched):
+    if rounds and trigger.simple and not (token.past or lane or marking.watched):
         each = rounds[0]
         if not (each.arrived >> slot & 1 or each.fired):  # the oldest may take it
             _put(marking, each, slot, token, out)
@@ -94,7 +95,7 @@ def _round_for(
     marking.next_round += 1
     rounds.append(each)
     if trigger.sensitive:
-        marking.watched[each.id] = each
+        marking.watch(each)
     return each
 
 
@@ -135,16 +136,25 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
         marking.close(each)
         own = NOTHING
     else:
-        marking.watched[each.id] = each
+        marking.watch(each)
         own = frozenset((each.id,))
     past = own.union(*(token.past for token in tokens)) if own or tokens else own
     if past:
         past = frozenset(
             number
             for number in past
-            if (known := marking.watched.get(abs(number))) and known.fired
+            if (known := _known(marking, each.lane, abs(number))) and known.fired
         )
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
+
+
+def _known(marking: Marking, lane: Lane, number: int) -> Round | None:
+    """A watched round of a lane, or of one around it, by its number."""
+    for depth in range(len(lane), -1, -1):
+        found = marking.watched_in(lane[:depth]).get(number)
+        if found is not None:
+            return found
+    return None
 
 
 def _consumed(each: Round) -> tuple[Token, ...]:
@@ -179,9 +189,18 @@ def same_turn(marking: Marking, token: int, firing: int) -> None:
         token: number of the first token of the commit.
         firing: number of the first firing it made.
     """
-    opened = [each for each in marking.watched.values() if _is_entry(each, token)]
+    opened = [
+        each
+        for lane in _stirred(marking)
+        for each in marking.watched_in(lane).values()
+        if _is_entry(each, token)
+    ]
     for each in opened:
         mark = frozenset((-each.id,))
+        marking.late = tuple(
+            (*late[:-1], late[-1] | mark) if late[0] == "open" else late
+            for late in marking.late
+        )
         for made in marking.live.values():
             if made.id >= firing and each.id not in made.past:
                 made.past |= mark
@@ -201,20 +220,40 @@ def _is_entry(each: Round, token: int) -> bool:
 
 
 def settle(marking: Marking, out: list[Command]) -> None:
-    """Fire and close what dead inputs allow, until nothing moves any more (R3)."""
-    moved = True
-    while moved and marking.watched:
-        moved = _pass(marking, out) or _mutual(marking, out)
+    """Fire and close what dead inputs allow, until nothing moves any more (R3).
+
+    Lanes come before what is around them: an inner lane is live work of the outer.
+    """
+    while True:
+        lanes = _stirred(marking)
+        if marking.lanes is not None:
+            marking.lanes.stirred.clear()
+        for lane in lanes:
+            moved = True
+            while moved and marking.watched_in(lane):
+                moved = _pass(marking, lane, out) or _mutual(marking, lane, out)
+        if marking.lanes is None or not marking.lanes.stirred:
+            return
 
 
-def _pass(marking: Marking, out: list[Command]) -> bool:
+def _stirred(marking: Marking) -> list[Lane]:
+    """Lanes in which something has changed and those around them, inner ones first."""
+    if marking.lanes is None or not marking.lanes.stirred:
+        return [ROOT]
+    found = {
+        lane[:depth] for lane in marking.lanes.stirred for depth in range(len(lane) + 1)
+    }
+    return sorted(found, key=lambda lane: (-len(lane), lane))
+
+
+def _pass(marking: Marking, lane: Lane, out: list[Command]) -> bool:
     """Look at each watched round once; those behind one that waits wait, too."""
     moved = False
     waiting: set[int] = set()
-    for each in list(marking.watched.values()):
+    for each in list(marking.watched_in(lane).values()):
         if each.trigger.index in waiting and not each.fired:
             continue
-        if each.id not in marking.watched:
+        if each.id not in marking.watched_in(lane):
             continue
         if _move(marking, each, out):
             moved = True
@@ -223,16 +262,18 @@ def _pass(marking: Marking, out: list[Command]) -> bool:
     return moved
 
 
-def _mutual(marking: Marking, out: list[Command]) -> bool:
+def _mutual(marking: Marking, lane: Lane, out: list[Command]) -> bool:
     """Fire one of several rounds that wait on nothing but each other (R7).
 
     They are rounds with an ``all_active`` or a ``block`` in them. The one with the
     oldest token fires; False if there is none.
     """
-    waiting = _waiting(marking)
+    waiting = _waiting(marking, lane)
     if len(waiting) < 2:  # noqa: PLR2004 - a circle takes two
         return False
-    aside = frozenset(each.id for each in marking.watched.values() if not each.fired)
+    aside = frozenset(
+        each.id for each in marking.watched_in(lane).values() if not each.fired
+    )
     dead = {each.id: dead_inputs(marking, each, aside) for each in waiting}
     ready = [each for each in waiting if _met(marking, each, dead[each.id], aside)]
     found = circle(marking, ready, waiting, aside) if ready else []
@@ -244,10 +285,10 @@ def _mutual(marking: Marking, out: list[Command]) -> bool:
     return True
 
 
-def _waiting(marking: Marking) -> list[Round]:
-    """Watched rounds that have not fired, the oldest of each join."""
+def _waiting(marking: Marking, lane: Lane) -> list[Round]:
+    """Watched rounds of a lane that have not fired, the oldest of each join."""
     first: dict[int, Round] = {}
-    for each in marking.watched.values():
+    for each in marking.watched_in(lane).values():
         if not each.fired:
             first.setdefault(
                 each.trigger.index if each.trigger.flat else -each.id, each

@@ -78,23 +78,39 @@ class _Names:
 
 
 def scopes_of(definition: Definition) -> dict[str, Scope]:
-    """The scope of each step; a step whose inputs clash has that of the first."""
+    """The scope of each step; a step whose inputs clash has that of the first.
+
+    Of steps that only lead to each other, the first one stands in no group.
+    """
     known: dict[str, Scope] = {}
     names = _Names(definition)
     behind = _listeners(definition, names)
     for sure in (True, False):
-        left = deque(definition.steps)
-        while left:
-            step = left.popleft()
-            if step.name in known:
-                continue
-            found = _scope_of(step, known, names, sure=sure)
-            if found is not None:
-                known[step.name] = found
-                left.extendleft(behind.get(step.name, ()))
+        _find(deque(definition.steps), known, names, behind, sure=sure)
     for step in definition.steps:
-        known.setdefault(step.name, ())
+        if step.name not in known:
+            known[step.name] = () if step.each is None else (step.name,)
+            _find(deque(behind.get(step.name, ())), known, names, behind, sure=False)
     return known
+
+
+def _find(
+    left: deque[Step],
+    known: dict[str, Scope],
+    names: _Names,
+    behind: dict[str, list[Step]],
+    *,
+    sure: bool,
+) -> None:
+    """The scopes of these steps, and of what listens to those that are found."""
+    while left:
+        step = left.popleft()
+        if step.name in known:
+            continue
+        found = _scope_of(step, known, names, sure=sure)
+        if found is not None:
+            known[step.name] = found
+            left.extendleft(behind.get(step.name, ()))
 
 
 def _listeners(definition: Definition, names: _Names) -> dict[str, list[Step]]:

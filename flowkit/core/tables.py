@@ -207,11 +207,15 @@ class Trigger:
     def turns(self) -> int:
         """Slots that the step itself can lead to: a loop comes round there."""
         if self._turns is None:
-            behind = self.net.downstream(self.node)
+            ancestors, here = self.net.ancestors, self.node.bit
             self._turns = sum(
                 1 << slot.index
                 for slot in self.slots
-                if any(self.net.sources(leaf) & behind for leaf in slot.leaves)
+                if any(
+                    ancestors[source] & here
+                    for leaf in slot.leaves
+                    for source in bits(self.net.sources(leaf))
+                )
             )
         return self._turns
 
@@ -298,12 +302,14 @@ class Node:
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
         timeout: who hears that it ran out of its time, rather than ``failed``.
-        cancelled: who hears that it was cancelled.
+        cancelled: who hears that it was cancelled; ``heard`` if that matters at all.
         direct: leaves that fire it each by itself.
         triggers: joins in front of it.
         each: how it fans out, or None.
         depth: in how many groups it stands.
         feeds: edges to steps that fan out over what it gives.
+        joins: numbers of the joins that stand in its groups.
+        nests: some group is opened in its groups.
         gathers: gathers that close its groups.
         gated: waits at a gate before it starts.
         special: takes more to begin than a plain step.
@@ -324,12 +330,15 @@ class Node:
         "feeds",
         "gated",
         "gathers",
+        "heard",
         "index",
+        "joins",
         "labels",
         "last",
         "limit",
         "mutex",
         "name",
+        "nests",
         "net",
         "region",
         "router",
@@ -353,8 +362,11 @@ class Node:
         self.depth: int = 0
         self.cancels: int = 0
         self.cancelled: tuple[Edge, ...] = ()
+        self.heard: bool = False
         self.feeds: tuple[Edge, ...] = ()
         self.gathers: tuple[Gather, ...] = ()
+        self.joins: tuple[int, ...] = ()
+        self.nests: bool = False
         held = bool(step.mutex or (step.region and step.region.mutex))
         self.gated: bool = held or step.during is not None
         self.bit: int = 1 << index

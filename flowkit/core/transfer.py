@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from flowkit.core.carrying import carry_gates, carry_lanes, relabel_groups
 from flowkit.core.definition import ENDINGS, Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Token
     from flowkit.core.net import Net, Node, Trigger
 
+_OF_STEPS = ENDINGS | {"step", "gather"}
+
 __all__ = ["relabelled", "renamed", "transferred"]
 
 
@@ -26,6 +29,8 @@ def renamed(definition: Definition, names: Mapping[str, str]) -> Definition:
             name=names.get(step.name, step.name),
             trigger=step.trigger and _renamed(step.trigger, names),
             undo=names.get(step.undo, step.undo),
+            during=step.during and _during(step.during, names),
+            cancels=tuple(names.get(name, name) for name in step.cancels),
         )
         for step in definition.steps
     )
@@ -36,10 +41,23 @@ def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
     if not isinstance(condition, Leaf):
         inner = tuple(_renamed(each, names) for each in condition.inputs)
         return condition._replace(inputs=inner)
-    after = names.get(condition.after, condition.after)
-    if condition.kind != "step" and condition.kind not in ENDINGS:
-        return condition._replace(after=after)
+    if condition.kind == "timer":
+        after = names.get(condition.after, condition.after)
+        name = _timer_name(condition.name, condition.after, after)
+        return condition._replace(name=name, after=after)
+    if condition.kind not in _OF_STEPS:
+        return condition
     return condition._replace(name=names.get(condition.name, condition.name))
+
+
+def _during(during: tuple[str, str], names: Mapping[str, str]) -> tuple[str, str]:
+    opened, closed = (_source_name(name, names) or "" for name in during)
+    return opened, closed
+
+
+def _timer_name(name: str, after: str, now: str) -> str:
+    """The name of a timer, which tells what it comes after."""
+    return name.replace(f"after={after},", f"after={now},") if after else name
 
 
 def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
@@ -55,24 +73,41 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
         firing.node = made.nodes[firing.node.index]
         firing.name = _source_name(firing.name, names)
         held.update(firing.tokens or ())
-    for done in (marking.undoable, marking.not_undone):
-        done[:] = [(names.get(step, step), output) for step, output in done]
-    for firing in marking.dead.values():
-        firing.node = made.nodes[firing.node.index]
+    _relabel_ends(marking, made, names)
     for token in held:
         if token.router < 0 <= token.source:  # of a step, not a label or an event
             token.name = _source_name(token.name, names) or ""
     for (index, _), rounds in marking.rounds.items():
         for each in rounds:
             each.trigger = made.triggers[index]
+    for timer in marking.timers.values():
+        for old, now in names.items():
+            timer.name = _timer_name(timer.name, old, now)
+            if timer.window and timer.name.startswith(f"{old} window "):
+                timer.name = f"{now}{timer.name.removeprefix(old)}"
+    if marking.lanes is not None:
+        relabel_groups(marking.lanes, made, names)
     return made
 
 
+def _relabel_ends(marking: Marking, made: Net, names: Mapping[str, str]) -> None:
+    """What can be undone, and what has failed."""
+    for done in (marking.undoable, marking.not_undone):
+        done[:] = [(names.get(step, step), output) for step, output in done]
+    if marking.undoing is not None:
+        step = marking.undoing.step
+        marking.undoing = marking.undoing._replace(step=names.get(step, step))
+    for firing in marking.dead.values():
+        firing.node = made.nodes[firing.node.index]
+
+
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
-    step, dot, ending = (name or "").rpartition(".")
-    if dot and ending in ENDINGS:
-        return f"{names.get(step, step)}.{ending}"
-    return None if name is None else names.get(name, name)
+    if name is None:
+        return None
+    step, dot, how = name.rpartition(".")
+    if dot and how in ENDINGS:
+        return f"{names.get(step, step)}.{how}"
+    return names.get(name, name)
 
 
 def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
@@ -94,7 +129,7 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_round = marking.next_round
     made.next_token = marking.next_token
     made.next_timer = marking.next_timer
-    made.asked, made.timers = marking.asked, marking.timers
+    made.asked, made.timers, made.at = marking.asked, marking.timers, marking.at
     made.busy = marking.busy
     made.deferred, made.lost = marking.deferred, marking.lost
     made.undoable = [each for each in marking.undoable if each[0] in nodes]
@@ -103,6 +138,8 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     for number, each in marking.dead.items():
         if each.node.name in nodes:
             made.dead[number] = _same_firing(each, nodes[each.node.name])
+    if marking.lanes is not None:
+        made.lanes = carry_lanes(marking.lanes, old, new)
     tokens: dict[int, Token] = {}
     for node in old.nodes:
         now = nodes.get(node.name)
@@ -120,6 +157,8 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             made.queued = made.queued or {}
             there = nodes[old.nodes[index].name].index
             made.queued[there] = deque(made.live[each.id] for each in line)
+    if marking.gates is not None:
+        made.gates = carry_gates(marking.gates, old, made, new)
     for (index, lane), rounds in marking.rounds.items():
         trigger = _same_trigger(old.triggers[index], new)
         if trigger is None:
@@ -128,8 +167,9 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
         made.rounds[trigger.index, lane] = moved
         for here in moved:
             tokens.update((id(token), token) for token in here.tokens())
-            if here.id in marking.watched or (trigger.sensitive and not here.fired):
-                made.watched[here.id] = here
+            watched = here.id in marking.watched_in(lane)
+            if watched or (trigger.sensitive and not here.fired):
+                made.watch(here)
     for token in tokens.values():  # a token knows its router by the old tables
         if token.router >= 0:
             router = nodes.get(old.nodes[token.router].name)

@@ -49,6 +49,9 @@ class Wiring:
         self._errors()
         for node in self.net.nodes:
             node.last = not (node.done or node.slow)
+            node.heard = bool(
+                node.cancelled or f"{node.name}.cancelled" in self.net.phases
+            )
 
     def _tables(self) -> None:
         for (kind, name), edges in self.edges.items():
@@ -73,6 +76,8 @@ class Wiring:
             node.depth = len(scopes[node.name])
             if node.depth:
                 node.slow = node.special = True
+            if node.bit & net.open_routers:
+                node.slow = True  # its labels may stand in another group
             node.feeds = tuple(
                 edge
                 for edge in node.done
@@ -80,6 +85,11 @@ class Wiring:
             )
             if node.feeds:
                 node.slow = True
+            around = scopes[node.name][: node.depth - (node.each is not None)]
+            if around:
+                fan = nodes[around[-1]]
+                fan.joins += tuple(trigger.index for trigger in node.triggers)
+                fan.nests = fan.nests or node.each is not None
         for gather in net.gathers:
             name = gather.leaf.name
             made = [

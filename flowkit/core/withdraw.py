@@ -16,9 +16,10 @@ from flowkit.core.net import bits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import Any
 
     from flowkit.core.commands import Command
-    from flowkit.core.groups import Group
+    from flowkit.core.lanes import Group
     from flowkit.core.marking import Firing, Lane, Marking, Round
     from flowkit.core.net import Net
 
@@ -34,7 +35,7 @@ def reach(net: Net, nodes: int, lane: Lane) -> Lane:
     return lane[:depth]
 
 
-def withdraw(
+def withdraw(  # noqa: C901 - one part of a marking after another
     net: Net,
     marking: Marking,
     nodes: int,
@@ -75,49 +76,67 @@ def withdraw(
             and cause not in firing.past
         )
 
+    def opens(late: tuple[Any, ...]) -> bool:
+        if late[0] != "open":
+            return False
+        _, node, token, past = late
+        own = nodes & node.bit and within(token.lane, lane) and cause not in past
+        return inside(token.lane) or bool(own)
+
+    marking.late = tuple(late for late in marking.late if not opens(late))
     for group in groups:
         if group.id in gone or inside(group.lane):
             _forget(marking, group)
     _firings(marking, takes, out)
-    for parked in list(marking.parked()):
-        if inside(parked.lane):
-            _purge(marking, parked, 0)
-        elif nodes & parked.trigger.node.bit and within(parked.lane, lane):
+    for parked in list(marking.parked(lane)):
+        if nodes & parked.trigger.node.bit and within(parked.lane, lane):
             _purge(marking, parked, cause)
     _timers(net, marking, nodes, lane, inside)
 
 
 def withdraw_lanes(
-    marking: Marking, group: Group, indexes: Iterable[int], out: list[Command]
+    marking: Marking,
+    group: Group,
+    indexes: Iterable[int],
+    out: list[Command],
+    asking: int = -1,
 ) -> None:
-    """Cancel all that goes on in some lanes of a group."""
+    """Cancel all that goes on in some lanes of a group: they are over.
+
+    Args:
+        asking: number of the firing that asks, which is spared; but its lane is over.
+    """
     assert marking.lanes is not None  # noqa: S101 - the group stands in it
     gone = {(group.id, index) for index in indexes}
     if not gone:
         return
+    depth = len(group.lane)
 
     def inside(there: Lane) -> bool:
-        return any(each in gone for each in there)
+        return len(there) > depth and there[depth] in gone
 
-    for inner in [*marking.lanes.groups.values()]:
-        if inside(inner.lane):
-            _forget(marking, inner)
-    _firings(marking, lambda firing: inside(firing.lane), out)
-    for parked in list(marking.parked()):
-        if inside(parked.lane):
-            _purge(marking, parked, 0)
+    marking.late = tuple(
+        late for late in marking.late if late[0] != "open" or not inside(late[2].lane)
+    )
+    if group.node.nests:
+        for inner in [*marking.lanes.groups.values()]:
+            if inside(inner.lane):
+                _forget(marking, inner)
+    _firings(marking, lambda firing: inside(firing.lane) and firing.id != asking, out)
     for number, timer in list(marking.timers.items()):
         if inside(timer.lane):
             del marking.timers[number]
-            marking.lanes.leave(timer.lane)
+    for _, index in gone:
+        marking.lanes.close(marking, group, index)
 
 
 def _forget(marking: Marking, group: Group) -> None:
     """Take a group away; a step that feeds it goes on to nobody."""
     assert marking.lanes is not None  # noqa: S101 - the group stands in it
     group.items.clear()
-    del marking.lanes.groups[group.id]
-    if group.lane:
+    for index in list(group.lanes):
+        marking.lanes.close(marking, group, index)
+    if marking.lanes.groups.pop(group.id, None) is not None and group.lane:
         marking.lanes.leave(group.lane)
 
 
@@ -147,9 +166,11 @@ def _firings(
             from flowkit.core.gates import free  # only who has gates
 
             free(marking, firing)
+        if firing.node.feeds and marking.lanes is not None:
+            marking.lanes.exhaust(firing)
         if firing.lane and marking.lanes is not None:
             marking.lanes.leave(firing.lane)
-        if firing.node.cancelled:
+        if firing.node.heard:
             marking.late = (*marking.late, ("tell", firing))
     out.append(Cancel(gone))
     for node in dict.fromkeys(firing.node for firing in gone):
@@ -165,6 +186,13 @@ def _purge(marking: Marking, parked: Round, cause: int) -> None:
             del parked.held[slot]
     if not parked.held:
         marking.close(parked)
+        for number, timer in list(marking.timers.items()):
+            if timer.window == parked.id:
+                del marking.timers[number]
+                if timer.lane and marking.lanes is not None:
+                    marking.lanes.leave(timer.lane)
+    if parked.lane and marking.lanes is not None:
+        marking.lanes.stirred.add(parked.lane)
 
 
 def _timers(

@@ -61,7 +61,7 @@ class Compiled:
         saved: what ``@persist`` on a method said, by step.
         flows: the flows that steps run, classes or their names, by step.
         tests: the functions of ``while_`` and ``until``, by step.
-        untils: those of ``gather(.., until=..)``, by their place.
+        until: those of ``gather(.., until=..)``, by their place.
         policies: of the steps that have any.
         warnings: what was warned of; with the errors, if they were let through.
     """
@@ -77,7 +77,7 @@ class Compiled:
         "reviews",
         "saved",
         "tests",
-        "untils",
+        "until",
         "warnings",
     )
 
@@ -94,7 +94,7 @@ class Compiled:
         self.saved: dict[str, Saved] = {}
         self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
-        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.until: dict[str, Callable[[list[Any], int], bool]] = {}
         self.policies: dict[str, Policy] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
@@ -138,7 +138,7 @@ def compile_class(
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
     compiled.flows = builder.flows
-    compiled.tests, compiled.untils = builder.tests, builder.untils
+    compiled.tests, compiled.until = builder.tests, builder.until
     compiled.policies = builder.policies
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
@@ -213,7 +213,7 @@ class Builder:
         self.saved: dict[str, Saved] = {}
         self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
-        self.untils: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.until: dict[str, Callable[[list[Any], int], bool]] = {}
         self.regions: dict[str, Region] = {}
         self.policies: dict[str, Policy] = {}
         self.undoing: dict[str, Any] = {}
@@ -279,6 +279,7 @@ class Builder:
             single=single,
             max_firings=mark.max_firings,
             is_async=bool(called) or _is_async(function),
+            yields=_yields(function),
             schedule=mark.schedule,
             flow=called,
             policies=policy.texts if policy else (),
@@ -420,8 +421,8 @@ class Builder:
         name = inner if isinstance(inner, str) else self._method(inner, step, "")
         until = ""
         if source.until is not None:
-            until = f"{step.name}:{len(self.untils)}"
-            self.untils[until] = source.until
+            until = f"{step.name}:{len(self.until)}"
+            self.until[until] = source.until
         return Leaf(name, "gather", need=source.need, until=until, rest=source.rest)
 
     def _each_among(self, source: EachSource, step: Step) -> None:
@@ -506,6 +507,13 @@ def _is_async(function: Any) -> bool:
     code = getattr(_unwrapped(function), "__code__", None)
     coroutine, marked = 0x80, getattr(function, "_is_coroutine_mark", None)
     return bool(code and code.co_flags & coroutine) or marked is not None
+
+
+def _yields(function: Any) -> bool:
+    generators = 0x20 | 0x200  # plain and asynchronous ones
+    return bool(
+        getattr(getattr(function, "__code__", None), "co_flags", 0) & generators
+    )
 
 
 def _first_paragraph(function: Any) -> str:

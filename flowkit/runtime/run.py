@@ -375,6 +375,8 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
+        if self.marking.lanes is not None:
+            self._make_room()
 
     def act_folded(self, commands: Sequence[Command]) -> None:
         """What of the commands counts when records are folded: how it ended."""
@@ -393,8 +395,6 @@ class Run:
             self.rest(resting=False)
         if len(self.marking.live) > 1:
             firing.driver = self.box.beside()
-            if firing.lane:
-                self._make_room()
         self.ready.append(firing)
 
     def _make_room(self) -> None:
@@ -495,6 +495,8 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
+        if self.marking.lanes is not None:
+            self._make_room()
         if (
             signals.step_finished.receivers
             or (changed and signals.state_changed.receivers)
@@ -960,7 +962,11 @@ class Run:
 
     def _judge(self, command: Judge) -> None:
         """Ask the predicate of a gather; that it is content is a record."""
-        until = self.compiled.untils[self.net.gathers[command.gather].leaf.until]
+        from flowkit.core.groups import gathers  # loaded with the first group
+
+        if not gathers(self.marking, command.group, command.gather):
+            return
+        until = self.compiled.until[self.net.gathers[command.gather].leaf.until]
         error: Exception | None = None
         try:
             if not until(command.results, command.total):

@@ -18,7 +18,7 @@ from flowkit.runtime.verbs import at_home, step_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from flowkit.core.groups import Group
+    from flowkit.core.lanes import Group
     from flowkit.core.net import Net
     from flowkit.runtime.calls import Call
 

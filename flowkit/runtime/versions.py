@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.carrying import missing_groups
 from flowkit.core.ending import awaited
 from flowkit.core.net import net_of
 from flowkit.core.transfer import relabelled, renamed, transferred
@@ -69,7 +70,8 @@ def adapted(
         current,
     )
     new = net_of(current)
-    missing += _missing_waits(run, new)
+    missing += _missing_waits(run, new, names)
+    missing += missing_groups(run.marking, new, names)
     missing += _missing_fields(run.box.kind, after)
     if missing:
         raise RunError(_refusal(journal.row.id, current.name, missing))
@@ -115,13 +117,13 @@ def _named(leaves: list[str], names: dict[str, str]) -> list[str]:
     return [names.get(leaf, leaf) for leaf in leaves]
 
 
-def _missing_waits(run: Run, new: Net) -> list[str]:
+def _missing_waits(run: Run, new: Net, names: dict[str, str]) -> list[str]:
     """Times and events that the run waits for and nothing would take."""
     marking = run.marking
     gone = [
         f"{timer.name} was set, and no step has it as its trigger"
         for timer in marking.timers.values()
-        if timer.name not in new.by_timer
+        if not timer.window and _renamed_timer(timer.name, names) not in new.by_timer
     ]
     waits = awaited(run.net, marking)
     if not marking.live and not set(waits).intersection(awaited(new, marking)):
@@ -131,6 +133,12 @@ def _missing_waits(run: Run, new: Net) -> list[str]:
             if name not in run.net.by_timer
         ]
     return gone
+
+
+def _renamed_timer(name: str, names: dict[str, str]) -> str:
+    for old, new in names.items():
+        name = name.replace(f"after={old},", f"after={new},")
+    return name
 
 
 def _missing_fields(kind: Any, fields: dict[str, Any]) -> list[str]:

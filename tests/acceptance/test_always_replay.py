@@ -15,6 +15,7 @@ GROUPS = {
     "flow": ["tests/test_flow.py", "tests/runtime/test_calls.py"],
     "runner": ["tests/runtime/test_runner.py"],
     "state": ["tests/runtime/test_models.py", "tests/runtime/test_state_rules.py"],
+    "groups": ["tests/runtime/test_groups.py"],
     "signals": ["tests/runtime/test_signals_rules.py"],
     "compat": ["tests/compat"],
     "policies": ["tests/runtime/test_recovery.py"],
@@ -44,6 +45,9 @@ LEFT_OUT = {
         "thousands of records, each compared with all before it: minutes"
     ),
     "test_runner.py::test_a_thousand_runs_at_once": "the same: it is about load",
+    "test_groups.py::test_ten_thousand_items_leave_no_more_than_the_limit_in_memory": (
+        "the same: it is about load"
+    ),
     "test_models.py::test_copies_made_within_a_step_are_plain": UNSTORABLE,
     "test_models.py::test_an_unpicklable_member_does_no_harm": UNSTORABLE,
     "test_models.py::test_every_form_of_the_type_parameter": UNSTORABLE,

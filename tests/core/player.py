@@ -1,46 +1,76 @@
 """Plays a flow in virtual time against the pure core: no event loop, no clock.
 
-A script says how long steps take, what routers choose, which firings fail and when
-events come. Every play is also replayed: the same records on a fresh marking must
-give the same commands and the same marking after each of them (P8), and every token
-that reached a join must be accounted for (P7, :mod:`tests.core.ledger`).
+A script says how long steps take, what they give, yield, emit and do, what routers
+choose, which firings fail and when events come. Every play is also replayed: the same
+records on a fresh marking must give the same commands and the same marking after each
+of them (P8); every token that reached a join must be accounted for (P7,
+:mod:`tests.core.ledger`); and after each record the marking must be whole (P9,
+:mod:`tests.core.audit`).
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.commands import Answer, Cancel, End, Fault, Firing, Report, Wait
+from flowkit.core.acts import finds
+from flowkit.core.commands import (
+    Answer,
+    Arm,
+    Cancel,
+    End,
+    Fault,
+    Firing,
+    Judge,
+    Report,
+    Wait,
+)
 from flowkit.core.definition import ENDINGS, Definition, Join, Leaf, Step
 from flowkit.core.machine import decide
 from flowkit.core.marking import DEFERRED, Marking
 from flowkit.core.net import Net
 from flowkit.core.records import (
     EventReceived,
+    GroupJudged,
     RunAborted,
     RunCancelled,
     RunStarted,
     RunStopped,
+    StepActed,
     StepAnswered,
     StepDeferred,
     StepFailed,
     StepFinished,
+    StepTurned,
+    StepYielded,
+    TimerFired,
 )
-from flowkit.define.conditions import Condition, EventSource
+from flowkit.define.conditions import (
+    Condition,
+    EachSource,
+    EventSource,
+    GatherSource,
+    TimerSource,
+    timer_name,
+)
+from tests.core.audit import audit
 from tests.core.ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.lanes import Lanes
     from flowkit.core.marking import Round
     from flowkit.core.records import Record
 
 BEGIN = Step("", start=True)
+PREDICATES: dict[str, Callable[[list[Any], int], bool]] = {}
+"""The predicates of ``gather(.., until=..)``, by the place that a leaf names."""
 
 
 def router(*conditions: Any, labels: Sequence[str] | None = None, **more: Any) -> Step:
@@ -62,7 +92,11 @@ def flow(
     made = []
     for line, (own, said) in enumerate(steps.items(), start=1):
         each = said if isinstance(said, Step) else Step("", trigger=(said,))
-        parts = tuple(_condition(part, steps) for part in each.trigger or ())
+        given = each.trigger or ()
+        if given and isinstance(given[0], EachSource):
+            each = each._replace(each=given[0].said)
+            given = (given[0].source,)
+        parts = tuple(_condition(part, steps) for part in given)
         trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
         made.append(
             each._replace(
@@ -75,7 +109,17 @@ def flow(
 def _condition(said: Any, steps: Mapping[str, Any]) -> Leaf | Join:
     if isinstance(said, Condition):
         inputs = tuple(_condition(each, steps) for each in said.inputs)
-        return Join(said.kind, inputs, said.need, said.rest)
+        return Join(said.kind, inputs, said.need, said.rest, said.span, said.gap)
+    if isinstance(said, GatherSource):
+        until = "" if said.until is None else f"until {len(PREDICATES)}"
+        if said.until is not None:
+            PREDICATES[until] = said.until
+        source = str(said.source)
+        return Leaf(source, "gather", need=said.need, until=until, rest=said.rest)
+    if isinstance(said, TimerSource):
+        after = str(said.after or "")
+        name = timer_name(after, said.delay)
+        return Leaf(name, "timer", after=after, delay=said.delay)
     if isinstance(said, EventSource):
         return Leaf(said.name, "event", None, said.transient, said.optional)
     stem, _, ending = said.rpartition(".")
@@ -99,6 +143,13 @@ class Script:
         cancels: when somebody cancels the run.
         by: the event that begins the run.
         defers: every firing is deferred at once, until it ends.
+        gives: what a step gives: a value, or a function of firing and ordinal; its
+            name and ordinal if not named.
+        yields: what a step yields before it ends: ``(after, item)`` each.
+        acts: what a step does beside: ``(after, verb, target, payload)`` each, or a
+            function of firing and ordinal that gives them.
+        emits: ``(name, payload)`` that a step leaves when it ends, or such a function.
+        turns: how many turns a step takes: a number, or a function of the ordinal.
     """
 
     takes: Mapping[str, Any] = field(default_factory=dict)
@@ -111,6 +162,20 @@ class Script:
     by: str | None = None
     payloads: Mapping[str, Any] | None = None
     defers: bool = False
+    gives: Mapping[str, Any] = field(default_factory=dict)
+    yields: Mapping[str, Any] = field(default_factory=dict)
+    acts: Mapping[str, Any] = field(default_factory=dict)
+    emits: Mapping[str, Any] = field(default_factory=dict)
+    turns: Mapping[str, Any] = field(default_factory=dict)
+
+    def given(self, firing: Firing, ordinal: int) -> Any:
+        name = firing.node.name
+        said = self.gives.get(name, f"{name}{ordinal}")
+        return said(firing, ordinal) if callable(said) else said
+
+    def listed(self, kind: str, firing: Firing, ordinal: int) -> Sequence[Any]:
+        said = getattr(self, kind).get(firing.node.name, ())
+        return said(firing, ordinal) if callable(said) else said
 
     def duration(self, name: str, ordinal: int) -> float:
         return _nth(self.takes.get(name, 1), ordinal)
@@ -157,6 +222,9 @@ class Played:
         self.cancelled: list[tuple[float, Firing]] = []
         self.reports: list[Report] = []
         self.errors: list[Exception] = []
+        self.judged: list[Judge] = []
+        self.given_by: dict[int, Any] = {}
+        self.taken: list[bool] = []
         self.waits: list[float] = []
         self.ends: list[tuple[float, str]] = []
 
@@ -172,6 +240,10 @@ class Played:
     @property
     def stuck(self) -> list[str]:
         return [each.text for each in self.reports if each.kind == "stuck"]
+
+    @property
+    def missed(self) -> list[str]:
+        return [each.text for each in self.reports if each.kind == "missed"]
 
     @property
     def unheard(self) -> list[str]:
@@ -233,7 +305,9 @@ class _Stage:
             self.apply(record())
             if len(played.records) > self.longest:
                 raise StillRunningError(played.order[-20:])
-        assert not played.marking.live, f"never ends: {played.marking.live}"
+        held = played.marking.held_back
+        left = [each for each in played.marking.live.values() if each.id not in held]
+        assert not left, f"never ends: {left}"
         assert played.ends or played.waits, "neither over nor waiting"
         assert len(played.ends) <= 1, played.ends
         self.ledger.close(played.reports)
@@ -247,11 +321,13 @@ class _Stage:
         self.ledger.before(record, firing)
         commands = tuple(decide(played.net, played.marking, record))
         self.ledger.after(commands)
+        audit(played.net, played.marking)
         played.records.append(record)
         played.commands.append(commands)
         played.dumps.append(dump(played.marking))
         if firing is not None and isinstance(record, StepFinished):
             played.ended.append((played.now, firing))
+            played.given_by[firing.id] = record.output
         for command in commands:
             self.obey(command)
 
@@ -267,6 +343,11 @@ class _Stage:
             played.errors.append(command.error)
         elif isinstance(command, Wait):
             played.waits.append(played.now)
+        elif isinstance(command, Arm):
+            timer = command.timer
+            self.plan(command.due, lambda: TimerFired(played.now, timer))
+        elif isinstance(command, Judge):
+            self.judge(command)
         elif isinstance(command, End):
             played.ends.append((played.now, command.status))
 
@@ -274,9 +355,12 @@ class _Stage:
         played, script, name = self.played, self.script, firing.node.name
         if firing.id not in played.marking.live:
             return  # cancelled in the same commit
-        self.fired[name] += 1
+        turned = firing.turn > 1
+        self.fired[name] += 0 if turned else 1
         ordinal = self.fired[name]
-        played.started.append((played.now, firing))
+        if not turned:
+            played.started.append((played.now, firing))
+            self.beside(firing, ordinal)
         at = played.now + script.duration(name, ordinal)
         if script.defers:
             self.plan(played.now, lambda: self.deferred(firing, at))
@@ -287,6 +371,40 @@ class _Stage:
         error = ValueError("once")
         return StepDeferred(self.played.now, firing.id, due, "retry", error, 1)
 
+    def beside(self, firing: Firing, ordinal: int) -> None:
+        """Plan what a firing does before it ends."""
+        now, script, played = self.played.now, self.script, self.played
+        for place, (after, item) in enumerate(script.listed("yields", firing, ordinal)):
+            self.plan(
+                now + after,
+                lambda p=place, i=item: StepYielded(played.now, firing.id, p, i),
+            )
+        acts = enumerate(script.listed("acts", firing, ordinal))
+        for place, (after, verb, target, *payload) in acts:
+            self.plan(
+                now + after,
+                lambda p=place, v=verb, t=target, w=tuple(payload): self.act(
+                    firing, p, v, t, *w
+                ),
+            )
+
+    def act(
+        self, firing: Firing, place: int, verb: str, target: str, payload: Any = None
+    ) -> Record:
+        net, marking = self.played.net, self.played.marking
+        taken = firing.id in marking.live and finds(net, marking, firing, verb, target)
+        self.played.taken.append(taken)
+        now = self.played.now
+        return StepActed(now, firing.id, place, verb, target, payload, taken)
+
+    def judge(self, command: Judge) -> None:
+        gather = self.played.net.gathers[command.gather]
+        until = PREDICATES[gather.leaf.until]
+        self.played.judged.append(command)
+        if until(command.results, command.total):
+            now = self.played.now
+            self.apply(GroupJudged(now, command.group, command.gather))
+
     def end(self, firing: Firing, name: str, ordinal: int) -> Record:
         now, script = self.played.now, self.script
         if name in script.stops:
@@ -296,8 +414,12 @@ class _Stage:
         if script.failing(name, ordinal):
             late = ordinal % 2 == 0
             return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"), late)
+        emitted = tuple(script.listed("emits", firing, ordinal))
+        given = script.given(firing, ordinal)
+        if firing.turn < _nth(script.turns.get(name, 1), ordinal):
+            return StepTurned(now, firing.id, given, (), emitted)
         labels = script.labels(name, ordinal) if firing.node.router else ()
-        return StepFinished(now, firing.id, f"{name}{ordinal}", labels)
+        return StepFinished(now, firing.id, given, labels, (), None, emitted)
 
 
 def replayed(played: Played) -> None:
@@ -317,7 +439,15 @@ def told(commands: Sequence[Command]) -> list[Any]:
             tokens = each.tokens and tuple(token.seq for token in each.tokens)
             past = sorted(each.past)
             said.append(
-                (each.id, each.node.name, each.name, each.payload, past, tokens)
+                (
+                    each.id,
+                    each.node.name,
+                    each.name,
+                    _value(each.payload),
+                    past,
+                    tokens,
+                    each.lane,
+                )
             )
         elif isinstance(each, Answer):
             attempt = each.firing.attempt
@@ -331,12 +461,16 @@ def told(commands: Sequence[Command]) -> list[Any]:
     return said
 
 
+def _value(payload: Any) -> Any:
+    return repr(payload) if isinstance(payload, list | BaseException) else payload
+
+
 def dump(marking: Marking) -> Any:
     """A marking as a value, to compare."""
     return {
         "status": marking.status,
         "live": [
-            (each.id, each.node.index, sorted(each.past))
+            (each.id, each.node.index, sorted(each.past), each.lane, each.turn)
             for each in marking.live.values()
         ],
         "rounds": {
@@ -357,8 +491,38 @@ def dump(marking: Marking) -> Any:
         "routes": dict(marking.routes),
         "asked": {number: [*each] for number, each in marking.asked.items()},
         "deferred": {key: each.tries for key, each in marking.deferred.items()},
+        "timers": {
+            number: (each.name, each.due, each.lane, each.window, sorted(each.past))
+            for number, each in marking.timers.items()
+        },
+        "lanes": marking.lanes and _lanes(marking.lanes),
+        "gates": marking.gates
+        and (
+            list(marking.gates.waiting),
+            dict(marking.gates.holders),
+            dict(marking.gates.phases),
+        ),
         "next": (marking.next_firing, marking.next_round, marking.next_token),
     }
+
+
+def _lanes(lanes: Lanes) -> Any:
+    groups = {
+        number: (
+            each.node.name,
+            each.lane,
+            repr(each.items),
+            each.total,
+            {at: (one.live, dict(one.fired)) for at, one in each.lanes.items()},
+            repr(each.results),
+            sorted(each.fired),
+            list(each.failures),
+            (each.done, each.exhausted, each.sealed),
+            sorted(each.past),
+        )
+        for number, each in lanes.groups.items()
+    }
+    return groups, list(lanes.idle), dict(lanes.streams), lanes.next
 
 
 def _held(each: Round) -> dict[int, list[int]]:

@@ -7,8 +7,32 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from flowkit.core import dead, ending, machine, marking, net, rounds
-from tests.core import nets, test_machine, test_properties, test_rounds
+from flowkit.core import (
+    acts,
+    dead,
+    ending,
+    gates,
+    groups,
+    leaving,
+    machine,
+    marking,
+    net,
+    rounds,
+    windows,
+    withdraw,
+)
+from tests.core import (
+    lane_nets,
+    nets,
+    test_cancelling,
+    test_gates,
+    test_groups,
+    test_lane_properties,
+    test_machine,
+    test_properties,
+    test_rounds,
+    test_windows,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -110,6 +134,63 @@ def keeps_a_copy(place: Any, each: Any) -> None:
     place.watched.pop(each.id, None)
 
 
+def one_lane(place: Any, group: Any, out: Any) -> None:
+    """R10 broken: instances share the lane around them."""
+    while group.items:
+        _, item = group.items.popleft()
+        number = place.next_firing
+        place.next_firing = number + 1
+        firing = marking.Firing(number, group.node, group.name, item, lane=group.lane)
+        groups.begin(place, firing, out)
+
+
+def without_limit(*_: Any) -> bool:
+    """R12 broken: a group is never full."""
+    return False
+
+
+def in_order_of_arrival(group: Any, gather: Any) -> list[Any]:
+    """R10 broken: results as they came."""
+    return list(group.results.get(gather.index, {}).values())
+
+
+def ignores_cancel(*_: Any, **__: Any) -> None:
+    """R10 broken: what is not needed goes on."""
+
+
+def unguarded(_: Any, __: Any, ___: Any) -> bool:
+    """R12 broken: whoever comes may have a mutex."""
+    return True
+
+
+def never_free(*_: Any) -> None:
+    """R12 broken: a mutex stays with who had it."""
+
+
+def spares_nobody(tables: Any, place: Any, nodes: int, out: Any, **more: Any) -> None:
+    """R13 broken: who asks is cancelled, too."""
+    withdraw_as_it_is(tables, place, nodes, out, **{**more, "asking": -1})
+
+
+def always_there(*_: Any) -> bool:
+    """R13 broken: a lane that is over goes on."""
+    return True
+
+
+def never_gathers(place: Any, gather: Any, token: Any, out: Any) -> None:
+    """R10 broken: results are forgotten until the end."""
+
+
+def no_groups(*_: Any) -> list[Any]:
+    """R6 broken: an open group is not live work."""
+    return []
+
+
+def swallows(*_: Any) -> None:
+    """R10 broken: nobody hears of a group that has failed."""
+
+
+withdraw_as_it_is = withdraw.withdraw
 fire, arrive = rounds.fire, rounds.arrive
 
 BY_PROPERTY = {
@@ -121,6 +202,21 @@ BY_PROPERTY = {
     "alive": ((rounds, "dead_inputs", none_dead), nets.branching,
               "waits_for_all_that_may_come"),
     "turn": ((machine, "same_turn", no_turn), nets.looped, "fires_once_a_turn"),
+    "lane": ((groups, "_pump", one_lane), lane_nets.grouped, "keeps_the_rules_in_lanes"),
+    "limit": ((groups.Group, "full", property(without_limit)), lane_nets.grouped,
+              "keeps_the_rules_in_lanes"),
+    "index": ((groups, "_values", in_order_of_arrival), lane_nets.grouped,
+              "keeps_the_rules_in_lanes"),
+    "early": ((groups, "collect", never_gathers), lane_nets.grouped,
+              "keeps_the_rules_in_lanes"),
+    "rest": ((groups, "_withdraw_rest", ignores_cancel), lane_nets.grouped,
+             "keeps_the_rules_in_lanes"),
+    "groups": ((dead, "_groups", no_groups), lane_nets.grouped,
+               "keeps_the_rules_in_lanes"),
+    "cancel": ((acts, "withdraw", ignores_cancel), lane_nets.cut, "cancels_for_good"),
+    "holder": ((gates, "_takes", unguarded), lane_nets.gated, "shares_and_ends"),
+    "freed": ((gates, "free", never_free), lane_nets.gated, "shares_and_ends"),
+    "policy": ((groups, "_unhandled", swallows), lane_nets.failing, "counts_failures"),
     "ledger": ((marking.Round, "tokens", lambda each: [
         token for tokens in each.held.values() for token in tokens
     ] * 2), nets.tangled, "accounts_for_everything"),
@@ -132,7 +228,8 @@ def test_a_property_notices(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A rule broken on purpose does not pass the properties."""
     (place, what, broken), strategy, check = BY_PROPERTY[name]
     monkeypatch.setattr(place, what, broken)
-    fails(strategy(), getattr(test_properties, check))
+    here = test_properties if hasattr(test_properties, check) else test_lane_properties
+    fails(strategy(), getattr(here, check))
 
 
 BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
@@ -175,6 +272,44 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
     "absorbed": (
         (rounds, "_consumed", all_of_it),
         test_rounds.test_an_inner_or_absorbs_what_comes_after_it_was_met,
+    ),
+    "spared": (
+        (acts, "withdraw", spares_nobody),
+        test_cancelling.test_the_step_that_asks_is_spared,
+    ),
+    "over": (
+        (leaving, "goes_on", always_there),
+        test_cancelling.test_an_instance_that_cancels_its_own_group_ends_unheard,
+    ),
+    "stuck lane": (
+        (groups, "_stuck", swallows),
+        test_groups.test_a_join_that_cannot_fire_is_reported_when_its_lane_is_over,
+    ),
+    "milestone": (
+        (gates, "_phase", lambda *_: gates.OPEN),
+        test_gates.test_a_step_before_its_time_waits_for_it,
+    ),
+    "line": (
+        (machine, "next_in_line", swallows),
+        test_gates.test_all_events_in_line_are_missed_when_the_time_is_over,
+    ),
+    "region": (
+        (gates, "_leave_regions", swallows),
+        test_gates.test_a_region_holds_its_mutex_until_nothing_is_left_to_do_in_it,
+    ),
+    "overtaking": (
+        (
+            gates,
+            "_needs",
+            lambda gate, node: iter(
+                [node.mutex] if node.mutex and gate.waiting == {} else []
+            ),
+        ),
+        test_gates.test_of_steps_with_a_mutex_one_runs_at_a_time_in_the_order_they_came,
+    ),
+    "gap": (
+        (windows, "_disarm", swallows),
+        test_windows.test_a_window_ends_when_nothing_has_come_for_so_long,
     ),
     "waiting": (
         (ending, "moved_by_events", nothing_outside),
