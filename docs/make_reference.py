@@ -77,11 +77,13 @@ SECTIONS: dict[str, list[str]] = {
         "runs",
     ],
     "Observing and drawing": [
+        "observe",
         "signals",
         "build_flow_structure",
         "visualize_flow_structure",
     ],
     "Checking": ["check", "Fault"],
+    "Streaming": ["StreamSession", "AsyncStreamSession", "StreamFrame"],
     "Errors": [
         "FlowkitError",
         "DefinitionError",
@@ -106,6 +108,9 @@ MEMBERS: dict[str, list[str]] = {
         "kickoff",
         "kickoff_async",
         "akickoff",
+        "stream",
+        "stream_events",
+        "astream",
         "start",
         "state",
         "flow_id",
@@ -118,6 +123,8 @@ MEMBERS: dict[str, list[str]] = {
         "call",
         "join",
         "emit",
+        "emit_item",
+        "metric",
         "spawn",
         "seal",
         "complete",
@@ -165,6 +172,27 @@ MEMBERS: dict[str, list[str]] = {
         "definition",
         "plot",
     ],
+    "StreamSession": [
+        "events",
+        "frames",
+        "result",
+        "is_completed",
+        "is_cancelled",
+        "is_exhausted",
+        "interleave",
+        "close",
+    ],
+    "AsyncStreamSession": [
+        "events",
+        "frames",
+        "result",
+        "is_completed",
+        "is_cancelled",
+        "is_exhausted",
+        "interleave",
+        "aclose",
+    ],
+    "StreamFrame": ["item", "to_dict"],
     "Decision": ["approved"],
     "PendingFeedbackContext": ["to_dict", "from_dict"],
     "HumanFeedbackProvider": ["request_feedback"],
@@ -197,6 +225,9 @@ UNCALLED = {
     "HumanFeedbackProvider",
     "InputProvider",
     "Run",
+    "AsyncStreamSession",
+    "StreamFrame",
+    "StreamSession",
 }
 _WIDTH = 80
 HIDDEN = ("--no-", "--empty-")
@@ -271,7 +302,7 @@ def _unquoted(text: str) -> str:
 
 def _one(name: str) -> list[str]:
     value = getattr(flowkit, name)
-    if name in {"functions", "runs", "tasks"}:
+    if name in {"functions", "observe", "runs", "tasks"}:
         return _module(name, value)
     if inspect.ismodule(value):
         text = "The module of all signals: [signals](signals.md)."

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+from os import environ as _environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Region
@@ -57,7 +58,7 @@ from flowkit.flow import Flow
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from flowkit import functions, runs, tasks
+    from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from flowkit.runtime import signals
     from flowkit.runtime.answers import Decision
     from flowkit.runtime.bus import EventBus
+    from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.models import FlowState
     from flowkit.runtime.people import (
         HumanFeedbackPending,
@@ -85,12 +87,14 @@ if TYPE_CHECKING:
     )
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
+    from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
 
 __version__ = "0.1.0"
 
 __all__ = [
     "INPUTS",
     "SOURCE",
+    "AsyncStreamSession",
     "Breaker",
     "Bulkhead",
     "Cache",
@@ -126,6 +130,8 @@ __all__ = [
     "StateConflictError",
     "StateError",
     "StoreError",
+    "StreamFrame",
+    "StreamSession",
     "StuckError",
     "TryAgain",
     "UnstorableError",
@@ -144,6 +150,7 @@ __all__ = [
     "listen",
     "merge",
     "migrate",
+    "observe",
     "or_",
     "persist",
     "resume",
@@ -161,6 +168,9 @@ __all__ = [
 
 # What needs pydantic or an event loop is loaded when first asked for.
 _LAZY = {
+    "AsyncStreamSession": "flowkit.runtime.sessions",
+    "StreamFrame": "flowkit.runtime.frames",
+    "StreamSession": "flowkit.runtime.sessions",
     "ConsoleProvider": "flowkit.runtime.providers",
     "Decision": "flowkit.runtime.answers",
     "EventBus": "flowkit.runtime.bus",
@@ -190,6 +200,7 @@ _LAZY = {
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
     "functions": "flowkit",
+    "observe": "flowkit",
     "human_feedback": "flowkit.define.feedback",
     "persist": "flowkit.define.persist",
     "signals": "flowkit.runtime",
@@ -208,10 +219,16 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
             raise AttributeError(msg)
         from importlib import import_module
 
-        if name in {"functions", "runs", "signals", "tasks"}:
+        if name in {"functions", "observe", "runs", "signals", "tasks"}:
             return import_module(f"{module}.{name}")
         return getattr(import_module(module), name)
 
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+if _environ.get("FLOWKIT_OTEL", "0") not in {"", "0"}:
+    from flowkit.observe.tracing import trace as _trace
+
+    _trace()

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     from flowkit.core.policies import Policy
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
+    from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
+    from flowkit.runtime.streaming import Streaming
 
 __all__ = ["Flow"]
 
@@ -61,8 +63,10 @@ _OPTIONS = frozenset(
         "name",
         "persistence",
         "store",
+        "stream",
     }
 )
+_TIMES = ("evict_after", "lifetime", "deadline")
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
@@ -77,6 +81,7 @@ _CLASS_OPTIONS = frozenset(
         "on_error",
         "renamed",
         "retention",
+        "sla",
         "store",
         "strict",
         "version",
@@ -158,6 +163,9 @@ class Flow(Generic[StateT]):
             fails at its end with all failures as an ExceptionGroup;
             ``"compensate"`` undoes what was done (``undo=``); or the name of a
             method, which is given the error.
+        sla: how long a run should take at most (``"2m"``), or several by the
+            step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
+            them: :func:`flowkit.observe.insights` tells which were broken.
 
     Args:
         initial_state: a model class, a model instance or a dictionary; overrides
@@ -168,6 +176,9 @@ class Flow(Generic[StateT]):
             it comes before those of ``@persist``.
         input_provider: whom :meth:`ask` asks.
         store: as the class keyword, for this instance.
+        stream: True has ``kickoff`` give a :class:`~flowkit.StreamSession`, and
+            ``kickoff_async`` an :class:`~flowkit.AsyncStreamSession`; also as an
+            attribute, from the next kickoff on.
 
     Raises:
         DefinitionError: at class creation, all faults of the class at once.
@@ -202,6 +213,7 @@ class Flow(Generic[StateT]):
         defaults: Policy | None = None,
         on_error: str | None = None,
         deadline: float | str | None = None,
+        sla: Any = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -229,14 +241,12 @@ class Flow(Generic[StateT]):
         place = f"{cls.__module__}:{cls.__qualname__}"
         kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls), place)
         kind.store = store if store is not None or parent is None else parent.store
-        if evict_after is not None:
-            kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
-        elif parent is not None:
-            kind.evict_after = parent.evict_after
-        if lifetime is not None:
-            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
-        elif parent is not None:
-            kind.lifetime = parent.lifetime
+        times = (evict_after, lifetime, deadline)
+        for name, given in zip(_TIMES, times, strict=True):
+            if given is not None:
+                setattr(kind, name, seconds(given, f"class {cls.__name__}"))
+            elif parent is not None:
+                setattr(kind, name, getattr(parent, name))
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
@@ -244,10 +254,13 @@ class Flow(Generic[StateT]):
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
         kind.defaults, kind.on_error = policy, on_error
-        if deadline is not None:
-            kind.deadline = seconds(deadline, f"class {cls.__name__}")
+        if sla is not None:
+            from flowkit.define.targets import targets_of  # only who has targets
+
+            names = compiled.definition.names
+            kind.sla = targets_of(sla, f"class {cls.__name__}", sorted(names))
         elif parent is not None:
-            kind.deadline = parent.deadline
+            kind.sla = parent.sla
 
     def __init__(self, **keywords: Any) -> None:
         cls = type(self)
@@ -399,6 +412,10 @@ class Flow(Generic[StateT]):
         _refuse(input_files, from_checkpoint)
         restore = restore_from_state_id
         cls = type(self)
+        if self.__dict__.get("stream", cls.stream) is True and _unread(self):
+            from flowkit.runtime.streaming import given  # only who streams
+
+            return self.stream_events(inputs, **given(restore, id, tags, created_by))
         backend = "trio" if on_trio() else known[cls].backend
         if cls.kickoff_async is not Flow.kickoff_async:
             options: dict[str, Any] = {} if id is None else {"id": id}
@@ -435,6 +452,12 @@ class Flow(Generic[StateT]):
 
         _refuse(input_files, from_checkpoint)
         said = _said(id, restore_from_state_id, tags, created_by)
+        if self.__dict__.get("stream", type(self).stream) is True and _unread(self):
+            from flowkit.runtime import streaming  # only who streams
+
+            keywords = streaming.given(restore_from_state_id, id, tags, created_by)
+            go = partial(Flow.kickoff_async, self, inputs, **keywords)
+            return streaming.async_session(self, go)
         run = _opened(self, inputs, said, blocking=False)
         await drive(run)
         while run.lost is not None and (met := _met(run)) is not None:
@@ -455,6 +478,70 @@ class Flow(Generic[StateT]):
         return await self.kickoff_async(
             inputs, input_files, from_checkpoint, restore_from_state_id, id=id
         )
+
+    @_shown
+    def stream(self) -> Streaming:
+        """``flow.stream(inputs)``: a kickoff as frames, for ``async for``.
+
+        ::
+
+            async for frame in flow.stream({"topic": "tea"}):
+                print(frame.seq, frame.type, frame.data)
+
+        Gives an :class:`~flowkit.AsyncStreamSession`. ``after=`` goes on behind a
+        frame of a stored run that ``id=`` or ``inputs["id"]`` name; the other keywords
+        are those of :meth:`kickoff`. Other readers, at any time: ``runs.stream``.
+
+        A true value of this name, given to the class, the constructor or the object,
+        has kickoff stream instead.
+        """
+        from flowkit.runtime.streaming import Streaming  # only who streams
+
+        return Streaming(self)
+
+    def astream(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+        *,
+        after: int = 0,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> AsyncStreamSession:
+        """The same as ``flow.stream(inputs)``, by CrewAI's name; not awaited."""
+        from flowkit.runtime import streaming  # only who streams
+
+        _refuse(input_files, from_checkpoint)
+        said = streaming.given(restore_from_state_id, id, tags, created_by)
+        go = partial(self.kickoff_async, inputs, **said)
+        return streaming.async_session(self, go, after)
+
+    def stream_events(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        input_files: Any = None,
+        from_checkpoint: Any = None,
+        restore_from_state_id: Any = None,
+        *,
+        after: int = 0,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> StreamSession:
+        """As :meth:`astream`, for blocking code: ``for frame in ..``.
+
+        The run goes on in a thread of its own, and its synchronous steps in worker
+        threads, so that closing the session cancels it at once.
+        """
+        from flowkit.runtime import streaming  # only who streams
+
+        _refuse(input_files, from_checkpoint)
+        said = streaming.given(restore_from_state_id, id, tags, created_by)
+        go = partial(self.kickoff_async, inputs, **said)
+        return streaming.session(self, go, known[type(self)].backend, after)
 
     def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
         """Begin a run in a thread of its own; gives its handle at once.
@@ -600,6 +687,47 @@ class Flow(Generic[StateT]):
         from flowkit.runtime import acts  # only steps that emit
 
         acts.emit(self, name, payload)
+
+    def emit_item(self, item: Any, channel: str = "custom") -> None:
+        """Within a step: tell those who read the run's stream something, at once.
+
+        Such as progress, or the tokens of an answer on the channel ``llm``. With a
+        store the item is written into the journal and told once it is durable, so
+        that a reader anywhere gets it, in the same place, also later. It counts
+        whatever becomes of the step: a step that starts again tells its items again,
+        with another ``attempt``.
+
+        Args:
+            item: with a store, a value that can be stored.
+            channel: where readers find it; ``flow`` is the run's own.
+
+        Raises:
+            UnstorableError: it cannot be stored.
+            ValueError: no name of a channel.
+        """
+        from flowkit.runtime import items  # only steps that tell
+
+        items.emit_item(self, item, channel)
+
+    def metric(self, name: str, value: float) -> None:
+        """Within a step: measure something, such as the tokens a call has cost.
+
+        It is recorded with the end of the step, once: a step that is interrupted and
+        starts again begins to measure anew. Figures of one name add up. They are in
+        the run's history (:class:`~flowkit.runs.Execution`), in
+        :mod:`flowkit.observe` and, where runs are traced, in OpenTelemetry.
+
+        Args:
+            name: of what is measured, such as ``"tokens"``.
+            value: a finite number.
+
+        Raises:
+            RunError: no step of this object runs.
+            ValueError: no name, or no finite number.
+        """
+        from flowkit.runtime import metering  # only steps that measure
+
+        metering.metric(self, name, value)
 
     def spawn(self, step: Any, item: Any) -> bool:
         """Within a step: add an instance to the group of ``each(..)``.
@@ -940,6 +1068,11 @@ def _kickoff(
 def _met(run: Run) -> RunRow | None:
     """The run that another process began in the same moment, in the way of this."""
     return run.lost.row if isinstance(run.lost, RunExistsError) else None
+
+
+def _unread(flow: Any) -> bool:
+    """Whether nobody reads this kickoff already, or has called it."""
+    return "call" not in flow._flowkit.options
 
 
 def _said(

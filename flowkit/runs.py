@@ -22,6 +22,7 @@ from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
+from flowkit.runtime.reading import Frames, stream
 from flowkit.runtime.recall import history
 from flowkit.runtime.replaying import Replayed, follow, replay
 from flowkit.runtime.retention import Purged, Retention, purge
@@ -35,6 +36,7 @@ __all__ = [
     "CalledRun",
     "Cause",
     "Execution",
+    "Frames",
     "Purged",
     "QuestionInfo",
     "Replayed",
@@ -56,6 +58,7 @@ __all__ = [
     "rewind",
     "search",
     "state_at",
+    "stream",
     "timeline",
 ]
 

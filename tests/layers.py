@@ -32,9 +32,9 @@ LAYERS = {
     "observe": 5,
     "worker": 5,
     "server": 6,
+    "testing": 6.5,
     "cli": 7,
     "__main__": 7.5,
-    "testing": 8,
 }
 """A module imports from its own package and from lower layers."""
 

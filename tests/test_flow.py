@@ -98,7 +98,7 @@ def test_an_unknown_keyword_is_one_sentence():
     assert str(caught.value) == (
         "Greet() takes no keyword 'initial_sate'. Did you mean 'initial_state'? Values "
         "for a run go to kickoff(inputs); it takes initial_state, input_provider, "
-        "max_method_calls, name, persistence, store."
+        "max_method_calls, name, persistence, store, stream."
     )
 
 

@@ -523,7 +523,7 @@ def test_an_unknown_keyword_of_a_flow_is_refused() -> None:
     with pytest.raises(
         TypeError, match="takes no keyword 'sotre'. Did you mean 'store'"
     ):
-        flow(sotre="x")(body)
+        flow(sotre="x")(body)  # codespell:ignore
 
 
 @flow

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from flowkit.checking.flows import faults_of_flow
-from flowkit.checking.targets import check
+from flowkit.checking.targets import Checked, check, checked, checked_module
 
-__all__ = ["check", "faults_of_flow"]
+__all__ = ["Checked", "check", "checked", "checked_module", "faults_of_flow"]

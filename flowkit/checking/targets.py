@@ -10,7 +10,7 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.checking.flows import faults_of_flow
 from flowkit.core.validate import Fault, closest
@@ -19,12 +19,19 @@ from flowkit.errors import DefinitionError, InputError
 from flowkit.runtime.launch import known
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["check"]
+__all__ = ["Checked", "check", "checked", "checked_module"]
 
 _HERE = str(Path(__file__).parents[1])
 _SKIPPED = frozenset({"node_modules", "site-packages", "build", "dist", "venv"})
+
+
+class Checked(NamedTuple):
+    """A flow that was looked at, ``""`` for what could not be imported."""
+
+    flow: str
+    faults: list[Fault]
 
 
 def check(target: Any) -> list[Fault]:
@@ -32,12 +39,12 @@ def check(target: Any) -> list[Fault]:
 
     Modules are imported, as Python does it; no step is called. A class with errors,
     which an import refuses, is checked like any other, together with the rest of its
-    module.
+    module and of those that it imports.
 
     Args:
-        target: a flow class or object, a module, ``"package.module"``,
-            ``"package.module:Class"``, or the path of a file or folder. A folder means
-            every Python file in it that names flowkit.
+        target: a flow class or object, a function flow, a module,
+            ``"package.module"``, ``"package.module:Class"``, or the path of a file or
+            folder. A folder means every Python file in it that names flowkit.
 
     Returns:
         The faults in the order of flows and steps, worst first within a step. No
@@ -46,16 +53,32 @@ def check(target: Any) -> list[Fault]:
     Raises:
         InputError: there is no such module, class or file.
     """
-    before = set(sys.modules)
-    try:
-        return _check(target)
-    finally:
-        _drop_faulty(before)
+    return [fault for each in checked(target) for fault in each.faults]
 
 
-def _check(target: Any) -> list[Fault]:
+def checked(target: Any) -> list[Checked]:
+    """The same by flow; each flow once, those without faults, too."""
+    with _dropping_faulty():
+        return _once(_check(target))
+
+
+def checked_module(module: str, name: str = "") -> list[Checked]:
+    """All flows of a module by its name, with the one of that name in it.
+
+    Raises:
+        InputError: there is no such module, or no such flow in it.
+    """
+    with _dropping_faulty():
+        found = [*_of_name(module)]
+        if name and (found == [] or found[0].flow):
+            found.append(_of_flow(_there(_class_in(module, name), f"{module}:{name}")))
+        return _once(found)
+
+
+def _check(target: Any) -> Iterable[Checked]:
+    target = flow_behind(target)
     if target in known if isinstance(target, type) else hasattr(target, "_flowkit"):
-        return faults_of_flow(target if isinstance(target, type) else type(target))
+        return [_of_flow(target if isinstance(target, type) else type(target))]
     if isinstance(target, ModuleType):
         return _of_module(target.__name__)
     if isinstance(target, Path) or (isinstance(target, str) and _is_path(target)):
@@ -67,12 +90,36 @@ def _check(target: Any) -> list[Fault]:
         )
         raise InputError(msg)
     module, _, name = target.partition(":")
+    if not name:
+        return _of_name(module)
     with _importing() as faults:
         _import(module, faults)
-    if not name:
-        return [*faults, *_of_module(module)]
     found = _class_in(module, name)
-    return faults if found is None and faults else faults_of_flow(_there(found, target))
+    if found is None and faults:
+        return [Checked("", faults)]
+    return [_of_flow(_there(found, target))]
+
+
+def flow_behind(value: Any) -> Any:
+    """The class of a function flow, anything else as it is."""
+    return getattr(value, "__flowkit_class__", value)
+
+
+def _of_flow(cls: type) -> Checked:
+    return Checked(f"{cls.__module__}:{cls.__qualname__}", faults_of_flow(cls))
+
+
+def _once(found: Iterable[Checked]) -> list[Checked]:
+    return [*{each.flow or id(each): each for each in found}.values()]
+
+
+@contextmanager
+def _dropping_faulty() -> Iterator[None]:
+    before = set(sys.modules)
+    try:
+        yield
+    finally:
+        _drop_faulty(before)
 
 
 def _drop_faulty(before: set[str]) -> None:
@@ -93,14 +140,13 @@ def _is_path(text: str) -> bool:
     return text.endswith(".py") or "/" in text or "\\" in text or Path(text).is_dir()
 
 
-def _of_path(path: Path) -> list[Fault]:
+def _of_path(path: Path) -> Iterator[Checked]:
     if not path.exists():
         msg = f"There is no file or folder {str(path)!r} to check."
         raise InputError(msg)
-    files = [path] if path.is_file() else sorted(_sources(path))
-    found: list[Fault] = []
-    for file in files:
+    for file in [path] if path.is_file() else sorted(_sources(path)):
         with _importing() as faults, _package_of(file) as name:
+            before = set(known)
             if name in sys.modules and _file_of(name) == file.resolve():
                 module = name
             elif "." in name or not _taken(name):
@@ -108,9 +154,24 @@ def _of_path(path: Path) -> list[Fault]:
                 module = name
             else:
                 module = _load(file, faults)
-        found += faults
-        found += _of_module(module)
-    return found
+        yield from _imported(module, before, faults)
+
+
+def _of_name(module: str) -> Iterator[Checked]:
+    before = set(known)
+    with _importing() as faults:
+        _import(module, faults)
+    yield from _imported(module, before, faults)
+
+
+def _imported(module: str, before: set[type], faults: list[Fault]) -> Iterator[Checked]:
+    """What stopped an import, the flows it made elsewhere, and those of the module."""
+    if faults:
+        yield Checked("", faults)
+    for cls in [cls for cls in known if cls not in before]:
+        if cls.__module__ != module:
+            yield _of_flow(cls)
+    yield from _of_module(module)
 
 
 def _sources(folder: Path) -> Iterator[Path]:
@@ -157,7 +218,7 @@ def _load(file: Path, faults: list[Fault]) -> str:
     module = sys.modules[name] = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # noqa: BLE001 - whatever its code raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its code raises
         faults += _refused(str(file), error)
     return name
 
@@ -183,11 +244,11 @@ def _import(name: str, faults: list[Fault]) -> None:
             msg = f"There is no module {error.name!r} to check."
             raise InputError(msg) from None
         faults += _refused(name, error)
-    except Exception as error:  # noqa: BLE001 - whatever its code raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever its code raises
         faults += _refused(name, error)
 
 
-def _refused(name: str, error: Exception) -> list[Fault]:
+def _refused(name: str, error: BaseException) -> list[Fault]:
     if isinstance(error, DefinitionError):
         return [Fault("error", "", each, error.flow) for each in error.faults]
     file, line = "", 0
@@ -206,16 +267,16 @@ def _refused(name: str, error: Exception) -> list[Fault]:
     return [Fault("error", "", text, "", file, line)]
 
 
-def _of_module(name: str) -> list[Fault]:
-    flows = [cls for cls in known if cls.__module__ == name]
-    return [fault for cls in flows for fault in faults_of_flow(cls)]
+def _of_module(name: str) -> Iterator[Checked]:
+    for cls in [cls for cls in known if cls.__module__ == name]:
+        yield _of_flow(cls)
 
 
 def _class_in(module: str, path: str) -> Any:
     found: Any = sys.modules.get(module)
     for part in path.split("."):
         found = getattr(found, part, None)
-    return found
+    return flow_behind(found)
 
 
 def _there(found: Any, target: str) -> type:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+from flowkit.checking import Checked, checked, checked_module
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, FAILED, Refused
 from flowkit.cli.project import on_path, project
-from flowkit.cli.target import load, module_for, module_of
-from flowkit.define.compiler import faults_of, gathered
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from flowkit.cli.target import module_of
+from flowkit.core.faults import Fault
+from flowkit.errors import InputError
 
 __all__ = ["check"]
 
@@ -24,12 +23,19 @@ LEVELS = ("error", "warning", "hint")
 
 
 class Found(NamedTuple):
-    """One fault: how bad, of which flow and step, and the sentence on it."""
+    """One fault: how bad, of which flow and step, the sentence on it, and its place."""
 
-    level: str
+    level: Literal["error", "warning", "hint"]
     flow: str
     step: str
     text: str
+    file: str = ""
+    line: int = 0
+
+    @classmethod
+    def of(cls, fault: Fault, flow: str) -> Found:
+        """A fault as this verb tells it: with the flow as a target."""
+        return cls(fault.level, flow, fault.step, fault.text, fault.file, fault.line)
 
 
 def check(*targets: str, json: options.Json = False) -> int:
@@ -43,21 +49,24 @@ def check(*targets: str, json: options.Json = False) -> int:
             else every file of the project that imports flowkit.
     """
     on_path()
-    found: list[Found] = []
-    checked: set[str] = set()
+    looked: dict[str, dict[Found, None]] = {}  # once each, in their order
     for target in dict.fromkeys(targets or _all()):
-        found += _of_target(target, checked)
-    found = sorted(dict.fromkeys(found), key=lambda each: LEVELS.index(each.level))
+        for flow, faults in _of_target(target):
+            told = looked.setdefault(flow, {})
+            told.update((Found.of(each, flow or target), None) for each in faults)
+    names = sorted(flow for flow in looked if flow)
+    found = [each for faults in looked.values() for each in faults]
+    found.sort(key=lambda each: LEVELS.index(each.level))
     count = {level: sum(each.level == level for each in found) for level in LEVELS}
     if json:
-        faults = [each._asdict() for each in found]
-        output.print_json({"flows": sorted(checked), "faults": faults})
+        told_faults = [each._asdict() for each in found]
+        output.print_json({"flows": names, "faults": told_faults})
     else:
-        for each in found:
-            _show(each)
-        told = [f"{n} {level}{'s' if n > 1 else ''}" for level, n in count.items() if n]
-        said = ", ".join(told) or "no faults"
-        flows = f"{len(checked)} flow{'s' if len(checked) != 1 else ''}"
+        for fault in found:
+            _show(fault)
+        many = [f"{n} {level}{'s' if n > 1 else ''}" for level, n in count.items() if n]
+        said = ", ".join(many) or "no faults"
+        flows = f"{len(names)} flow{'s' if len(names) != 1 else ''}"
         output.say(f"{flows} checked: {said}")
     return FAILED if count["error"] else DONE
 
@@ -79,29 +88,20 @@ def _all() -> list[str]:
     ]
 
 
-def _of_target(target: str, checked: set[str]) -> Iterator[Found]:
-    with gathered() as made:
-        try:
-            module, name = module_of(target)
-            module_for(module, target)
-            if name:
-                load(target)
-        except Refused as refused:
-            yield Found("error", target, "", str(refused))
-        except Exception as error:  # noqa: BLE001 - a faulty class may break anything
-            yield Found("error", target, "", f"{type(error).__name__}: {error}")
-    for cls, compiled, faults in made:
-        flow = f"{cls.__module__}:{cls.__qualname__}"
-        checked.add(flow)
-        strict = compiled.definition.strict
-        for level, step, text, *_ in faults:
-            worse = "error" if strict and level == "warning" else level
-            yield Found(worse, flow, step, text)
-        if any(each.level == "error" for each in faults):
-            continue  # hints on a graph that is not meant so would mislead
-        compiled.warnings = []
-        for each in faults_of(compiled):
-            yield Found(each.level, flow, each.step, each.text)
+def _of_target(target: str) -> list[Checked]:
+    """All flows of a target's module, as an import needs them all."""
+    try:
+        module, name = module_of(target)
+        if target.endswith(".py") and _is_taken(module):
+            return checked(Path(target))
+        return checked_module(module, name)
+    except (Refused, InputError) as refused:
+        return [Checked("", [Fault("error", "", str(refused))])]
+
+
+def _is_taken(module: str) -> bool:
+    """Whether a file would not be what an import of its name gives."""
+    return module in sys.stdlib_module_names or module in sys.modules
 
 
 def _show(each: Found) -> None:

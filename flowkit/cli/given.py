@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from flowkit.cli import output
 from flowkit.cli.exits import NOT_FOUND, USAGE, Refused
-from flowkit.runtime.given import fitted, inputs_from
+from flowkit.runtime.given import dropped, fitted, inputs_from
 from flowkit.runtime.opening import class_of
 
 __all__ = ["inputs_of", "read_json", "state_of"]
@@ -52,7 +53,12 @@ def inputs_of(flow: type, words: list[str] | None, given: str | None) -> dict[st
     if data is not None and not isinstance(data, dict):
         text = f"Inputs are a JSON object, not {json.dumps(data)[:40]}."
         raise Refused(USAGE, f"{text} Write -d '{{\"pieces\": 3}}'.")
-    return fitted(flow, {**(data or {}), **inputs_from(flow, words or [])})
+    inputs = {**(data or {}), **inputs_from(flow, words or [])}
+    for name, guess in dropped(flow, inputs).items():
+        hint = f" Did you mean {guess!r}?" if guess else ""
+        text = f"{flow.__name__} has no field {name!r}: this input is left out.{hint}"
+        output.say(f"{output.paint('warning:', 'yellow', sys.stderr)} {text}")
+    return fitted(flow, inputs)
 
 
 def state_of(flow: str, words: list[str] | None) -> dict[str, Any] | None:

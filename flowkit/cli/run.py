@@ -12,6 +12,7 @@ from flowkit.cli.moving import Ended, moved
 from flowkit.cli.project import store_url
 from flowkit.cli.target import load
 from flowkit.runtime.durable import flow_name
+from flowkit.runtime.given import try_inputs
 from flowkit.runtime.launch import known
 from flowkit.runtime.opening import made
 
@@ -45,6 +46,7 @@ def run(
     inputs = inputs_of(cls, input, data)
     url = store or known[cls].store or store_url(None)
     flow = made(cls, url)
+    try_inputs(flow, inputs)  # before a store is made for them
 
     def kickoff() -> Any:
         return flow.kickoff(inputs, id=id, tags=tag or (), created_by="flowkit run")

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flowkit.checking.targets import flow_behind
 from flowkit.cli import output
 from flowkit.cli.exits import FAILED, NOT_FOUND, USAGE, Refused
 from flowkit.cli.project import on_path, project
@@ -141,15 +142,10 @@ def _own(tb: TracebackType | None) -> list[traceback.FrameSummary]:
     ]
 
 
-def _flow_behind(value: Any) -> Any:
-    """The class of a function flow, anything else as it is."""
-    return getattr(value, "__flowkit_class__", value)
-
-
 def _class_in(module: ModuleType, name: str, target: str) -> type:
     flows = {
         each.__qualname__: each
-        for each in map(_flow_behind, vars(module).values())
+        for each in map(flow_behind, vars(module).values())
         if isinstance(each, type) and each in known
     }
     where = getattr(module, "__file__", None) or module.__name__
@@ -158,7 +154,7 @@ def _class_in(module: ModuleType, name: str, target: str) -> type:
         found: Any = module
         for part in name.split("."):
             found = getattr(found, part, None)
-        found = _flow_behind(found)
+        found = flow_behind(found)
         if isinstance(found, type) and found in known:
             return found
         if found is not None:

@@ -65,6 +65,16 @@ VERBS: Final[dict[str, Verb]] = {
         "Replay a run's records: the state after each.",
         "flowkit replay 0199f3 --seq 4",
     ),
+    "testcase": Verb(
+        _LOOK,
+        "Print a regression test cut from a run.",
+        "flowkit testcase 0199f3 --stub charge > tests/test_orders.py",
+    ),
+    "insights": Verb(
+        _LOOK,
+        "Tell what runs took, what failed, and what would help.",
+        "flowkit insights shop --last 7d",
+    ),
     "resume": Verb(
         _MOVE, "Go on with a run, or with all that can.", "flowkit resume 0199f3"
     ),
@@ -101,6 +111,9 @@ VERBS: Final[dict[str, Verb]] = {
         _STORE,
         "Say what is installed, which store is meant, and what is stuck.",
         "flowkit doctor",
+    ),
+    "health": Verb(
+        _STORE, "Say what in the store needs somebody.", "flowkit health --json"
     ),
     "migrate": Verb(
         _STORE,

@@ -405,11 +405,12 @@ def _fail(marking: Marking, group: Group, out: list[Command]) -> None:
     group.items.clear()
     withdraw_lanes(marking, group, list(group.lanes), out)
     errors = [group.failures[index] for index in group.failures]
-    told = False
-    for gather in group.node.gathers:
-        if gather.index not in group.fired:
-            group.fired.add(gather.index)
-            told |= _tell(marking, group, gather, _noted(errors), out)
+    open_ = [each for each in group.node.gathers if each.index not in group.fired]
+    told = any(node.failed for gather in open_ for node in gather.nodes)
+    error = _noted(errors) if told else errors[0]
+    for gather in open_:
+        group.fired.add(gather.index)
+        _tell(marking, group, gather, error, out)
     _close(marking, group)
     if not told:
         _unhandled(marking, group, errors, out)

@@ -477,7 +477,7 @@ def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Com
     edges = [
         edge
         for edge in net.by_event.get(record.name, ())
-        if not edge.node.step.begins_on_event
+        if not (edge.node.step.begins_on_event or _lost(marking, edge, record.name))
     ]
     for edge in edges:
         spread(marking, (edge,), _share(token, record, edge.node), out)
@@ -505,6 +505,17 @@ def _outside(
         )
         out.append(Report("unheard", inside[0].name, text))
     return tuple(edge for edge in edges if edge.node not in inside)
+
+
+def _lost(marking: Marking, edge: Edge, name: str) -> bool:
+    """Whether a transient event finds its listener busy: it does not wait in line."""
+    node = edge.node
+    return (
+        node.serial
+        and edge.trigger is None
+        and any(leaf.name == name and leaf.transient for leaf in node.direct)
+        and any(each.node is node for each in marking.live.values())
+    )
 
 
 def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:

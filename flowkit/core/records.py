@@ -55,7 +55,8 @@ class StepFinished(NamedTuple):
     """A firing ended well; ``labels`` are a router's, ``changed`` state fields.
 
     ``payload`` is what listeners of its labels get, if not the label itself;
-    ``emitted`` names and payloads of what the step emitted.
+    ``emitted`` names and payloads of what the step emitted, ``metrics`` names and
+    figures of what it measured.
     """
 
     at: float
@@ -65,6 +66,7 @@ class StepFinished(NamedTuple):
     changed: tuple[str, ...] = ()
     payload: Any = None
     emitted: tuple[tuple[str, Any], ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepTurned(NamedTuple):
@@ -75,6 +77,7 @@ class StepTurned(NamedTuple):
     output: Any = None
     changed: tuple[str, ...] = ()
     emitted: tuple[tuple[str, Any], ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepYielded(NamedTuple):
@@ -114,7 +117,7 @@ class GroupJudged(NamedTuple):
 
 
 class StepFailed(NamedTuple):
-    """A firing ended with an exception; nothing of it was committed.
+    """A firing ended with an exception; of what it did only its metrics count.
 
     ``late`` says that it ran out of its time.
     """
@@ -123,6 +126,7 @@ class StepFailed(NamedTuple):
     firing: int
     error: BaseException
     late: bool = False
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepDeferred(NamedTuple):
@@ -243,6 +247,7 @@ class RunStopped(NamedTuple):
     firing: int | None = None
     result: Any = None
     changed: tuple[str, ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class RunAborted(NamedTuple):

@@ -8,7 +8,6 @@ name set to None takes the step away. All faults are reported together.
 from __future__ import annotations
 
 import warnings
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,23 +27,15 @@ from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from flowkit.core.definition import Ending, Region
     from flowkit.core.net import Net
     from flowkit.core.policies import Policy
     from flowkit.define.decorators import Review, Saved
 
-__all__ = [
-    "Builder",
-    "Compiled",
-    "compile_class",
-    "faults_of",
-    "gathered",
-    "tolerant",
-]
+__all__ = ["Builder", "Compiled", "compile_class", "faults_of", "tolerant"]
 
-_gathering: list[tuple[type, Compiled, list[Fault]]] | None = None
 tolerant: ContextVar[bool] = ContextVar("flowkit_tolerant", default=False)
 """Let classes with errors be made, to be checked; they must not be run."""
 
@@ -143,37 +134,15 @@ def compile_class(
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
-    errors = [
-        fault.text
-        for fault in faults
-        if fault.level == "error" or (strict and fault.level == "warning")
-    ]
-    if _gathering is not None:
-        _gathering.append((cls, compiled, faults))
-        return compiled
+    if strict:
+        faults = [fault._replace(level="error") for fault in faults]
+    errors = [fault.text for fault in faults if fault.level == "error"]
     compiled.warnings = faults
     if errors and not tolerant.get():
         raise DefinitionError(cls.__name__, errors)
     for fault in faults:
         warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
     return compiled
-
-
-@contextmanager
-def gathered() -> Iterator[list[tuple[type, Compiled, list[Fault]]]]:
-    """Within it classes with faults are made, too: each, and its errors and warnings.
-
-    For checks that tell the faults of all classes of a module; such a class must not
-    be run.
-    """
-    global _gathering  # noqa: PLW0603 - classes are made by import, which has no argument
-    before = _gathering
-    found: list[tuple[type, Compiled, list[Fault]]] = []
-    _gathering = found
-    try:
-        yield found
-    finally:
-        _gathering = before
 
 
 def faults_of(compiled: Compiled) -> list[Fault]:

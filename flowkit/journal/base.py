@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from flowkit.journal.rows import (
         Dead,
         Entry,
+        Failing,
+        Figures,
         Hold,
         Letter,
         Move,
@@ -155,6 +157,21 @@ class Store(Protocol):
 
     def runs(self, query: Query) -> list[RunRow]:
         """Runs, newest first."""
+        ...
+
+    def figures(self, query: Query, target: float | None = None) -> list[Figures]:
+        """Counts and durations of the runs that fit, by flow and status.
+
+        Reckoned where they are stored; the query's ``limit`` does not count.
+
+        Args:
+            query: which runs.
+            target: seconds; how many took longer is counted.
+        """
+        ...
+
+    def failing(self, query: Query) -> list[Failing]:
+        """Errors of the runs that fit, the most frequent first, up to the limit."""
         ...
 
     def ids(self, prefix: str, limit: int = 2) -> list[str]:

@@ -55,11 +55,12 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("changed", "c"),
             ("payload", "p"),
             ("emitted", "e"),
+            ("metrics", "k"),
         ),
     ),
     "turn": (
         core.StepTurned,
-        (("output", "o"), ("changed", "c"), ("emitted", "e")),
+        (("output", "o"), ("changed", "c"), ("emitted", "e"), ("metrics", "k")),
     ),
     "yield": (core.StepYielded, (("ordinal", "q"), ("item", "p"))),
     "act": (
@@ -76,7 +77,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.GroupJudged,
         (("group", "g"), ("gather", "h"), ("error", "x")),
     ),
-    "fail": (core.StepFailed, (("error", "x"), ("late", "z"))),
+    "fail": (core.StepFailed, (("error", "x"), ("late", "z"), ("metrics", "k"))),
     "defer": (
         core.StepDeferred,
         (
@@ -92,7 +93,10 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.EventReceived,
         (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
     ),
-    "stop": (core.RunStopped, (("result", "o"), ("changed", "c"))),
+    "stop": (
+        core.RunStopped,
+        (("result", "o"), ("changed", "c"), ("metrics", "k")),
+    ),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
     "hit": (core.StepHit, ()),
@@ -121,7 +125,13 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs", "t": "deadline"}
+_MORE = {
+    "s": "first_state",
+    "x": "first_extra",
+    "i": "inputs",
+    "t": "deadline",
+    "w": "traceparent",
+}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 
@@ -179,6 +189,8 @@ def done_text(record: Any, delta: Any) -> str:
         plain["p"] = to_plain(record.payload, "the payload")
     if record.emitted:
         plain["e"] = to_plain(record.emitted, "what it emitted")
+    if record.metrics:
+        plain["k"] = [list(each) for each in record.metrics]
     if delta:
         plain["d"] = delta
     return write(plain) if plain else ""
@@ -194,6 +206,8 @@ def _done_plain(record: Any, where: str) -> dict[str, Any]:
         plain["p"] = to_plain(record.payload, f"the payload of {where}")
     if record.emitted:
         plain["e"] = to_plain(record.emitted, f"what {where} emitted")
+    if record.metrics:
+        plain["k"] = [list(each) for each in record.metrics]
     return plain
 
 
@@ -260,8 +274,9 @@ def read(entry: Entry, decoder: Callable[[str], Any] = decode) -> Read:
     given = {field: found[short] for field, short in fields if short in found}
     if "labels" in given:
         given["labels"] = tuple(given["labels"])
-    if "emitted" in given:
-        given["emitted"] = tuple(map(tuple, given["emitted"]))
+    for pairs in ("emitted", "metrics"):
+        if pairs in given:
+            given[pairs] = tuple(map(tuple, given[pairs]))
     if "changed" in getattr(kind, "_fields", ()):
         given["changed"] = tuple(delta)
     if "firing" in getattr(kind, "_fields", ()) and entry.firing is not None:

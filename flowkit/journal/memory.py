@@ -19,12 +19,15 @@ from flowkit.journal.rows import (
     Begun,
     Bury,
     Dead,
+    Failing,
     Fate,
+    Figures,
     Hold,
     Letter,
     Wait,
     Waiting,
     fenced,
+    figured,
     gap,
     is_over,
     occupied,
@@ -217,6 +220,30 @@ class MemoryStore:
                 if run.row.n < most and _asked(run.row, query)
             )
             return list(islice(found, query.limit))
+
+    def figures(self, query: Query, target: float | None = None) -> list[Figures]:
+        """Counts and durations of the runs that fit, by flow and status."""
+        found: dict[tuple[str, str], list[RunRow]] = {}
+        with self._lock:
+            for run in self._runs.values():
+                if _asked(run.row, query):
+                    place = run.row.flow, run.row.status
+                    found.setdefault(place, []).append(run.row)
+            return [_figures(rows, target) for _, rows in sorted(found.items())]
+
+    def failing(self, query: Query) -> list[Failing]:
+        """Errors of the runs that fit, the most frequent first."""
+        found: dict[tuple[str, str], Failing] = {}
+        with self._lock:
+            for run in reversed(self._runs.values()):
+                row = run.row
+                if row.error and _asked(row, query):
+                    place = row.flow, row.error[:200]
+                    first = Failing(*place, 0, row.id)
+                    known = found.get(place, first)
+                    found[place] = known._replace(runs=known.runs + 1)
+        ranked = sorted(found.values(), key=lambda each: -each.runs)
+        return ranked if query.limit < 0 else ranked[: query.limit]
 
     def ids(self, prefix: str, limit: int = 2) -> list[str]:
         """Ids that begin with a prefix."""
@@ -641,6 +668,23 @@ def _changes(move: Advance) -> dict[str, Any]:
         if is_over(move.status):
             changes.update(owner=None, due=None)
     return changes
+
+
+def _figures(rows: list[RunRow], target: float | None) -> Figures:
+    lasted = sorted(row.updated - row.created for row in rows)
+    count = len(lasted)
+    return figured(
+        rows[0].flow,
+        rows[0].status,
+        count,
+        min(row.created for row in rows),
+        sum(lasted) / count,
+        sum(each * each for each in lasted) / count,
+        lasted[(count + 1) // 2 - 1],
+        lasted[(count * 95 + 99) // 100 - 1],
+        lasted[-1],
+        0 if target is None else sum(each > target for each in lasted),
+    )
 
 
 def _asked(row: RunRow, query: Query) -> bool:

@@ -32,8 +32,10 @@ __all__ = [
     "Dead",
     "Delivery",
     "Entry",
+    "Failing",
     "Fate",
     "FencedError",
+    "Figures",
     "Hold",
     "Keep",
     "Letter",
@@ -48,6 +50,7 @@ __all__ = [
     "Wait",
     "Waiting",
     "fenced",
+    "figured",
     "gap",
     "is_over",
     "occupied",
@@ -186,6 +189,71 @@ class RunRow(NamedTuple):
     state: str = ""
     seq: int = 0
     n: int = 0
+
+
+class Figures(NamedTuple):
+    """How many runs of a flow have a status, and how long they took.
+
+    A run's duration is from its beginning to the latest change of its status.
+
+    Attributes:
+        flow: name of the class.
+        status: of the runs.
+        runs: how many.
+        oldest: when the first of them began.
+        mean: of their durations, in seconds.
+        deviation: the standard deviation, of all of them and not of a sample.
+        median: the least duration that half of them did not exceed.
+        p95: the least duration that 95 in 100 of them did not exceed.
+        longest: the longest one.
+        over: how many took longer than the target; 0 without one.
+    """
+
+    flow: str
+    status: str
+    runs: int
+    oldest: float
+    mean: float
+    deviation: float
+    median: float
+    p95: float
+    longest: float
+    over: int
+
+
+def figured(  # noqa: PLR0917 - a row, column for column
+    flow: str,
+    status: str,
+    runs: int,
+    oldest: float,
+    mean: float,
+    squares: float,
+    median: float,
+    p95: float,
+    longest: float,
+    over: int,
+) -> Figures:
+    """Figures of what a database reckons; ``squares`` is the mean of the squares."""
+    deviation = max(0.0, squares - mean * mean) ** 0.5
+    return Figures(
+        flow, status, runs, oldest, mean, deviation, median, p95, longest, over
+    )
+
+
+class Failing(NamedTuple):
+    """Runs that ended with the same error.
+
+    Attributes:
+        flow: name of the class.
+        error: one line, its first 200 characters.
+        runs: how many.
+        latest: id of the newest of them.
+    """
+
+    flow: str
+    error: str
+    runs: int
+    latest: str
 
 
 class Hold(NamedTuple):

@@ -231,7 +231,8 @@ class _Drawing:
     def _gather(self, leaf: Leaf, target: str) -> None:
         """Edges from what leaves the results, which wait there for the others."""
         enough = f" {leaf.need}" if leaf.need else " until enough" if leaf.until else ""
-        said = f"gather{enough}"
+        rest = "" if leaf.rest == "ignore" else f", {leaf.rest} rest"
+        said = f"gather{enough}{rest}"
         for router in self._givers.get(leaf.name, []):
             self._edge(Edge(router, target, f"{leaf.name}, {said}", "gather"))
         if leaf.name in self._names or leaf.name not in self._givers:

@@ -22,6 +22,23 @@ def ask(
     After ``timeout`` seconds the provider's thread is left to itself.
     """
     persisting.checkpoint(flow)
+    asked = {"message": message, "metadata": metadata}
+    _mention(flow, "flow_input_requested", asked)
+    answer = _answer(flow, message, timeout, metadata)
+    _mention(flow, "flow_input_received", {"message": message, "response": answer})
+    return answer
+
+
+def _mention(flow: Any, kind: str, data: dict[str, Any]) -> None:
+    """Tell those who read the run's stream, if somebody does."""
+    scope = flow._flowkit
+    if scope.firing is not None and scope.run.mention is not None:
+        scope.run.mention(scope.firing, kind, data)
+
+
+def _answer(
+    flow: Any, message: str, timeout: float | None, metadata: dict[str, Any] | None
+) -> str | None:
     provider = _provider(flow)
 
     def work() -> Any:

@@ -24,7 +24,12 @@ from flowkit.journal.rows import Letter
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
-from flowkit.runtime.correlation import OpenRuns, carried_key, event_leaves
+from flowkit.runtime.correlation import (
+    OpenRuns,
+    carried_key,
+    event_leaves,
+    only_transient,
+)
 from flowkit.runtime.handlers import Handler
 from flowkit.runtime.inbox import accepted, fitting, listeners
 from flowkit.runtime.launch import known, new_run, payload_for, required
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
 __all__ = ["EventBus"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
+_LOST = "It is transient, and no run could take it at once."
 
 
 class EventBus:
@@ -332,7 +338,9 @@ class EventBus:
             return receipt.refuse("unknown", self._unknown(name)), None, []
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
         if not found:
-            return receipt.refuse("invalid", "; ".join(receipt.refusals)), None, []
+            reason = "; ".join(receipt.refusals)
+            receipt.refuse("invalid" if reason else "dropped", reason or _LOST)
+            return receipt, None, []
         return receipt, self._post.accept(receipt, found), owners
 
     def _concerns(self, flow: type, name: str) -> bool:
@@ -347,8 +355,7 @@ class EventBus:
             gone = Rejection(receipt.name, receipt.id, "invalid", reason)
             self.report(gone, payload, receipt.key)
         if not receipt.taken:
-            reason = "It is transient, and no run could take it at once."
-            receipt.refuse("dropped", reason)
+            receipt.refuse("dropped", _LOST)
 
     def _accept(
         self,
@@ -390,8 +397,7 @@ class EventBus:
             gone = Rejection(name, receipt.id, "invalid", reason)
             self.report(gone, payload, receipt.key)
         if not receipt.taken:
-            reason = "It is transient, and no run could take it at once."
-            return receipt.refuse("dropped", reason)
+            return receipt.refuse("dropped", _LOST)
         if receipt.id is not None:
             self._inbox.remember(receipt.id)
         return receipt
@@ -617,12 +623,10 @@ def _takes(flow: type, name: str) -> bool:
 
 
 def _lost(run: Run, name: str) -> bool:
-    """Whether every listener of a transient event is busy in this run."""
-    kind = known[type(run.flow)]
-    if not any(
-        leaf.name == name and leaf.transient
-        for leaf in event_leaves(kind, begins=False)
-    ):
+    """Whether every listener of a transient event is busy in this run, or will be."""
+    if not only_transient(known[type(run.flow)], name):
         return False
+    if any(type(each) is EventReceived and each.name == name for each in run.pending):
+        return True
     busy = {firing.node for firing in list(run.marking.live.values())}
     return all(node in busy for node in listeners(run, name))

@@ -227,7 +227,7 @@ class Branch:
         )
         _record(run, record)
         if signals.step_finished.receivers:
-            self._tell(signals.step_finished, called, output=output)
+            self._tell(signals.step_finished, called, output=output, metrics={})
         return output
 
     def _raised(
@@ -259,7 +259,7 @@ class Branch:
         record = CallEnded(now(), firing.id, position, called.name, began, error=error)
         self.failed.append(record)
         if signals.step_failed.receivers:
-            self._tell(signals.step_failed, called, error=error)
+            self._tell(signals.step_failed, called, error=error, metrics={})
 
     def _tell(self, signal: Any, called: Called, **more: Any) -> None:
         firing = self.firing

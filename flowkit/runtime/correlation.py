@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.launch import Kind
     from flowkit.runtime.run import Run
 
-__all__ = ["OpenRuns", "carried_key", "event_leaves", "key_in"]
+__all__ = ["OpenRuns", "carried_key", "event_leaves", "key_in", "only_transient"]
 
 Place = tuple[type, str, str | None]
 
@@ -30,6 +30,12 @@ def _event_leaves(kind: Kind) -> tuple[tuple[Leaf, ...], tuple[Leaf, ...]]:
             if leaf.kind == "event":
                 found[step.begins_on_event].append(leaf)
     return tuple(found[False]), tuple(found[True])
+
+
+def only_transient(kind: Kind, name: str) -> bool:
+    """Whether all listeners of an event take it at once or not at all."""
+    found = [leaf for leaf in event_leaves(kind, begins=False) if leaf.name == name]
+    return bool(found) and all(leaf.transient for leaf in found)
 
 
 def key_in(kind: Kind, leaf: Leaf, carrier: Any) -> str | None:

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from flowkit.core.commands import Command
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.net import Node
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Letter, Move
@@ -303,6 +304,8 @@ class Journal:
             more["t"] = run.until
         if run.inputs:
             more["i"] = to_plain(run.inputs, "the inputs")
+        if run.traceparent:
+            more["w"] = run.traceparent
         return more
 
     def _note_questions(self, run: Run, record: Record) -> None:
@@ -532,6 +535,8 @@ class Journal:
 
         kind = known[type(run.flow)]
         for node, leaf in run.net.events:
+            if leaf.transient and node.serial and _busy(run, node):
+                continue
             key = run.key or key_in(kind, leaf, run.box.live)
             yield Awaited(leaf.name, key, node.name)
         for questions in run.marking.asked.values():
@@ -787,13 +792,20 @@ class Journal:
                 signals.log().info("%r was not given up: %s", self.row.id, error)
 
 
+def _busy(run: Run, node: Node) -> bool:
+    """Whether a listener that handles one event at a time has one."""
+    return any(each.node is node for each in run.marking.live.values())
+
+
 def _name(run: Run) -> str:
     return run.net.definition.name
 
 
 def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
     def tell() -> None:
-        run.tell_finished(firing, record.output, record.labels, record.changed)
+        run.tell_finished(
+            firing, record.output, record.labels, record.changed, record.metrics
+        )
 
     return tell
 

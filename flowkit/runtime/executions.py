@@ -18,6 +18,7 @@ from flowkit.core.records import (
     StepFailed,
     StepFinished,
     StepHit,
+    StepTurned,
 )
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
@@ -155,6 +156,7 @@ class Execution:
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
         called: the stored runs that it called, in the order of their calls.
         causes: what triggered it, all that a join consumed.
+        metrics: what it measured by ``self.metric``, by name, all its turns together.
     """
 
     step: str
@@ -177,6 +179,7 @@ class Execution:
     position: str | None = None
     called: list[CalledRun] = field(default_factory=list)
     causes: tuple[Cause, ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
 
     @property
     def degraded(self) -> bool:
@@ -198,6 +201,7 @@ class Execution:
             told.append(f"{type(self.error).__name__}: {self.error}")
         if self.changed:
             told.append(f"changed {' '.join(self.changed)}")
+        told += [f"{name} {figure:g}" for name, figure in self.metrics.items()]
         if self.undone:
             told.append("undone")
         told += [f"called {each.id} ({each.status})" for each in self.called]
@@ -248,6 +252,8 @@ class Teller:
         tell = _TOLD.get(type(record))
         if about is not None and tell is not None:
             tell(about, record)
+            for name, figure in getattr(record, "metrics", ()):
+                about.metrics[name] = about.metrics.get(name, 0) + figure
             if about.outcome not in OPEN:
                 changed = _changed(found.delta, before, story.fields)
                 self._end(about, at, found.seq, before, changed)
@@ -390,6 +396,10 @@ def _done(each: Execution, record: StepFinished) -> None:
     each.outcome, each.output, each.labels = "done", record.output, record.labels
 
 
+def _turned(each: Execution, record: StepTurned) -> None:
+    """It goes on; what a turn measured counts."""
+
+
 def _stopped(each: Execution, record: RunStopped) -> None:
     each.outcome, each.output = "done", record.result
 
@@ -431,6 +441,7 @@ _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFailed: _failed,
     StepDeferred: _deferred,
     StepHit: _hit,
+    StepTurned: _turned,
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCompensated: _aborted,

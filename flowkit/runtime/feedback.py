@@ -165,6 +165,10 @@ def _begun(
     node = flow._flowkit.run.net.definition.step(name)
     routes = bool(node and node.router and not review.emit)
     talk = _talk(context, routes=routes)
+    asked = {"message": review.message, "output": output, "emit": context.emit}
+    scope = flow._flowkit
+    if scope.run.mention is not None:  # somebody reads the run's stream
+        scope.run.mention(scope.firing, "human_feedback_requested", asked)
     return talk, next(talk)
 
 

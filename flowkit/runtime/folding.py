@@ -109,6 +109,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             fields.update(more.get("s", {}))
             run.inputs = more.get("i")
             run.until = more.get("t")
+            run.traceparent = more.get("w", "")
             if "x" in more:
                 fields[EXTRA] = more["x"]
         if delta:

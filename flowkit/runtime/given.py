@@ -6,14 +6,15 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any, get_type_hints
 
+from flowkit.core.faults import closest
 from flowkit.errors import InputError
-from flowkit.runtime.initial import is_model
-from flowkit.runtime.launch import known
+from flowkit.runtime.initial import has_id, is_model
+from flowkit.runtime.launch import kickoff_payloads, known, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["fitted", "inputs_from"]
+__all__ = ["dropped", "fitted", "inputs_from", "try_inputs"]
 
 
 def inputs_from(flow: type, words: Iterable[str]) -> dict[str, Any]:
@@ -50,6 +51,35 @@ def fitted(flow: type, inputs: dict[str, Any]) -> dict[str, Any]:
     return bound
 
 
+def dropped(flow: type, inputs: dict[str, Any]) -> dict[str, str | None]:
+    """Inputs that a kickoff would leave out, and the field that may be meant by each.
+
+    A typed state takes its fields and no more, unless it allows others, or a step
+    is handed all inputs.
+    """
+    model = _model(flow)
+    starts = known[flow].compiled.net.kickoff_starts()
+    if (
+        model is None
+        or model.model_config.get("extra") == "allow"
+        or any(each.step.begins_runs for each in starts)
+    ):
+        return {}
+    fields = frozenset({*model.model_fields, *_fields(flow), "id"})
+    return {name: closest(name, fields) for name in inputs if name not in fields}
+
+
+def try_inputs(flow: Any, inputs: dict[str, Any]) -> None:
+    """Refuse what a kickoff of a new flow object would refuse, without its store.
+
+    Raises:
+        InputError: the inputs do not fit.
+    """
+    if not has_id(inputs):
+        kickoff_payloads(flow, new_run(flow, inputs))
+        flow._flowkit.run = None
+
+
 def _arguments(flow: type) -> Any:
     """The parameters of the function that a flow is made of, None for a class."""
     made: Any = getattr(sys.modules.get(flow.__module__), flow.__qualname__, None)
@@ -64,14 +94,21 @@ def _fields(flow: type) -> dict[str, Any]:
             return get_type_hints(arguments.function, include_extras=True)
         except Exception:  # noqa: BLE001 - an annotation may be anything
             return {}
-    declared = flow.__dict__.get("initial_state") or known[flow].state
-    kind = declared if isinstance(declared, type) else type(declared)
-    if not is_model(kind):
-        return {}
     return {
         info.alias or name: info.annotation
-        for name, info in kind.model_fields.items()  # type: ignore[attr-defined]  # is_model
+        for name, info in _model_fields(flow).items()
     }
+
+
+def _model_fields(flow: type) -> dict[str, Any]:
+    model = _model(flow)
+    return {} if model is None else model.model_fields
+
+
+def _model(flow: type) -> Any:
+    declared = flow.__dict__.get("initial_state") or known[flow].state
+    kind = declared if isinstance(declared, type) else type(declared)
+    return kind if is_model(kind) else None
 
 
 def _value(text: str, kind: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.definition import leaves
 from flowkit.runtime.blocking import drive_blocking, in_thread
 from flowkit.runtime.launch import payload_for
-from flowkit.runtime.loops import in_running_loop, on_trio
+from flowkit.runtime.loops import forget_loop, in_running_loop, on_trio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,6 +91,7 @@ def drive_on(run: Run, backend: str) -> None:
     if on_trio():
         backend = "trio"
     if in_running_loop():
+        run.context.run(forget_loop)  # a run that was loaded here knows this one
         in_thread(lambda: drive_blocking(run, backend), run.cancel)
     else:
         drive_blocking(run, backend)

@@ -61,6 +61,7 @@ class Kind:
         "place",
         "renamed",
         "retention",
+        "sla",
         "state",
         "store",
         "types",
@@ -109,6 +110,7 @@ class Kind:
         self.renamed: Mapping[str, str] = {}
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
+        self.sla: Mapping[str, float] = {}
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
@@ -147,8 +149,12 @@ class Kind:
         """What a step's parameter says an event's payload is, or None."""
         place = node.name, event
         if place not in self.types:
-            function = self.compiled.functions[node.name]
-            self.types[place] = payload_type(function, event)
+            kind = payload_type(self.compiled.functions[node.name], event)
+            if node.special or node.triggers:
+                from flowkit.runtime.portions import carried_type  # joins and groups
+
+                kind = carried_type(node, event, kind)
+            self.types[place] = kind
         return self.types[place]
 
 

@@ -23,7 +23,7 @@ from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.children import stirring
 from flowkit.runtime.clock import now, wait_until
-from flowkit.runtime.correlation import carried_key, event_leaves
+from flowkit.runtime.correlation import carried_key, only_transient
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.ids import random_id, run_id
 from flowkit.runtime.inbox import fitting
@@ -95,6 +95,8 @@ class Post:
         owners: list[Any] = []
         for flow in flows:
             try:
+                if self._lost(flow, receipt, payload):
+                    continue
                 delivery, run = self._for_flow(flow, receipt, payload)
             except InputError as error:
                 receipt.refusals.append(str(error))
@@ -115,6 +117,25 @@ class Post:
                 owners.append((handler, taken))
         return found, owners
 
+    def _lost(self, flow: type, receipt: Receipt, payload: Any) -> bool:
+        """Whether a transient event would wait behind one that is not taken up yet.
+
+        A listener at work is no wait in the store any more: the store sees to that.
+        """
+        kind, name = known[flow], receipt.name
+        if not only_transient(kind, name) or kind.compiled.net.event_starts(name):
+            return False
+        key = receipt.key or carried_key(kind, name, payload)
+        takers = {
+            each.run
+            for each in self.store.waits(name=name, key=key)
+            if each.flow == flow_name(flow) and each.wait.key == key
+        }
+        return bool(takers) and all(
+            any(letter.name == name for letter in self.store.letters(run))
+            for run in takers
+        )
+
     def _for_flow(
         self, flow: type, receipt: Receipt, payload: Any
     ) -> tuple[Delivery, Run | None]:
@@ -130,12 +151,8 @@ class Post:
             edges = kind.compiled.net.by_event.get(name, ())
             nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
             fitting(flow, nodes, name, payload)
-        transient = any(
-            leaf.name == name and leaf.transient
-            for leaf in event_leaves(kind, begins=False)
-        )
         text = encode(payload, f"the payload of {name!r}")
-        keep = not transient and begin is None
+        keep = begin is None and not only_transient(kind, name)
         return Delivery(subscriber, text, begin, keep, key=key), run
 
     def _begin(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.runtime.run import Run
 
-__all__ = ["LEASE", "Presence", "presence_in"]
+__all__ = ["LEASE", "Presence", "has_ended", "presence_in"]
 
 LEASE = 30.0
 """Seconds after which a process that says nothing counts as gone."""
@@ -97,14 +97,15 @@ class Presence:
         if store is None:
             return []
         found = [
-            each.id for each in store.owners() if each.id != self.id and _over(each)
+            each.id for each in store.owners() if each.id != self.id and has_ended(each)
         ]
         for id in found:
             store.retire(id)
         return found
 
 
-def _over(owner: Owner) -> bool:
+def has_ended(owner: Owner) -> bool:
+    """Whether an owner is a process of this host that is gone; False if unknown."""
     host, _, started = owner.host.rpartition(":")
     if host != _host() or not owner.pid:
         return False

@@ -157,11 +157,17 @@ class Run:
         level: how many calls lie above this run, None if nobody has counted.
         above: the run that called this one, if it is in memory.
         emitted: what running steps have emitted, by firing.
+        metered: what running steps have measured, by firing and name.
+        traceparent: where its trace goes on, if it is traced; stored with it.
         acting: how many verbs of a kind the body of a firing has used so far.
         acted: what the recorded verbs of a firing came to.
         yielded: how many items of a firing are recorded.
         alarm: told when a timer is set while steps run.
-        rooms: told when a group may have room, by the firing that feeds it.
+        rooms: what wakes a held step if its group has room, by its firing; says
+            whether it did.
+        mention: tells the readers what is no record; None if there are none.
+        items: what steps of a run in memory told its readers, each with the number of
+            records there were.
     """
 
     lock = _lock
@@ -201,7 +207,10 @@ class Run:
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
+    mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
     emitted: dict[int, list[tuple[str, Any]]] | None = None
+    metered: dict[int, dict[str, float]] | None = None
+    traceparent: str = ""
     alarm: Callable[[], None] | None = None
     lookout: Alarm | None = None
     _group: BaseExceptionGroup[BaseException] | None = None
@@ -218,13 +227,14 @@ class Run:
     acting: _Lazy[dict[tuple[int, str], int]] = _Lazy(dict)
     acted: _Lazy[dict[int, list[bool]]] = _Lazy(dict)
     yielded: _Lazy[dict[int, int]] = _Lazy(dict)
-    rooms: _Lazy[dict[int, Callable[[], object]]] = _Lazy(dict)
+    rooms: _Lazy[dict[int, Callable[[], bool]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
     underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
     watches: _Lazy[dict[int, Watch]] = _Lazy(dict)
     begun: _Lazy[dict[int, float]] = _Lazy(dict)
     given_up: _Lazy[set[int]] = _Lazy(set)
     starts: _Lazy[dict[int, int]] = _Lazy(dict)
+    items: _Lazy[list[tuple[int, Any]]] = _Lazy(list)
 
     def __init__(
         self,
@@ -346,6 +356,8 @@ class Run:
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        if signals.run_begins.receivers:
+            self.tell(signals.run_begins)
         inherited = _until.get()
         if self.limit is not None or inherited is not None:
             self.over_by(self.limit, inherited)
@@ -375,7 +387,7 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
-        if self.marking.lanes is not None:
+        if "rooms" in self.__dict__:
             self._make_room()
 
     def act_folded(self, commands: Sequence[Command]) -> None:
@@ -398,11 +410,10 @@ class Run:
         self.ready.append(firing)
 
     def _make_room(self) -> None:
-        """Tell steps that feed a group to look whether it takes more."""
-        rooms = self.__dict__.get("rooms")
-        if rooms:
-            for number in list(rooms):
-                rooms.pop(number)()
+        """Have steps that feed a group go on if it takes more, or is no more."""
+        for number, look in list(self.rooms.items()):
+            if look():
+                self.rooms.pop(number, None)
 
     def open(self, firing: Firing) -> tuple[Any, tuple[Any, ...], dict[str, Any]]:
         """The object a step is called on, and its arguments."""
@@ -486,6 +497,8 @@ class Run:
         record = StepFinished(
             now(), firing.id, output, labels, changed, payload, emitted
         )
+        if self.metered is not None:
+            record = record._replace(metrics=self.measured(firing.id))
         if journal is not None:
             journal.move(self, record, firing)
             return
@@ -495,21 +508,26 @@ class Run:
                 self._make_ready(command)
             else:
                 _ACTS[type(command)](self, command)
-        if self.marking.lanes is not None:
+        if firing.lane and "rooms" in self.__dict__:
             self._make_room()
         if (
             signals.step_finished.receivers
             or (changed and signals.state_changed.receivers)
             or (labels and signals.routed.receivers)
         ):
-            self.tell_finished(firing, output, labels, changed)
+            self.tell_finished(firing, output, labels, changed, record.metrics)
 
     def _turn(
         self, firing: Firing, output: Any, changed: tuple[str, ...], emitted: Any
     ) -> None:
         """Commit a turn of a repeated step; the next one starts on what is there."""
         self._forget(firing)
-        self.apply(StepTurned(now(), firing.id, output, changed, emitted))
+        measured = self.measured(firing.id)
+        self.apply(StepTurned(now(), firing.id, output, changed, emitted, measured))
+
+    def measured(self, number: int) -> tuple[tuple[str, float], ...]:
+        """What the body of a firing measured, for its record; then it is forgotten."""
+        return tuple((self.metered or {}).pop(number, {}).items())
 
     def _forget(self, firing: Firing) -> None:
         """A body is over: what was kept for it is of no use to another."""
@@ -538,13 +556,15 @@ class Run:
         output: Any,
         labels: tuple[str, ...],
         changed: tuple[str, ...],
+        metrics: tuple[tuple[str, float], ...] = (),
     ) -> None:
         """Tell observers of a step that ended well, after its record is kept."""
         if changed and signals.state_changed.receivers:
             state = self.box.live
             self._tell_step(signals.state_changed, firing, changed=changed, state=state)
         if signals.step_finished.receivers:
-            self._tell_step(signals.step_finished, firing, output=output)
+            said = {"output": output, "metrics": dict(metrics)}
+            self._tell_step(signals.step_finished, firing, **said)
         if labels and signals.routed.receivers:
             self._tell_step(signals.routed, firing, labels=labels)
 
@@ -571,9 +591,11 @@ class Run:
             self.failures.append(error)
         if self.children is not None:
             self.children.end(firing)
-        self.apply(StepFailed(now(), firing.id, error, late))
+        metrics = self.measured(firing.id)
+        self.apply(StepFailed(now(), firing.id, error, late, metrics))
         if signals.step_failed.receivers:
-            self._tell_step(signals.step_failed, firing, error=error)
+            said = {"error": error, "metrics": dict(metrics)}
+            self._tell_step(signals.step_failed, firing, **said)
 
     def take_back(self, firing: Firing) -> None:
         """Forget what an attempt that has failed did to the state, and emitted."""
@@ -662,7 +684,8 @@ class Run:
         if self.keeper is not None:
             self.keeper.save(self.box, firing.node.name)
         self.last = result
-        self.apply(RunStopped(now(), firing.id, result, changed))
+        metrics = self.measured(firing.id)
+        self.apply(RunStopped(now(), firing.id, result, changed, metrics))
 
     def _stop_late(self, firing: Firing | None, result: Any) -> None:
         try:
@@ -1052,8 +1075,9 @@ class Run:
         """The body of a firing starts from its top: its questions are counted anew."""
         self.asked.pop(firing.id, None)
         self.acting.pop((firing.id, "act"), None)
-        if self.emitted is not None:
-            self.emitted.pop(firing.id, None)
+        for said in (self.emitted, self.metered):
+            if said is not None:
+                said.pop(firing.id, None)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""

@@ -214,8 +214,9 @@ class _Driver:
             self.alarm = run.alarm = None
 
     def _armed(self) -> None:
+        """A timer was set, maybe by what a thread has committed."""
         if self.alarm is not None:
-            self.alarm.set()
+            self.soon(self.alarm.set)
 
     async def _until_due(self) -> bool:
         """Wait here for a time that is near; whether there may be work then."""
@@ -593,6 +594,9 @@ class _Stretch:
         self.firing = firing = run.ready.popleft()
         run.scopes[firing.id] = self.scope
         target, arguments, keywords = run.open(firing)
+        if signals.step_started.receivers:  # who may have set something for the step
+            self.context = run.context.copy()
+            self.context.run(forget_loop)
         return functools.partial(call.function, target, *arguments, **keywords)
 
     def give_up(self) -> None:

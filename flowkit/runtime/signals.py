@@ -8,13 +8,16 @@ without receivers costs one test of a dictionary.
 ========================= =====================================================
 signal                    arguments beside ``run``
 ========================= =====================================================
+``run_begins``            none: nothing of it is recorded yet
 ``run_started``           ``inputs``
 ``run_finished``          ``status``, ``result``
 ``run_failed``            ``error``
 ``run_waiting``           ``events``: the names it waits for
 ``step_started``          ``step``, ``firing``, ``attempt``
-``step_finished``         ``step``, ``firing``, ``attempt``, ``output``
-``step_failed``           ``step``, ``firing``, ``attempt``, ``error``
+``step_finished``         ``step``, ``firing``, ``attempt``, ``output``,
+                          ``metrics``: figures by name
+``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
+                          ``metrics``: the same
 ``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
                           ``due``
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
@@ -62,6 +65,7 @@ def _signal(name: str, doc: str) -> Signal:
     return _all.signal(name, doc)
 
 
+run_begins: Signal = _signal("run_begins", "A run is about to begin.")
 run_started: Signal = _signal("run_started", "A run began.")
 run_finished: Signal = _signal("run_finished", "A run is over and did not fail.")
 run_failed: Signal = _signal("run_failed", "A run failed.")
@@ -88,6 +92,7 @@ __all__ = [
     "handler_failed",
     "log",
     "routed",
+    "run_begins",
     "run_failed",
     "run_finished",
     "run_started",

@@ -122,6 +122,17 @@ class _Stream:
     def _crowded(self) -> bool:
         return any(group.full and group.items for group in self._groups)
 
+    def _wait_with(self, wake: Callable[[], object]) -> None:
+        """Have ``wake`` called at the first record that leaves room."""
+
+        def look() -> bool:
+            if self._crowded:
+                return False
+            wake()
+            return True
+
+        self.run.rooms[self.firing.id] = look
+
     async def give(self, item: Any) -> bool:
         """Hand an item over, and wait for room; whether more are wanted."""
         import anyio  # a loop runs, so it is there
@@ -138,7 +149,7 @@ class _Stream:
         await checkpoint()
         while self._crowded:
             room = anyio.Event()
-            run.rooms[self.firing.id] = room.set
+            self._wait_with(room.set)
             await room.wait()
         return bool(self._groups)
 
@@ -150,7 +161,7 @@ class _Stream:
         at_home(run, lambda: self._record(item))
         while self._crowded and run.home not in {None, threading.get_ident()}:
             room = threading.Event()
-            run.rooms[self.firing.id] = room.set
+            self._wait_with(room.set)
             if self._crowded:
                 room.wait()
         return bool(self._groups)

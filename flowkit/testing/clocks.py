@@ -61,12 +61,19 @@ def told_of_waits(told: Callable[[Run], None]) -> Iterator[None]:
     Runs wait for times in memory meanwhile, however far away these are.
     """
     cls: Any = Run
-    stays, at_rest = cls.stays, cls.at_rest
+    stays, at_rest, rest = cls.stays, cls.at_rest, cls.rest
+
+    def rest_and_tell(run: Run, resting: bool = True) -> None:  # noqa: FBT001, FBT002 - the engine's
+        rest(run, resting)
+        if resting and "at_rest" in vars(run):  # its caller is told, or its bus
+            told(run)
+
     cls.stays = lambda _run, _due: True
     cls.at_rest = lambda run, resting: told(run) if resting else None  # once resumed
+    cls.rest = rest_and_tell
     cls.on_wait.append(told)
     try:
         yield
     finally:
         cls.on_wait.remove(told)
-        cls.stays, cls.at_rest = stays, at_rest
+        cls.stays, cls.at_rest, cls.rest = stays, at_rest, rest

@@ -8,15 +8,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkit.journal.codec import decode_loosely
-from flowkit.journal.rows import Query, is_over
+from flowkit.journal.rows import Query
 from flowkit.runtime import desk, signals
+from flowkit.runtime.children import called_rows
 from flowkit.runtime.folding import effective
 from flowkit.runtime.inbox import drive_on
 from flowkit.runtime.launch import known
 from flowkit.runtime.opening import class_for, load, made
+from flowkit.runtime.presence import presence_in
 from flowkit.testing.paths import path_of
 from flowkit.testing.script import begun, made_of, playing
-from flowkit.testing.stores import KilledError, KillingStore
+from flowkit.testing.stores import KilledError, KillingStore, place
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -82,7 +84,9 @@ def kill_and_resume(
     step = after if before is None else before
     name = step if isinstance(step, str) else step.__name__
     store = KillingStore(
-        lambda entry: entry.step == name and entry.kind in {"done", "fail", "stop"},
+        lambda at, entry: (
+            not at and entry.step == name and entry.kind in {"done", "fail", "stop"}
+        ),
         before=before is not None,
     )
     where = f"{'after' if before is None else 'before'} {name}"
@@ -97,11 +101,11 @@ def survives_kills(
     begins: Arrives | None = None,
     ignore: Iterable[str] = (),
 ) -> int:
-    """Kill a run before and after each of its records; compare it with a whole one.
+    """Kill a run before and after each record; compare it with a whole one.
 
     Status, result and state must be the same, and no step that had ended may run
-    again. The flow must be one that gives the same twice: stub what is not. Flows that
-    it calls are not killed in their middle: try them by themselves.
+    again. The same with the runs that it calls. The flow must be one that gives the
+    same twice: stub what is not.
 
     Args:
         flow: as for :func:`kill_and_resume`.
@@ -123,27 +127,30 @@ def survives_kills(
         _play_on(playing_script, whole)
     expected = _left_by(store, whole, ignore)
     kills = 0
-    for entry in store.entries(whole.id):
-        for before in (True, False):
-            killing = KillingStore(_numbered(entry.seq), before=before)
-            where = f"{'before' if before else 'after'} record {entry.seq}"
-            where += f" ({entry.step or entry.kind})"
-            survived = _killed(flow, inputs, killing, where, script, begins)
-            found = _left_by(killing, survived.run, ignore)
-            if found != expected:
-                raise AssertionError(_changed(whole, where, expected, found))
-            kills += 1
+    for row in store.runs(Query(limit=1_000))[::-1]:
+        at = place(row.id)
+        of = f" of {row.flow.rpartition(':')[2]}" if at else ""
+        for entry in store.entries(row.id):
+            for before in (True, False):
+                killing = KillingStore(_numbered(at, entry.seq), before=before)
+                where = f"{'before' if before else 'after'} record {entry.seq}"
+                where += f" ({entry.step or entry.kind}){of}"
+                survived = _killed(flow, inputs, killing, where, script, begins)
+                found = _left_by(killing, survived.run, ignore)
+                if found != expected:
+                    raise AssertionError(_changed(whole, where, expected, found))
+                kills += 1
     return kills
 
 
-def _numbered(seq: int) -> Callable[[Entry], bool]:
-    return lambda entry: entry.seq == seq
+def _numbered(at: str, seq: int) -> Callable[[str, Entry], bool]:
+    return lambda where, entry: where == at and entry.seq == seq
 
 
 def _begun(flow: Any, inputs: Any, begins: Arrives | None, store: KillingStore) -> Run:
-    made = made_of(flow)
-    made._flowkit.options["store"] = store
-    return begun(made, inputs, begins)
+    target = made_of(flow)
+    target._flowkit.options["store"] = store
+    return begun(target, inputs, begins)
 
 
 def _play_on(script: Script, run: Run) -> None:
@@ -170,11 +177,12 @@ def _killed(  # noqa: PLR0917 - what both verbs share
             msg = f"{name} was to be killed {where}, and took the path {_path(run)}."
             raise AssertionError(msg)
         stored = store.run(run.id)
-        _forget(run)
+        _forget(store)
         store.revive()
         ended = {
-            entry.firing
-            for entry in effective(store.entries(run.id) if stored else [])
+            (place(row.id), entry.step, entry.firing)
+            for row in store.runs(Query(limit=1_000))
+            for entry in effective(store.entries(row.id))
             if entry.kind in {"done", "fail"} and entry.firing is not None
         }
         first = Counter(starts)
@@ -184,43 +192,52 @@ def _killed(  # noqa: PLR0917 - what both verbs share
             run = _resumed(flow, store, run.id, script)
         _play_on(script, run)
     again = {each for each, times in starts.items() if times > first[each]}
-    twice = sorted(
-        f"{step} (firing {number})" for step, number in again if number in ended
-    )
+    twice = sorted(f"{each[1]} (firing {each[2]})" for each in again if each in ended)
     if twice and stored is not None:
         msg = f"{name} was killed {where}; resumed, it ran {', '.join(twice)} again."
         raise AssertionError(msg)
     begins_of: Counter[str] = Counter()
-    for (step, _), times in starts.items():
+    for (_, step, _), times in starts.items():
         begins_of[step] += times
     return Survived(run, where, begins_of, path_of(run))
 
 
-def _forget(run: Run) -> None:
+def _forget(store: KillingStore) -> None:
     """A process that is gone answers nobody."""
-    for place in desk.places():
-        if place.run is run:
-            desk.take(place.token)
+    for each in desk.places():
+        journal = None if each.run is None else each.run.journal
+        if journal is not None and journal.store is store:
+            desk.take(each.token)
 
 
 def _resumed(flow: Any, store: KillingStore, run_id: str, script: Script) -> Run:
     """Go on with a run, and with those it had called when it was killed."""
-    row = store.run(run_id)
-    assert row is not None  # noqa: S101 - it was read before
-    run = load(made_of(flow), store, row)
+    run = _loaded(flow, store, run_id)
     _go_on(run, script)
-    called = [
-        each
-        for each in store.runs(Query(limit=1_000))
-        if each.parent == run_id and not is_over(each.status)
-    ]
-    for each in called:
-        _go_on(load(made(class_for(each)), store, each), script)
-    if called and run.status == "waiting":
+    if run.status == "waiting" and _resumed_calls(store, run_id, script):
+        if run.over:  # it was let go, so that those it has called could go on
+            run = _loaded(flow, store, run_id)
         run.journal.acquire(run)
         run.journal.collect(run)
         _go_on(run, script)
     return run
+
+
+def _resumed_calls(store: KillingStore, run_id: str, script: Script) -> bool:
+    """Go on with the runs that a run has called; whether there are any."""
+    called = [each.id for each in called_rows(store, run_id, ("running", "waiting"))]
+    for each in called:
+        row = store.run(each)
+        assert row is not None  # noqa: S101 - nobody deletes it
+        _resumed(lambda row=row: made(class_for(row)), store, each, script)
+    return bool(called)
+
+
+def _loaded(flow: Any, store: KillingStore, run_id: str) -> Run:
+    row = store.run(run_id)
+    assert row is not None  # noqa: S101 - it was read before
+    presence_in(store).moving.pop(run_id, None)  # a thread left behind moves nothing
+    return load(made_of(flow), store, row)
 
 
 def _go_on(run: Run, script: Script) -> None:
@@ -236,12 +253,12 @@ def _go_on(run: Run, script: Script) -> None:
 
 
 @contextmanager
-def _starts() -> Iterator[Counter[tuple[str, int]]]:
-    """Counts begun bodies by step and firing."""
-    found: Counter[tuple[str, int]] = Counter()
+def _starts() -> Iterator[Counter[tuple[str, str, int]]]:
+    """Counts begun bodies by the run's place, step and firing."""
+    found: Counter[tuple[str, str, int]] = Counter()
 
-    def note(sender: Any, step: str, firing: int, **_: Any) -> None:
-        found[step, firing] += 1
+    def note(sender: Any, run: Run, step: str, firing: int, **_: Any) -> None:
+        found[place(run.id), step, firing] += 1
 
     signals.step_started.connect(note, weak=False)
     try:

@@ -189,9 +189,9 @@ class Script:
     def next(self, run: Run) -> None:
         """A run can only wait: let the next thing come, or leave it there.
 
-        One that waits for a flow it has called is not asked: that one is.
+        One that waits for a flow it has called is not asked as long as that one is.
         """
-        if run.context.get(_script) is not self or _is_calling(run) or _moves(run):
+        if run.context.get(_script) is not self or _called_moves(run) or _moves(run):
             return
         try:
             if self._came(run):
@@ -200,8 +200,10 @@ class Script:
             self.fault = error
             run.halt(error)
             return
+        if run.journal is None and run.above is not None:
+            return  # it lives in its caller's memory, and is left with it
         if run.marking.asked or run.marking.timers:
-            run.halt(None)  # else it would wait in memory for a time that never comes
+            _leave(run)  # else it would wait in memory for a time that never comes
 
     def _came(self, run: Run) -> bool:
         """Let things come until something moves the run; whether it did."""
@@ -273,9 +275,29 @@ def _moves(run: Run) -> bool:
     return bool(run.pending) or run.over or (due is not None and due <= now())
 
 
-def _is_calling(run: Run) -> bool:
-    asked = [each for open_ in run.marking.asked.values() for each in open_.values()]
-    return any(each.verb == "call" for each in asked)
+def _called(run: Run) -> list[Run]:
+    """The runs that a run has called, of steps at work."""
+    if run.children is None:
+        return []
+    return [child for each in run.children.runs.values() for child in each.values()]
+
+
+def _called_moves(run: Run) -> bool:
+    """Whether a run that this one has called is asked itself, or has just ended."""
+    return any(
+        not child.lost_or_kept
+        if child.over
+        else child.active
+        and (child.journal is not None or not child.resting or _moves(child))
+        for child in _called(run)
+    )
+
+
+def _leave(run: Run) -> None:
+    run.halt(None)
+    for child in _called(run):
+        if child.journal is None:
+            _leave(child)
 
 
 @contextmanager

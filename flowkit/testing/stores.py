@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Entry, Hold, Move, Outcome
 
-__all__ = ["KilledError", "KillingStore", "memory_store"]
+__all__ = ["KilledError", "KillingStore", "memory_store", "place"]
 
 _numbers = count(1)
 
@@ -56,11 +56,20 @@ class KilledError(StoreError):
     """The process was killed here, in a test."""
 
 
+def place(run_id: str) -> str:
+    """Where a run is below the one that was begun: "" for that one itself.
+
+    The id of a called run is its caller's, with firing and position of the call.
+    """
+    return run_id.partition(":")[2]
+
+
 class KillingStore(MemoryStore):
     """Keeps runs in memory and kills whoever writes a given record.
 
     Attributes:
-        wanted: says of an entry whether to kill there; None for never.
+        wanted: says of an entry, and of where its run is (:func:`place`), whether to
+            kill there; None for never.
         before: kill before it is written, not after.
         killed: the entry at which it was done.
         gone: nothing can be written until :meth:`revive`.
@@ -70,10 +79,10 @@ class KillingStore(MemoryStore):
     of_one_run = True
 
     def __init__(
-        self, wanted: Callable[[Entry], bool] | None, *, before: bool = False
+        self, wanted: Callable[[str, Entry], bool] | None, *, before: bool = False
     ) -> None:
         super().__init__("memory:killing")
-        self.wanted: Callable[[Entry], bool] | None = wanted
+        self.wanted: Callable[[str, Entry], bool] | None = wanted
         self.before: bool = before
         self.killed: Entry | None = None
         self.gone: bool = False
@@ -85,28 +94,34 @@ class KillingStore(MemoryStore):
 
     def append(self, hold: Hold, entry: Entry) -> None:
         """As any store, but for the kill."""
-        hit = self._hit((entry,) if hold.n == 1 else ())
+        hit = self._hit([(self._place(hold), entry)])
         super().append(hold, entry)
         self._kill(hit)
 
     def commit(self, moves: Sequence[Move]) -> list[Outcome]:
-        """As any store, but for the kill; runs that are called are left alone."""
-        entries: list[Entry] = []
+        """As any store, but for the kill."""
+        entries: list[tuple[str, Entry]] = []
         for move in moves:
             if isinstance(move, Begin):
-                entries += () if self._runs else move.entries
-            elif isinstance(move, Advance) and move.hold.n == 1:
-                entries += move.entries
+                at = place(move.run.id)
+                entries += [(at, entry) for entry in move.entries]
+            elif isinstance(move, Advance):
+                at = self._place(move.hold)
+                entries += [(at, entry) for entry in move.entries]
         hit = self._hit(entries)
         outcomes = super().commit(moves)
         self._kill(hit)
         return outcomes
 
-    def _hit(self, entries: Sequence[Entry]) -> Entry | None:
+    def _place(self, hold: Hold) -> str:
+        return place(self._runs[hold.n].row.id)
+
+    def _hit(self, entries: Sequence[tuple[str, Entry]]) -> Entry | None:
         if self.gone:
             raise KilledError(_TEXT)
-        wanted: Any = self.wanted
-        hit = next((each for each in entries if wanted and wanted(each)), None)
+        wanted = self.wanted
+        found = (entry for at, entry in entries if wanted and wanted(at, entry))
+        hit = next(found, None)
         if self.before:
             self._kill(hit)
         return hit

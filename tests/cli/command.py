@@ -9,7 +9,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
+
+from tests.cli.forks import Forks
 
 ROOT = Path(__file__).parents[2]
 COMPILED = tempfile.mkdtemp(prefix="flowkit-pyc-")
@@ -130,18 +133,25 @@ def made_project(folder):
     return folder
 
 
-def flowkit(folder, *words, env=None, **more):
-    """One command, to its end."""
+@cache
+def _forks():
+    return Forks(environment())
+
+
+def flowkit(folder, *words, env=None, input=None, fresh=False):  # noqa: A002 - as in subprocess
+    """One command, to its end; ``fresh`` as a shell starts it, with all its imports."""
+    full = environment(**(env or {}))
+    if not fresh:
+        return _forks().run(words, folder, full, input, timeout=50)
     return subprocess.run(
         [sys.executable, "-P", "-m", "flowkit", *words],
         cwd=folder,
-        env=environment(**(env or {})),
+        env=full,
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
-        **({"stdin": subprocess.DEVNULL} if "input" not in more else {}),
-        **more,
+        input=input or "",
     )
 
 

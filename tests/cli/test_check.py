@@ -35,6 +35,28 @@ class Second(Flow):
         return 4
 """
 
+LATE = """\
+import time
+from typing import Literal
+
+from flowkit import Flow, and_, listen, router, start
+
+
+class Late(Flow):
+    @start()
+    async def count(self) -> int:
+        time.sleep(1)
+        return 1
+
+    @router(count)
+    def check(self, count: str) -> Literal["good", "bad"]:
+        return "good"
+
+    @listen(and_("good", "bad"))
+    def both(self):
+        return 2
+"""
+
 
 def test_a_project_without_faults_ends_with_0(project):
     """All flows of the modules it names are looked at."""
@@ -104,11 +126,47 @@ def test_a_module_that_cannot_be_imported_is_an_error(project):
     done = flowkit(project, "check", "broken.py", "shop", "nobody.py")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "error: broken could not be imported: NameError: name 'lost' is not defined",
+        "error: broken cannot be imported: NameError: name 'lost' is not defined. Mend "
+        "that first; the rest of it is not checked. (broken.py:2)",
         "error: There is no file 'nobody.py'. Give module:Class, a file, or a name "
         "under [tool.flowkit.flows] in pyproject.toml.",
     ]
     assert done.stderr.endswith("5 flows checked: 2 errors\n")
+
+
+def test_what_only_a_check_finds_is_told(project):
+    """Types that cannot fit, blocking calls, joins that can never be met."""
+    (project / "late.py").write_text(LATE)
+    done = flowkit(project, "check", "late.py:Late")
+    assert done.returncode == 1
+    assert done.stdout.splitlines() == [
+        "error: Late.both waits for and_(good, bad), which can never be met: check runs "
+        "once and chooses one of 'good' and 'bad'. Write or_(..) if either is enough, "
+        "or have the router return both labels. (late.py:17)",
+        "warning: Late.check takes count: str, but count gives int. Change one of the "
+        "two, or put a step between them. (late.py:13)",
+        "hint: Late.count is async and calls time.sleep(), which stops the event loop "
+        "and every run on it. Use `await anyio.sleep(..)`, or `await self.sleep(..)`, or "
+        "make the step synchronous: it runs in a thread then. (late.py:10)",
+    ]
+    found = as_json(flowkit(project, "check", "late.py", "--json"))
+    assert found["faults"][0]["file"] == str(project / "late.py")
+
+
+def test_faults_of_flows_that_a_module_imports_are_its_own(project):
+    """They would stop it as well; strict ones too."""
+    (project / "base.py").write_text(FAULTY)
+    (project / "uses.py").write_text("import flowkit\nfrom base import First\n")
+    done = flowkit(project, "check", "uses.py")
+    assert done.returncode == 1
+    assert done.stderr == "2 flows checked: 3 errors, 1 warning\n"
+
+
+def test_a_file_named_like_a_module_of_python_is_checked_all_the_same(project):
+    """The file, not the module."""
+    (project / "time.py").write_text(FAULTY)
+    done = flowkit(project, "check", "time.py")
+    assert done.stderr == "2 flows checked: 3 errors, 1 warning\n"
 
 
 @pytest.mark.parametrize("pyproject", [None, "[project]\nname = 'x'\n"])

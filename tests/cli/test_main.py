@@ -18,7 +18,7 @@ from tests.cli.command import environment, flowkit
 @pytest.mark.parametrize("words", [(), ("--help",), ("-h",), ("help",)])
 def test_overview_names_every_verb(tmp_path, words):
     """It is data, and no error."""
-    done = flowkit(tmp_path, *words)
+    done = flowkit(tmp_path, *words, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == overview()
     for name, verb in VERBS.items():
@@ -28,14 +28,15 @@ def test_overview_names_every_verb(tmp_path, words):
 
 def test_version_is_the_packages(tmp_path):
     """And nothing else is printed."""
-    done = flowkit(tmp_path, "--version")
+    done = flowkit(tmp_path, "--version", fresh=True)
     assert (done.returncode, done.stdout) == (0, f"{library.__version__}\n")
 
 
 @pytest.mark.parametrize("name", VERBS)
 def test_help_of_a_verb_has_its_example(tmp_path, name):
     """Its first line is what the overview says, its last one the example."""
-    done = flowkit(tmp_path, name, "--help", env={"COLUMNS": "100"})
+    env = {"COLUMNS": "100"}
+    done = flowkit(tmp_path, name, "--help", env=env, fresh=True)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"Usage: flowkit {name}")
@@ -102,7 +103,7 @@ def test_without_the_extra_one_line_says_what_to_install(tmp_path, name, words):
 )
 def test_wrong_words_are_a_usage_error(tmp_path, words, said):
     """Exit code 2, one sentence on stderr, nothing on stdout."""
-    done = flowkit(tmp_path, *words)
+    done = flowkit(tmp_path, *words, fresh=True)
     assert (done.returncode, done.stdout) == (2, "")
     [line] = done.stderr.splitlines()
     assert line.startswith("error: ")

@@ -29,6 +29,15 @@ def test_result_goes_to_stdout_and_talk_to_stderr(project, target):
     assert said[-1] == "run r1 completed"
 
 
+TAKEN = """
+
+class Taken(Flow):
+    @start(on=event("taken"))
+    def take(self, payload: Order):
+        return payload.pieces
+"""
+
+
 def test_inputs_come_from_json_and_from_words(project):
     """Words win; text stays text where the state has text."""
     (project / "in.json").write_text('{"pieces": 2, "city": "Ulm"}')
@@ -36,6 +45,42 @@ def test_inputs_come_from_json_and_from_words(project):
     assert done.stdout == "2 to 01067\n"
     done = flowkit(project, "run", "shop", "-d", "-", input='{"pieces": 5}')
     assert done.stdout == "5 to Berlin\n"
+
+
+@pytest.mark.parametrize(
+    ("flow", "said"),
+    [
+        (
+            "shop",
+            "Invalid inputs for structured state: Shop does not take them as Order",
+        ),
+        ("flows:Taken", "The payload for Taken.take does not fit Order"),
+    ],
+)
+def test_inputs_that_do_not_fit_leave_nothing_behind(project, flow, said):
+    """Neither a run nor a store made for it."""
+    with (project / "flows.py").open("a") as file:
+        file.write(TAKEN)
+    done = flowkit(project, "run", flow, "-i", "pieces=many", "--id", "r")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"error: {said}: pieces: Input should be a valid integer, unable to parse "
+        f"string as an integer, got 'many'\n"
+    )
+    assert not (project / ".flowkit").exists()
+
+
+def test_an_input_that_no_field_takes_is_told(project):
+    """A kickoff leaves it out, as it may be for somebody else."""
+    done = flowkit(project, "run", "shop", "-i", "piecs=3", "-i", "x=1", "-q")
+    assert (done.returncode, done.stdout) == (0, "1 to Berlin\n")
+    assert done.stderr.splitlines()[:2] == [
+        "warning: Shop has no field 'piecs': this input is left out. Did you mean "
+        "'pieces'?",
+        "warning: Shop has no field 'x': this input is left out.",
+    ]
+    done = flowkit(project, "run", "bill", "-i", "item=lamp", "-q")
+    assert "no field" not in done.stderr
 
 
 def test_json_says_all_of_it(project):

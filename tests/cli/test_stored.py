@@ -440,3 +440,27 @@ def test_doctor_looks_only(project):
 def test_a_length_of_time_is_short(seconds, told):
     """Two units at most."""
     assert lasted(seconds) == told
+
+
+def test_insights_tell_what_runs_took_and_what_failed(shop):
+    """A report for people, all of it as JSON for programs."""
+    done = flowkit(shop, "insights")
+    assert done.returncode == 0, done.stderr
+    assert "3 runs" in done.stdout
+    assert "failed: 1 with ValueError: nothing to sell" in done.stdout
+    (found,) = as_json(flowkit(shop, "insights", "shop", "--json"))["flows"]
+    assert found["runs"] == {"completed": 1, "failed": 1, "waiting": 1}
+    assert found["success"] == 0.5
+    assert as_json(flowkit(shop, "insights", "--json", "--last", "0s"))["flows"] == []
+
+
+def test_health_says_whether_somebody_is_needed(shop):
+    """Exit code 1 if so; a wait for a person is told, and no ailment."""
+    done = flowkit(shop, "health")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the oldest wait for a person" in done.stdout
+    assert as_json(flowkit(shop, "health", "--json"))["healthy"] is True
+    (shop / "folder").mkdir()
+    broken = flowkit(shop, "health", "--store", f"sqlite:///{shop / 'folder'}")
+    assert broken.returncode == 1
+    assert "unreachable" in broken.stdout

@@ -54,14 +54,6 @@ def test_unknown_name_is_an_attribute_error(path):
         exec(f"from {path} import Crew")
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_names_that_come_later_are_not_there(path):
-    """Nothing stands in for streaming."""
-    module = importlib.import_module(path)
-    for name in ("StreamSession", "AsyncStreamSession", "StreamFrame"):
-        assert not hasattr(module, name)
-
-
 def test_historic_path_is_as_light_as_flowkit():
     """Neither pydantic nor an event loop is loaded before it is needed."""
     code = (

@@ -239,6 +239,5 @@ def test_a_deferred_firing_keeps_its_mutex(case: Case) -> None:
     deferred = case._replace(script=later)
     played = play(deferred.definition, **deferred.script)
     assert [(at, one.node.name) for at, one in played.started] == [
-        (at, one.node.name)
-        for at, one in play(case.definition, **case.script).started
+        (at, one.node.name) for at, one in play(case.definition, **case.script).started
     ]

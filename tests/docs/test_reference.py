@@ -74,7 +74,8 @@ def test_every_method_of_a_users_class_is_shown(owner):
     shown = set(MAKER.MEMBERS[owner])
     public = {
         name
-        for name, value in vars(_class(owner)).items()
+        for base in _class(owner).__mro__[:-1]
+        for name, value in vars(base).items()
         if not name.startswith("_") and hasattr(value, "__get__")
     }
     assert shown <= public | {"plot", "definition"}

@@ -1389,3 +1389,42 @@ class StoreContract(Runs, Records, Fences, Claimable, Events, Forgetting, Lists,
         opened = place.open()
         yield opened
         opened.close()
+
+    def test_figures_count_and_measure_runs_by_flow_and_status(self, store):
+        """Percentiles are by nearest rank, the deviation is that of all runs."""
+        for index in range(1, 21):
+            begin(store, f"d{index}", status="completed", updated=float(index))
+        begin(store, "f1", status="failed", error="E: a", created=5.0, updated=7.0)
+        begin(store, "o1", flow=OTHER, status="completed", updated=3.0)
+        done, failed, other = store.figures(Query(), target=15.0)
+        assert done[:4] == (FLOW, "completed", 20, 0.0)
+        assert (done.mean, done.median, done.p95) == (10.5, 10.0, 19.0)
+        assert done.deviation == pytest.approx((399 / 12) ** 0.5)
+        assert (done.longest, done.over) == (20.0, 5)
+        assert failed == (FLOW, "failed", 1, 5.0, 2.0, 0.0, 2.0, 2.0, 2.0, 0)
+        assert other[:3] == (OTHER, "completed", 1)
+
+    def test_figures_of_a_query_are_of_what_fits(self, store):
+        """Conditions are those of a list of runs; its limit does not count."""
+        for index in range(5):
+            begin(store, f"d{index}", created=float(index), updated=9.0, tags=("x",))
+        begin(store, "o1", flow=OTHER)
+        query = Query(flow=FLOW, since=2.0, tag="x", text="D", limit=1)
+        (found,) = store.figures(query)
+        assert (found.runs, found.oldest, found.over) == (3, 2.0, 0)
+        assert store.figures(Query(flow="nobody:Is")) == []
+
+    def test_failing_counts_errors_most_frequent_first(self, store):
+        """With the newest run of each; a run without an error is none."""
+        for id, error in [("a", "E: 1"), ("b", "E: 2"), ("c", "E: 2"), ("d", "")]:
+            begin(store, id, status="failed", error=error)
+        begin(store, "e", flow=OTHER, status="failed", error="x" * 300)
+        begin(store, "f", flow=OTHER, status="failed", error="x" * 400)
+        begin(store, "g", flow=OTHER, status="failed", error="x" * 500)
+        found = store.failing(Query())
+        assert found == [
+            (OTHER, "x" * 200, 3, "g"),
+            (FLOW, "E: 2", 2, "c"),
+            (FLOW, "E: 1", 1, "a"),
+        ]
+        assert store.failing(Query(flow=FLOW, limit=1)) == found[1:2]

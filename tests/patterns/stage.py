@@ -71,9 +71,9 @@ class Stage:
         for signal, receiver in self._receivers:
             signal.disconnect(receiver)
 
-    def enter(self, number, **seconds):
-        """The example of a pattern, in the stage's time, its services that slow."""
-        module = example(number)
+    def enter(self, what, **seconds):
+        """An example, by module or number, in the stage's time, services that slow."""
+        module = example(what) if isinstance(what, int) else what
         self.monkeypatch.setattr(module, "anyio", _Anyio(self), raising=False)
         for name, taken in seconds.items():
             self.monkeypatch.setitem(module.SECONDS, name, taken)

@@ -36,19 +36,7 @@ async def test_a_heartbeat_counts_only_while_somebody_listens(tmp_path, durable)
 
 
 @pytest.mark.pattern(23)
-@pytest.mark.parametrize(
-    "store",
-    [
-        None,
-        pytest.param(
-            "memory:beats",
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="a bus with a store queues a beat while the listener is busy",
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("store", [None, "memory:beats"])
 async def test_a_heartbeat_is_dropped_while_the_listener_is_busy(stage, store):
     """It cannot start at once, so the beat is not queued for it."""
     module = example(23)

@@ -89,6 +89,20 @@ def test_gathers_are_ways_that_say_how_much_is_enough() -> None:
     assert not [node for node in drawn().nodes if node.kind == "end"]
 
 
+def test_a_gather_that_cancels_the_rest_says_so() -> None:
+    """As a join does: it is another pattern than one that lets them end."""
+    shop = Definition(
+        "Shop",
+        (
+            Step("split", start=True),
+            Step("pack", trigger=after("split"), each=Each()),
+            Step("ship", trigger=Leaf("pack", "gather", need=2, rest="cancel")),
+        ),
+    )
+    labels = [each.label for each in diagram(shop).edges if each.kind == "gather"]
+    assert labels == ["gather 2, cancel rest"]
+
+
 def test_a_region_is_a_box_and_its_lock_a_mark() -> None:
     """Steps need not be neighbours in the class."""
     assert drawn().groups[1] == Group(

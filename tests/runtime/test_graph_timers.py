@@ -7,7 +7,7 @@ import time
 import anyio
 import pytest
 
-from flowkit import Flow, listen, start, timer
+from flowkit import Flow, each, listen, start, timer
 
 pytestmark = pytest.mark.anyio
 
@@ -70,3 +70,30 @@ def test_a_timer_goes_off_in_a_blocking_kickoff():
     seen.clear()
     flow = Sync()
     assert flow.kickoff() == ["timer"]
+
+
+class Armed(Flow):
+    """A step in a thread sets a timer, and its end begins what the timer cuts short."""
+
+    @start()
+    def tender(self):
+        while self.run.alarm is None:  # the runner does not watch the time yet
+            time.sleep(0.001)
+        return ["north", "south"]
+
+    @listen(each(tender))
+    async def ask(self, carrier):
+        await anyio.sleep(60)
+
+    @listen(timer(after=tender, delay=0.02))
+    async def deadline(self):
+        self.cancel("ask")
+        return "in time"
+
+
+async def test_a_thread_may_set_a_timer():
+    """The runner hears of it on its own loop, and begins what else there is."""
+    flow = Armed()
+    with anyio.fail_after(20):
+        assert await flow.kickoff_async() == "in time"
+    assert flow.run.status == "completed"

@@ -17,13 +17,14 @@ from flowkit.errors import FlowkitWarning
 from flowkit.runtime import signals
 
 COMMON = {
+    "run_begins": set(),
     "run_started": {"inputs"},
     "run_finished": {"status", "result"},
     "run_failed": {"error"},
     "run_waiting": {"events"},
     "step_started": {"step", "firing", "attempt"},
-    "step_finished": {"step", "firing", "attempt", "output"},
-    "step_failed": {"step", "firing", "attempt", "error"},
+    "step_finished": {"step", "firing", "attempt", "output", "metrics"},
+    "step_failed": {"step", "firing", "attempt", "error", "metrics"},
     "step_cancelled": {"step", "firing", "attempt"},
     "step_deferred": {"step", "firing", "attempt", "why", "error", "due"},
     "routed": {"step", "firing", "attempt", "labels"},
@@ -154,6 +155,7 @@ async def test_a_finished_run_tells_each_signal_with_its_arguments(told):
     flow = Routed()
     assert await flow.kickoff_async({"one": 4}) == "gone"
     assert [name for name, _, _ in told] == [
+        "run_begins",
         "run_started",
         "step_started",
         "state_changed",

@@ -142,3 +142,57 @@ def test_a_run_that_never_comes_there_is_an_error() -> None:
     assert str(caught.value) == (
         "kill_and_resume takes the step to be killed at: after= or before=."
     )
+
+
+class Inner(Flow):
+    """A flow that another one calls: it asks, and waits for an event."""
+
+    @start()
+    async def ask(self):
+        return await self.ask_async("What?")
+
+    @listen(ask)
+    async def wait(self, ask):
+        return f"{ask} {await self.wait_for('go')}"
+
+
+class Outer(Flow):
+    """A flow that calls one, which waits."""
+
+    @start()
+    def begin(self):
+        return 1
+
+    @listen(begin)
+    async def calls(self):
+        return await self.call(Inner)
+
+    @listen(calls)
+    def end(self, calls):
+        return calls
+
+
+class Outermost(Flow):
+    """A flow that calls one that calls one."""
+
+    @start()
+    async def first(self):
+        return await self.call(Outer)
+
+
+class Threaded(Flow):
+    """The same from a synchronous step."""
+
+    @start()
+    def calls(self):
+        return self.call(Inner)
+
+
+WAITED = [Answers("ask", "left"), Arrives("go", "right")]
+
+
+@pytest.mark.parametrize("flow", [Outer, Outermost, Threaded])
+async def test_called_runs_are_killed_and_resumed_too(flow) -> None:
+    """At their own questions as well: their caller waits for them no longer then."""
+    kills = survives_kills(flow, outside=WAITED)
+    assert kills >= 20

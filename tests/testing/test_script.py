@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import pytest
 
 from flowkit import Flow, event, human_feedback, listen, start, timer
@@ -15,6 +17,7 @@ from flowkit.testing import (
     jumping_clock,
     manual_clock,
     play,
+    stores,
     stub,
 )
 from tests.testing.flows import Order, Parcels
@@ -57,7 +60,7 @@ def test_a_run_that_waits_for_more_is_left_waiting() -> None:
 def test_what_never_came_is_an_error() -> None:
     """With where the run stands."""
     with pytest.raises(AssertionError) as caught:
-        play(Order, outside=[Arrives("adress", "Oslo")])
+        play(Order, outside=[Arrives("adress", "Oslo")])  # codespell:ignore
     assert str(caught.value) == (
         "Order was to get the event 'adress', and waits for address. Its path so far: "
         "receive, charge."
@@ -191,3 +194,18 @@ def test_a_review_with_a_provider_asks_it() -> None:
             return "text"
 
     assert play(Draft).result.feedback == "fine"
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_a_run_whose_called_run_waits_is_left_with_it(stored) -> None:
+    """Nothing of the script is left for either of them."""
+
+    class Calls(Flow):
+        @start()
+        async def begin(self):
+            return await self.call(Order, {"total": 3})
+
+    with stores.memory_store() if stored else nullcontext():
+        run = play(Calls)
+    assert run.status == "waiting"
+    assert run.awaits == (f"run:{run.id}:1:0",)

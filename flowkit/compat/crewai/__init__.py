@@ -36,8 +36,14 @@ if TYPE_CHECKING:
         build_flow_structure,
         visualize_flow_structure,
     )
+    from flowkit.compat.crewai.types.streaming import (
+        AsyncStreamSession,
+        StreamFrame,
+        StreamSession,
+    )
 
 __all__ = [
+    "AsyncStreamSession",
     "ConsoleProvider",
     "Flow",
     "FlowPersistence",
@@ -49,6 +55,8 @@ __all__ = [
     "InputResponse",
     "PendingFeedbackContext",
     "SQLiteFlowPersistence",
+    "StreamFrame",
+    "StreamSession",
     "and_",
     "build_flow_structure",
     "flow_config",
@@ -66,6 +74,10 @@ if not TYPE_CHECKING:  # else a type checker would believe in any name
     def __getattr__(name: str) -> Any:
         from flowkit.compat.crewai import flow
 
+        if name in {"AsyncStreamSession", "StreamFrame", "StreamSession"}:
+            from flowkit.compat.crewai.types import streaming  # when asked for
+
+            return getattr(streaming, name)
         if name in __all__:
             return getattr(flow, name)
         msg = f"module {__name__!r} has no attribute {name!r}"

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from flowkit.journal.rows import Query
 
-__all__ = ["asked", "asked_waits"]
+__all__ = ["asked", "asked_waits", "fitting"]
 
 PLAIN = {
     "flow": "run.flow = %(flow)s",
@@ -35,6 +35,12 @@ def asked(query: Query, schema: str, lower: str) -> tuple[str, dict[str, Any]]:
         schema: where the tables are.
         lower: how the server makes lower case of ``{}``.
     """
+    where, params = fitting(query, schema, lower)
+    return f"{where}order by run.n desc\nlimit %(limit)s", params
+
+
+def fitting(query: Query, schema: str, lower: str) -> tuple[str, dict[str, Any]]:
+    """The condition alone, with the same parameters."""
     given = query._asdict()
     params = {name: given[name] for name in PLAIN if given[name] is not None}
     parts = [PLAIN[name] for name in params]
@@ -51,8 +57,7 @@ def asked(query: Query, schema: str, lower: str) -> tuple[str, dict[str, Any]]:
         params["text"] = query.text
     where = f"where {' and '.join(parts)}\n" if parts else ""
     params["limit"] = None if query.limit < 0 else query.limit
-    text = f"{where}order by run.n desc\nlimit %(limit)s"
-    return placed(text, schema.replace("%", "%%")), params
+    return placed(where, schema.replace("%", "%%")), params
 
 
 def asked_waits(

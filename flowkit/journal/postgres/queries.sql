@@ -441,6 +441,35 @@ from flowkit.letter
 where run = (select n from flowkit.run where id = %(id)s)
 order by number
 
+-- name: figures
+-- Counts and durations by flow and status; the conditions are filled in.
+select
+    run.flow, run.status, count(*), min(run.created),
+    avg(run.updated - run.created),
+    avg((run.updated - run.created) * (run.updated - run.created)),
+    percentile_disc(0.5) within group (order by run.updated - run.created),
+    percentile_disc(0.95) within group (order by run.updated - run.created),
+    max(run.updated - run.created),
+    count(*) filter (
+        where run.updated - run.created > %(target)s::double precision
+    )
+from flowkit.run
+{conditions}
+group by run.flow, run.status
+order by run.flow, run.status
+
+-- name: failing
+-- Errors that runs ended with, by flow; the conditions are filled in.
+select
+    run.flow, left(run.error, 200) as said, count(*),
+    (array_agg(run.id order by run.n desc))[1]
+from flowkit.run
+{conditions}
+group by run.flow, said
+having left(run.error, 200) <> ''
+order by count(*) desc, max(run.n) desc
+limit %(limit)s
+
 -- name: ids
 -- Ids that begin with a prefix; "past" is greater than each of them.
 select id from flowkit.run

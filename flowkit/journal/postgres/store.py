@@ -10,7 +10,7 @@ import psycopg
 from flowkit.errors import StoreError, UnfitError, UnknownOutcomeError
 from flowkit.journal.postgres import address as addresses
 from flowkit.journal.postgres import beside
-from flowkit.journal.postgres.asked import asked, asked_waits
+from flowkit.journal.postgres.asked import asked, asked_waits, fitting
 from flowkit.journal.postgres.carrier import AsyncCarrier, Carrier
 from flowkit.journal.postgres.ears import Ears
 from flowkit.journal.postgres.group import group, letter_of, run_of
@@ -28,11 +28,14 @@ from flowkit.journal.rows import (
     Bury,
     Dead,
     Entry,
+    Failing,
+    Figures,
     Hold,
     Owner,
     Wait,
     Waiting,
     fenced,
+    figured,
     gap,
 )
 
@@ -329,6 +332,20 @@ class PostgresStore:
         where, params = asked(query, self._address.schema, self._lower)
         rows = self._readers.read(f"{self._sql['runs']}\n{where}", params)
         return [run_of(row) for row in rows]
+
+    def figures(self, query: Query, target: float | None = None) -> list[Figures]:
+        """Counts and durations of the runs that fit, by flow and status."""
+        rows = self._fitting("figures", query, {"target": target})
+        return [figured(*row) for row in rows]
+
+    def failing(self, query: Query) -> list[Failing]:
+        """Errors of the runs that fit, the most frequent first."""
+        return [Failing(*row) for row in self._fitting("failing", query, {})]
+
+    def _fitting(self, name: str, query: Query, more: dict[str, Any]) -> Rows:
+        where, params = fitting(query, self._address.schema, self._lower)
+        text = self._sql[name].replace("{conditions}", where)
+        return self._readers.read(text, {**params, **more})
 
     def ids(self, prefix: str, limit: int = 2) -> list[str]:
         """Ids that begin with a prefix, in order."""

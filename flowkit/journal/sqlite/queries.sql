@@ -94,6 +94,33 @@ SELECT id FROM run WHERE id >= ?1 AND id < ?1 || char(0x10FFFF) ORDER BY id LIMI
 -- Runs, newest first; the conditions are filled in.
 SELECT * FROM run_row {conditions} ORDER BY n DESC LIMIT :limit;
 
+-- name: figures
+-- Counts and durations by flow and status; percentiles by nearest rank. The
+-- conditions are filled in.
+WITH
+picked AS (
+    SELECT flow, status, created, updated - created AS lasted FROM run_row {conditions}
+),
+ranked AS (
+    SELECT
+        *,
+        row_number() OVER (PARTITION BY flow, status ORDER BY lasted) AS place,
+        count(*) OVER (PARTITION BY flow, status) AS runs
+    FROM picked
+)
+SELECT
+    flow, status, max(runs), min(created), avg(lasted), avg(lasted * lasted),
+    max(CASE WHEN place = (runs + 1) / 2 THEN lasted END),
+    max(CASE WHEN place = (runs * 95 + 99) / 100 THEN lasted END),
+    max(lasted), coalesce(sum(lasted > :target), 0)
+FROM ranked GROUP BY flow, status ORDER BY flow, status;
+
+-- name: failing
+-- Errors that runs ended with, by flow; the conditions are filled in.
+SELECT flow, substr(error, 1, 200) AS said, count(*) AS runs, id, max(n)
+FROM run_row {conditions}
+GROUP BY flow, said HAVING said <> '' ORDER BY runs DESC, max(n) DESC LIMIT :limit;
+
 -- name: waits_of
 -- What a run waits for, to find what is new.
 SELECT name, key, place, kind, token, data, number FROM wait WHERE run = ?1;

@@ -16,11 +16,14 @@ from flowkit.journal.rows import (
     Bury,
     Dead,
     Entry,
+    Failing,
+    Figures,
     Hold,
     Letter,
     Owner,
     Wait,
     Waiting,
+    figured,
 )
 from flowkit.journal.sqlite.checkpoint import Checkpoints
 from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault
@@ -217,20 +220,22 @@ class SqliteStore:
 
     def runs(self, query: Query) -> list[RunRow]:
         """Runs, newest first."""
-        asked = {
-            field: value
-            for field in _QUERY
-            if (value := getattr(query, field)) is not None
-        }
-        conditions = [_QUERY[field] for field in asked]
-        if query.status:
-            asked["status"] = json.dumps([*query.status])
-            conditions.append("status IN (SELECT value FROM json_each(:status))")
-        if query.text:
-            asked["text"] = query.text.casefold()
-            conditions.append("flowkit_found(:text, tags, id, key, state_id, error)")
+        asked, conditions = _conditions(query)
         asked["limit"] = query.limit
         return [run_row(row) for row in self._read("runs", asked, conditions)]
+
+    def figures(self, query: Query, target: float | None = None) -> list[Figures]:
+        """Counts and durations of the runs that fit, by flow and status."""
+        asked, conditions = _conditions(query)
+        asked["target"] = target
+        return [figured(*row) for row in self._read("figures", asked, conditions)]
+
+    def failing(self, query: Query) -> list[Failing]:
+        """Errors of the runs that fit, the most frequent first."""
+        asked, conditions = _conditions(query)
+        asked["limit"] = query.limit
+        found = self._read("failing", asked, conditions)
+        return [Failing(*row[:4]) for row in found]
 
     def ids(self, prefix: str, limit: int = 2) -> list[str]:
         """Ids that begin with a prefix."""
@@ -424,6 +429,21 @@ class SqliteStore:
 
 class _Again(Exception):  # noqa: N818 - a turn of a loop, not an error
     """A move had to be undone: write the others again."""
+
+
+def _conditions(query: Query) -> tuple[dict[str, Any], list[str]]:
+    """What a query asks of a row: values by name, and conditions on them."""
+    asked: dict[str, Any] = {
+        field: value for field in _QUERY if (value := getattr(query, field)) is not None
+    }
+    conditions = [_QUERY[field] for field in asked]
+    if query.status:
+        asked["status"] = json.dumps([*query.status])
+        conditions.append("status IN (SELECT value FROM json_each(:status))")
+    if query.text:
+        asked["text"] = query.text.casefold()
+        conditions.append("flowkit_found(:text, tags, id, key, state_id, error)")
+    return asked, conditions
 
 
 def _dead(row: Any) -> Dead:

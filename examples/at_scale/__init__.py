@@ -1,0 +1,1 @@
+"""Groups and streams for much work: what to write for which shape of it."""

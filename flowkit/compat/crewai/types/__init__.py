@@ -1,0 +1,1 @@
+"""``crewai.types``: what streams are made of."""
