@@ -170,9 +170,8 @@ class Narrator:
         tell = _RECORDS.get(type(record))
         if tell is not None:
             tell(self, record, step, found)
-        if type(record) is StepFailed and not self._handled(record, firing):
-            self._error = self._error or record.error
-        elif type(record) is RunOverdue:
+        failed = type(record) is StepFailed and not self._handled(record, firing)
+        if failed or type(record) is RunOverdue:
             self._error = self._error or record.error
         elif type(record) is RunCompensated:
             self._reason = record.reason
