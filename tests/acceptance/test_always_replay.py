@@ -18,7 +18,10 @@ GROUPS = {
     "groups": ["tests/runtime/test_groups.py"],
     "signals": ["tests/runtime/test_signals_rules.py"],
     "compat": ["tests/compat"],
-    "policies": ["tests/runtime/test_recovery.py"],
+    "policies": [
+        "tests/runtime/test_recovery.py",
+        "tests/runtime/test_policies_beside.py",
+    ],
 }
 
 KEPT = "an interrupted run is kept for a later process, and not cancelled"
@@ -68,9 +71,14 @@ LEFT_OUT = {
 }
 
 
-LEFT_OUT["test_recovery.py::test_the_fallback_that_was_chosen_stays_chosen"] = (
-    "an error whose class cannot be found again is restored as another one"
-)
+LEFT_OUT |= {
+    "test_recovery.py::test_the_fallback_that_was_chosen_stays_chosen": (
+        "an error whose class cannot be found again is restored as another one"
+    ),
+    "test_policies_beside.py::test_a_flow_step_in_memory_is_called_anew": (
+        "of runs in memory; a stored one goes on where it failed"
+    ),
+}
 
 
 @pytest.mark.timeout(240)
