@@ -11,6 +11,7 @@ from flowkit import (
     Policy,
     Region,
     Retry,
+    any_of,
     each,
     gather,
     listen,
@@ -578,3 +579,50 @@ def test_a_cache_of_what_is_no_result_is_a_fault() -> None:
         "Odd.turns has cache= and repeats itself: a kept result would be that of one "
         "turn. Give the cache to a step of its own. (test_policies_beside.py:"
     ) in said
+
+
+async def test_a_race_withdraws_who_waits_for_a_retry(clock) -> None:
+    """The first to end well cancels the rest, times to come included (R8)."""
+    tries = []
+
+    class Race(Flow):
+        @start(retry=Retry(9, first=100, **FLAT))
+        async def slow(self):
+            tries.append(None)
+            raise OSError
+
+        @start()
+        async def quick(self):
+            await self.sleep(10)
+            return "quick"
+
+        @listen(any_of(1, slow, quick, rest="cancel"))
+        async def won(self):
+            return "won"
+
+    flow = Race()
+    assert await kicked(flow, clock, 10, 1) == "won"
+    assert (len(tries), flow.run.status, now()) == (1, "completed", 1_010)
+
+
+def test_a_run_with_policies_is_killed_at_every_record() -> None:
+    """A retry in a lane, a fallback and a flow step: each record is a place to stop."""
+
+    class Kept(Flow):
+        @start()
+        def leads(self):
+            return [1, 2]
+
+        @listen(each(leads, limit=1), retry=SOON, fallback=0)
+        def score(self, lead):
+            if lead == 2 or self.attempt == 1:
+                raise OSError(str(lead))
+            return lead
+
+        @listen(gather(score), retry=SOON)
+        def report(self, scores):
+            if self.attempt == 1:
+                raise OSError
+            return scores
+
+    assert testing.survives_kills(flow_named(Kept)) > 8
