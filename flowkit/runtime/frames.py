@@ -12,6 +12,7 @@ type                           ``data`` beside ``step``, ``firing``, ``attempt``
 ``method_execution_started``   nothing
 ``method_execution_finished``  ``output``, ``labels``, ``changed``
 ``method_execution_failed``    ``error``
+``method_execution_deferred``  ``why``, ``error``, ``due``: it begins again then
 ``method_execution_cancelled`` nothing
 ``method_execution_paused``    ``verb``, ``detail``: what it waits for
 ``method_execution_resumed``   ``answer``
@@ -25,6 +26,7 @@ type                           ``data`` beside ``step``, ``firing``, ``attempt``
 ``flow_finished``              ``result``
 ``flow_failed``                ``error``
 ``flow_cancelled``             ``reason``
+``flow_compensated``           ``reason``
 ``flow_expired``               nothing
 ``flow_input_requested``       ``message``, ``metadata``
 ``flow_input_received``        ``message``, ``response``
@@ -56,6 +58,7 @@ from flowkit.core.records import (
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
     StepTurned,
@@ -242,6 +245,8 @@ class Narrator:
             return "flow_failed", {"error": self._error}
         if status == "expired":
             return "flow_expired", {}
+        if status == "compensated":
+            return "flow_compensated", {"reason": self._reason}
         return "flow_cancelled", {"reason": self._reason}
 
     def _step(
@@ -347,6 +352,10 @@ class Narrator:
     def _failed(self, record: StepFailed, step: str, _found: Read) -> None:
         self._step("failed", step, record.firing, {"error": record.error})
 
+    def _deferred(self, record: StepDeferred, step: str, _found: Read) -> None:
+        data = {"why": record.why, "error": record.error, "due": record.due}
+        self._step("deferred", step, record.firing, data)
+
     def _turned(self, record: StepTurned, step: str, found: Read) -> None:
         data = {"output": record.output, **self._changes(found)}
         self._step("", step, record.firing, data, kind="method_turn_finished")
@@ -411,6 +420,7 @@ _RECORDS: dict[type, Callable[[Narrator, Any, str, Read], None]] = {
     RunStarted: Narrator._started,
     StepFinished: Narrator._finished,
     StepFailed: Narrator._failed,
+    StepDeferred: Narrator._deferred,
     StepTurned: Narrator._turned,
     StepYielded: Narrator._yielded,
     StepAsked: Narrator._asked,

@@ -626,3 +626,31 @@ def test_a_run_with_policies_is_killed_at_every_record() -> None:
             return scores
 
     assert testing.survives_kills(flow_named(Kept)) > 8
+
+
+async def test_a_stream_tells_of_retries_and_compensation() -> None:
+    """Each deferral is a frame, and a run that was undone says so."""
+
+    class Trip(Flow, on_error="compensate"):
+        @start(undo="free", retry=SOON)
+        def reserve(self):
+            if self.attempt == 1:
+                raise OSError("again")
+            return "seat"
+
+        @listen(reserve)
+        def fly(self, seat):
+            raise OSError("no plane")
+
+        def free(self, seat): ...
+
+    stream = Trip().stream()
+    with pytest.raises(OSError, match="no plane"):
+        async for _ in stream:
+            pass
+    told = [(each.type, each.data.get("step")) for each in stream.frames]
+    assert ("method_execution_deferred", "reserve") in told
+    assert told[-2:] == [
+        ("method_execution_finished", "free"),
+        ("flow_compensated", None),
+    ]
