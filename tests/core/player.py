@@ -450,8 +450,7 @@ def told(commands: Sequence[Command]) -> list[Any]:
                 )
             )
         elif isinstance(each, Answer):
-            attempt = each.firing.attempt
-            said.append(("answer", each.firing.id, attempt, each.position, each.value))
+            said.append(("answer", each.firing.id, each.position, each.value))
         elif isinstance(each, Cancel):
             said.append(("cancel", [firing.id for firing in each.firings]))
         elif isinstance(each, Fault):

@@ -192,6 +192,7 @@ STEPS = st.builds(
     st.sampled_from(["", "while", "until"]),
     st.lists(NAMES, max_size=2).map(tuple),
     st.none() | st.lists(NAMES, max_size=2).map(tuple),
+    st.booleans(),
     st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
     NAMES,
     NAMES,
