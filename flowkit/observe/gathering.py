@@ -97,11 +97,11 @@ class Repeats:
 
     def __init__(self) -> None:
         self._known: dict[bytes, bytes] = {}
-        self.differs = False
-        self.useful = False
-        self.times = 0
-        self.seen = 0
-        self.saved = 0.0
+        self.differs: bool = False
+        self.useful: bool = False
+        self.times: int = 0
+        self.seen: int = 0
+        self.saved: float = 0.0
 
     def add(self, inputs: Any, result: Any, worked: float) -> None:
         """One execution more; ``worked`` of it lay on the critical path."""
@@ -127,15 +127,15 @@ class StepFigures:
 
     def __init__(self) -> None:
         self.outcomes: Counter[str] = Counter()
-        self.again = 0
-        self.lasted = array("d")
-        self.worked = array("d")
-        self.path = array("d")
-        self.failures = Failures()
+        self.again: int = 0
+        self.lasted: array[float] = array("d")
+        self.worked: array[float] = array("d")
+        self.path: array[float] = array("d")
+        self.failures: Failures = Failures()
         self.metrics: dict[str, array[float]] = {}
-        self.repeats = Repeats()
-        self.asks = False
-        self.broken = 0
+        self.repeats: Repeats = Repeats()
+        self.asks: bool = False
+        self.broken: int = 0
         self.breakers: list[str] = []
 
 
@@ -143,11 +143,11 @@ class Pair:
     """A step and another one that only it triggers, one after the other."""
 
     def __init__(self) -> None:
-        self.times = 0
-        self.gain = 0.0
+        self.times: int = 0
+        self.gain: float = 0.0
         self.wrote: set[str] = set()
         self.writes: set[str] = set()
-        self.handed = False
+        self.handed: bool = False
 
 
 class Gathered:
@@ -173,8 +173,8 @@ class Gathered:
         self.steps: dict[str, StepFigures] = {}
         self.pairs: dict[tuple[str, str], Pair] = {}
         self.waits: dict[tuple[str, str], array[float]] = {}
-        self.runs = 0
-        self.total = 0.0
+        self.runs: int = 0
+        self.total: float = 0.0
 
     def take(self, row: RunRow) -> None:
         """Look at one run that is over."""

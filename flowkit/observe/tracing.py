@@ -22,10 +22,10 @@ try:
     from opentelemetry.trace.propagation.tracecontext import (
         TraceContextTextMapPropagator,
     )
-except ImportError as error:
-    if not (error.name or "").startswith("opentelemetry"):
+except ImportError as _error:
+    if not (_error.name or "").startswith("opentelemetry"):
         raise
-    raise MissingExtraError("Tracing", "otel") from error
+    raise MissingExtraError("Tracing", "otel") from _error
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

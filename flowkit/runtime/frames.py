@@ -134,7 +134,7 @@ class Narrator:
     """
 
     def __init__(self, story: Any, run_id: str) -> None:
-        self.story = story
+        self.story: Any = story
         self.seq: int = 0
         self._run = run_id
         self._previous: str | None = None
