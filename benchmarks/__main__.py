@@ -12,7 +12,7 @@ import json
 import sys
 from pathlib import Path
 
-from benchmarks import cases, durable, functions, pictures
+from benchmarks import cases, durable, functions, pictures, policies
 from benchmarks.imports import import_ratio
 from benchmarks.timing import Row, measure
 
@@ -24,7 +24,13 @@ def main() -> int:
     parser.add_argument("--only", default="")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    every = [*cases.CASES, *durable.CASES, *functions.CASES, *pictures.CASES]
+    every = [
+        *cases.CASES,
+        *durable.CASES,
+        *functions.CASES,
+        *pictures.CASES,
+        *policies.CASES,
+    ]
     rows = [
         measure(case, options.rounds) for case in every if options.only in case.title
     ]

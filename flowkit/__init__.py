@@ -51,6 +51,7 @@ from flowkit.errors import (
     StateError,
     StoreError,
     StuckError,
+    TryAgain,
     UnstorableError,
 )
 from flowkit.flow import Flow
@@ -59,7 +60,10 @@ from flowkit.runtime.run import Run
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
+    from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
+    from flowkit.core.limits import Breaker, Bulkhead, Rate
+    from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
     from flowkit.define.persist import persist
     from flowkit.picture import build_flow_structure, visualize_flow_structure
@@ -88,7 +92,12 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "INPUTS",
+    "SOURCE",
     "AsyncStreamSession",
+    "Breaker",
+    "Bulkhead",
+    "Cache",
     "CallError",
     "ConsoleProvider",
     "Decision",
@@ -109,8 +118,11 @@ __all__ = [
     "InputResponse",
     "NotFoundError",
     "PendingFeedbackContext",
+    "Policy",
+    "Rate",
     "Region",
     "Retention",
+    "Retry",
     "Run",
     "RunError",
     "RunawayError",
@@ -121,6 +133,7 @@ __all__ = [
     "StreamFrame",
     "StreamSession",
     "StuckError",
+    "TryAgain",
     "UnstorableError",
     "all_active",
     "and_",
@@ -176,6 +189,14 @@ _LAZY = {
     "InputProvider": "flowkit.runtime.providers",
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
+    "Breaker": "flowkit.core.limits",
+    "Bulkhead": "flowkit.core.limits",
+    "Cache": "flowkit.core.caching",
+    "INPUTS": "flowkit.core.caching",
+    "SOURCE": "flowkit.core.caching",
+    "Policy": "flowkit.core.policies",
+    "Rate": "flowkit.core.limits",
+    "Retry": "flowkit.core.policies",
     "SQLiteFlowPersistence": "flowkit.runtime.persistence",
     "flow_config": "flowkit.runtime.providers",
     "functions": "flowkit",

@@ -14,15 +14,23 @@ Split by who mends it::
     │   ├── StateConflictError            two parallel steps wrote one field
     │   ├── StateError (ValueError)       a state left its type at a step's end
     │   ├── RunawayError (RecursionError) a loop or recursion without end
+    │   ├── DeadlineError (TimeoutError)  a run was not over at its deadline
     │   ├── DriftError                    a step that started again asks otherwise
     │   ├── ItemsError (TypeError)        each(..) over something without items
     │   ├── GatherError                   fewer results than gather(.., n=..) needs
     │   ├── DeadlockError                 steps that wait for each other's mutexes
+    │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
+    │   ├── PoisonedStepError             a step ends its process, again and again
+    │   ├── RejectedError                 a call that a limit refused
+    │   │   ├── BreakerOpenError          what it calls is broken
+    │   │   ├── BulkheadFullError         too many wait for a place already
+    │   │   └── RateLimitedError          its turn is too far away
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
+    ├── TryAgain                          raised by a fallback: the step begins anew
     └── StoreError                        the deployment: a store that fails
         ├── FencedError                   another process has taken the run over
         ├── RunExistsError                the run to begin is there already
@@ -46,8 +54,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArgumentError",
+    "BreakerOpenError",
+    "BulkheadFullError",
     "BusyError",
     "CallError",
+    "DeadlineError",
     "DeadlockError",
     "DefinitionError",
     "DriftError",
@@ -60,6 +71,9 @@ __all__ = [
     "ItemsError",
     "MissingExtraError",
     "NotFoundError",
+    "PoisonedStepError",
+    "RateLimitedError",
+    "RejectedError",
     "RestoredError",
     "RouteError",
     "RunEndedError",
@@ -68,8 +82,10 @@ __all__ = [
     "RunawayError",
     "StateConflictError",
     "StateError",
+    "StepTimeoutError",
     "StoreError",
     "StuckError",
+    "TryAgain",
     "UnfitError",
     "UnknownOutcomeError",
     "UnreadableError",
@@ -168,12 +184,66 @@ class GatherError(RunError):
     """A group gave fewer results than a ``gather(.., n=..)`` needs."""
 
 
+class StepTimeoutError(RunError, TimeoutError):
+    """An attempt of a step ran out of its time.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        limit: which policy: ``timeout``, ``total_timeout`` or ``idle_timeout``.
+        seconds: how long it allows.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", limit: str = "", seconds: float = 0.0
+    ) -> None:
+        self.step: str = step
+        self.limit: str = limit
+        self.seconds: float = seconds
+        super().__init__(text)
+
+
+class PoisonedStepError(RunError):
+    """A step was started as often as it may, and its process ended each time."""
+
+
+class RejectedError(RunError):
+    """A limit refused to let a step be called.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        retry_after: seconds until a call could be let through, None if unknown.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", retry_after: float | None = None
+    ) -> None:
+        self.step: str = step
+        self.retry_after: float | None = retry_after
+        super().__init__(text)
+
+
+class BreakerOpenError(RejectedError):
+    """The breaker is open: what the step calls was broken."""
+
+
+class BulkheadFullError(RejectedError):
+    """All places are taken, and the line for them is full."""
+
+
+class RateLimitedError(RejectedError):
+    """The step's turn is further away than it may wait."""
+
+
 class DeadlockError(RunError):
     """Steps wait for mutexes that are held by one another: nothing can go on."""
 
 
 class StuckError(RunError):
     """A strict flow ended with a join that can never fire."""
+
+
+class DeadlineError(RunError, TimeoutError):
+    """A run was not over at its deadline, or at that of the run that called it."""
 
 
 class DriftError(RunError):
@@ -239,6 +309,14 @@ class RestoredError(RunError):
     def __init__(self, text: str, *, kind: str = "") -> None:
         self.kind: str = kind
         super().__init__(text)
+
+
+class TryAgain(FlowkitError):  # noqa: N818 - it is asked for
+    """Raised by a fallback: the step begins anew, with all its attempts.
+
+    For a person who was asked and has mended something. Raised by the step itself it
+    is an error like others.
+    """
 
 
 class StoreError(FlowkitError):

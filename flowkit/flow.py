@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Definition
     from flowkit.core.marking import Firing
+    from flowkit.core.policies import Policy
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
     from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
@@ -65,15 +66,19 @@ _OPTIONS = frozenset(
         "stream",
     }
 )
+_TIMES = ("evict_after", "lifetime", "deadline")
 _CLASS_OPTIONS = frozenset(
     {
         "backend",
+        "deadline",
+        "defaults",
         "evict_after",
         "lifetime",
         "max_depth",
         "max_firings",
         "older",
         "on_conflict",
+        "on_error",
         "renamed",
         "retention",
         "sla",
@@ -148,6 +153,16 @@ class Flow(Generic[StateT]):
             that stand at the old one go on at the new one.
         older: classes that finish the runs of their own ``version``.
         retention: how long ended runs are kept, a :class:`~flowkit.Retention`.
+        defaults: the :class:`~flowkit.Policy` of each step that does not say
+            otherwise.
+        deadline: how long a run may take, waiting included (``"15m"``); then it fails
+            with a ``DeadlineError``. Flows that its steps kick off or call must be
+            over by then, too.
+        on_error: what a failure that nobody listens to does: ``"fail_fast"`` ends
+            the run, ``"continue"`` the branch alone, ``"collect"`` too, and the run
+            fails at its end with all failures as an ExceptionGroup;
+            ``"compensate"`` undoes what was done (``undo=``); or the name of a
+            method, which is given the error.
         sla: how long a run should take at most (``"2m"``), or several by the
             step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
             them: :func:`flowkit.observe.insights` tells which were broken.
@@ -195,6 +210,9 @@ class Flow(Generic[StateT]):
         renamed: Mapping[str, str] | None = None,
         older: Iterable[type] = (),
         retention: Any = None,
+        defaults: Policy | None = None,
+        on_error: str | None = None,
+        deadline: float | str | None = None,
         sla: Any = None,
         **keywords: Any,
     ) -> None:
@@ -211,23 +229,31 @@ class Flow(Generic[StateT]):
             cls.max_method_calls = max_firings
         most = cls.max_method_calls
         most = most if isinstance(most, int) else 100
-        compiled = compile_class(cls, max_firings=most, strict=strict)
-        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls))
+        policy = parent.defaults if parent else None
+        if defaults is not None:
+            from flowkit.define.policies import default_policy  # only who has them
+
+            policy = default_policy(cls, defaults, policy)
+        on_error = on_error or (parent.on_error if parent else "fail_fast")
+        compiled = compile_class(
+            cls, max_firings=most, strict=strict, defaults=policy, on_error=on_error
+        )
+        place = f"{cls.__module__}:{cls.__qualname__}"
+        kind = known[cls] = Kind(compiled, conflict, loop, _state_type(cls), place)
         kind.store = store if store is not None or parent is None else parent.store
-        if evict_after is not None:
-            kind.evict_after = seconds(evict_after, f"class {cls.__name__}")
-        elif parent is not None:
-            kind.evict_after = parent.evict_after
-        if lifetime is not None:
-            kind.lifetime = seconds(lifetime, f"class {cls.__name__}")
-        elif parent is not None:
-            kind.lifetime = parent.lifetime
+        times = (evict_after, lifetime, deadline)
+        for name, given in zip(_TIMES, times, strict=True):
+            if given is not None:
+                setattr(kind, name, seconds(given, f"class {cls.__name__}"))
+            elif parent is not None:
+                setattr(kind, name, getattr(parent, name))
         own = cls.__dict__.get("version") if version is None else version
         kind.version = str(own) if isinstance(own, str | int) else ""
         kind.renamed, kind.older = dict(renamed or {}), _older(cls, older)
         kind.max_depth = max_depth or (parent.max_depth if parent else 50)
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
+        kind.defaults, kind.on_error = policy, on_error
         if sla is not None:
             from flowkit.define.targets import targets_of  # only who has targets
 
@@ -302,6 +328,20 @@ class Flow(Generic[StateT]):
     def run(self) -> Run | None:
         """The handle of the latest run, None before the first kickoff."""
         return self._flowkit.run
+
+    def heartbeat(self) -> None:
+        """Say that the step that runs is alive, for its ``idle_timeout``.
+
+        Quick and safe to call from any thread. A step without that limit may call
+        it, too: one whose attempt was given up meanwhile ends here.
+
+        Raises:
+            StepTimeoutError: this attempt was given up.
+            RunError: no step of this object runs.
+        """
+        from flowkit.runtime.verbs import heartbeat  # only who gives them
+
+        heartbeat(self)
 
     @_shown
     def method_outputs(self) -> list[Any]:
@@ -795,6 +835,17 @@ class Flow(Generic[StateT]):
         """
         run, firing = _running(self, "abort")
         run.abort(firing, reason)
+        raise Abort
+
+    def compensate(self, reason: str = "") -> None:
+        """Within a step: end the run, and undo what its steps have done.
+
+        The ``undo=`` methods of finished steps run, the newest first, once each;
+        everything else is cancelled, this step included. The run is ``compensated``
+        then. Raises at the call; nothing after it runs.
+        """
+        run, firing = _running(self, "compensate")
+        run.compensate(firing, reason)
         raise Abort
 
     def ask(

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.closing import is_emitted, is_plain
 from flowkit.core.validate import Fault
+from flowkit.errors import StepTimeoutError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,8 +94,10 @@ def _handed(kind: Kind, node: Node) -> Iterator[tuple[str, Leaf]]:
 def _given(kind: Kind, hints: dict[str, Any], leaf: Leaf) -> tuple[Any, str]:
     """The type of what a source gives, and how it is called."""
     net, reviews = kind.compiled.net, kind.compiled.reviews
+    if leaf.kind == "timeout":
+        return StepTimeoutError, str(leaf)
     if leaf.kind == "failed":
-        return BaseException, f"{leaf.name}.failed"
+        return BaseException, str(leaf)
     if leaf.kind == "step":
         others = [n for n in net.nodes if leaf.name in (n.labels or ())]
         if leaf.name in reviews or others:

@@ -53,7 +53,7 @@ def run(
 
     def ended() -> Ended:
         handle = flow.run
-        error = str(handle.failures[0]) if handle.failures else ""
+        error = "" if handle.failure is None else str(handle.failure)
         result = handle.result if handle.status == "completed" else None
         return Ended(handle.id, flow_name(cls), handle.status, result, error)
 

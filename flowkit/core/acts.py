@@ -55,6 +55,7 @@ def _turned(
         if fault is not None:
             return fault
     marking.asked.pop(firing.id, None)
+    marking.deferred.pop(firing.id, None)
     firing.turn += 1
     firing.attempt = 1
     if firing.lane and marking.lanes is not None:

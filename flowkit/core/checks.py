@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import leaves
+from flowkit.core.definition import ENDINGS, leaves
 from flowkit.core.faults import Fault, closest
 from flowkit.core.scopes import clashes
 
@@ -86,8 +86,9 @@ def options(definition: Definition, _: object) -> Iterator[Fault]:
                 )
                 yield Fault("error", step.name, text)
         for name in step.during or ():
-            stem = name.removesuffix(".failed").removesuffix(".cancelled")
-            if not opened and stem not in known:
+            stem, dot, ending = name.rpartition(".")
+            plain = stem if dot and ending in ENDINGS else name
+            if not opened and plain not in known:
                 yield _unknown(definition, step, "during", name, known)
         if step.test and step.router:
             text = (

@@ -168,7 +168,7 @@ def _comes(net: Net, slot: Slot, may: int, choice: Choice | None) -> bool:
 def _leaf_comes(net: Net, leaf: Leaf, may: int, choice: Choice | None) -> bool:
     if leaf.kind == "timer":
         return not leaf.after or bool(_named(net, leaf.after) & may)
-    if leaf.kind == "failed":
+    if leaf.kind in {"failed", "timeout"}:
         return bool(_named(net, leaf.name) & may)
     if leaf.kind not in {"step", "name"}:
         return True
@@ -251,7 +251,7 @@ class _Bounds:
         """Arrivals of one source."""
         if leaf.kind == "timer":
             return self._by_name(leaf.after) if leaf.after else 1
-        if leaf.kind == "failed":
+        if leaf.kind in {"failed", "timeout"}:
             return self._by_name(leaf.name)
         if leaf.kind not in {"step", "name"}:
             return inf

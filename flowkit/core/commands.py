@@ -23,7 +23,7 @@ __all__ = [
     "Wait",
 ]
 
-Status = Literal["completed", "failed", "cancelled", "expired"]
+Status = Literal["completed", "failed", "cancelled", "compensated", "expired"]
 
 
 class Cancel(NamedTuple):
@@ -41,11 +41,12 @@ class Fault(NamedTuple):
 class Report(NamedTuple):
     """Tell observers; the run goes on.
 
-    ``kind`` is ``unheard`` (a label nobody takes), ``stuck`` (a join that cannot fire)
-    or ``missed`` (a firing that came outside its time).
+    ``kind`` is ``unheard`` (a label nobody takes), ``stuck`` (a join that cannot
+    fire), ``missed`` (a firing that came outside its time) or ``not undone`` (an undo
+    step that failed).
     """
 
-    kind: Literal["unheard", "stuck", "missed"]
+    kind: Literal["unheard", "stuck", "missed", "not undone"]
     step: str
     text: str
 

@@ -19,8 +19,15 @@ from flowkit.core.durations import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LeafKind = Literal["step", "name", "event", "failed", "cancelled", "timer", "gather"]
+LeafKind = Literal[
+    "step", "name", "event", "failed", "timeout", "cancelled", "timer", "gather"
+]
+ENDINGS = frozenset({"failed", "timeout", "cancelled"})
+"""How a step ends that does not end well: kinds of leaves."""
+MODES = frozenset({"fail_fast", "continue", "collect", "compensate"})
+"""What a failure that nobody listens to does to its run."""
 JoinKind = Literal["and", "or", "any_of", "merge", "all_active", "times", "window"]
+Ending = Literal["failed", "timeout", "cancelled"]
 Rest = Literal["ignore", "block", "cancel"]
 Failures = Literal["fail_fast", "finish", "collect"]
 Test = Literal["", "while", "until"]
@@ -34,9 +41,10 @@ class Leaf(NamedTuple):
         name: of the step, label or event.
         kind: ``step`` a finished step of this flow; ``name`` a router's label or
             any name from outside; ``event`` an outside event; ``failed`` a step
-            that failed, ``cancelled`` one that was cancelled; ``timer`` a time after
-            the run's start or a step's end; ``gather`` the end of a group, with the
-            results that the step or label of that name left in its instances.
+            that failed, ``timeout`` one that ran out of its time, ``cancelled`` one
+            that was cancelled; ``timer`` a time after the run's start or a step's
+            end; ``gather`` the end of a group, with the results that the step or
+            label of that name left in its instances.
         key: events only: the payload or state field that correlates events with
             runs, ``"<function>"`` if a callable reads it, else None.
         transient: events only: lost unless taken at once.
@@ -67,9 +75,7 @@ class Leaf(NamedTuple):
             return f"event({self.name!r})"
         if self.kind == "timer":
             return self.name
-        if self.kind in {"failed", "cancelled"}:
-            return f"{self.name}.{self.kind}"
-        return self.name
+        return f"{self.name}.{self.kind}" if self.kind in ENDINGS else self.name
 
     def _gather(self) -> str:
         said = [self.name]
@@ -224,6 +230,8 @@ class Step(NamedTuple):
         cancels: steps, and regions as ``region(name)``, cancelled when it fires.
         emits: names of what it may emit; None for nothing, empty for any.
         yields: the function is a generator: what listens with ``each`` gets its items.
+        policies: how it is retried, limited and the like: names and texts.
+        undo: the step that undoes what this one has done, or "".
         doc: first paragraph of the docstring.
         file: source file, as the interpreter knows it.
         line: line of the definition in ``file``; 0 if unknown.
@@ -248,6 +256,8 @@ class Step(NamedTuple):
     cancels: tuple[str, ...] = ()
     emits: tuple[str, ...] | None = None
     yields: bool = False
+    policies: tuple[tuple[str, str], ...] = ()
+    undo: str = ""
     doc: str = ""
     file: str = ""
     line: int = 0
@@ -283,16 +293,26 @@ class Step(NamedTuple):
 
 
 class Definition(NamedTuple):
-    """A flow's graph: its name and its steps in the order they were written."""
+    """A flow's graph: its name and its steps in the order they were written.
+
+    ``on_error`` says what a failure that nobody listens to does: ``fail_fast``,
+    ``continue``, ``collect`` or ``compensate``.
+    """
 
     name: str
     steps: tuple[Step, ...] = ()
     max_firings: int = 100
     strict: bool = False
+    on_error: str = "fail_fast"
 
     def step(self, name: str) -> Step | None:
         """The step of that name, or None."""
         return next((step for step in self.steps if step.name == name), None)
+
+    @property
+    def undoing(self) -> frozenset[str]:
+        """Steps that undo others; nothing need trigger them."""
+        return frozenset(step.undo for step in self.steps)
 
     @property
     def names(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from flowkit.core.definition import ENDINGS
 from flowkit.core.net import MET, bits
 
 if TYPE_CHECKING:
@@ -110,6 +111,13 @@ def _meets(
     )
 
 
+_DID_NOT = {
+    "failed": "did not fail",
+    "timeout": "did not run out of its time",
+    "cancelled": "was not cancelled",
+}
+
+
 def stuck_text(net: Net, marking: Marking, each: Round) -> str:
     """One sentence on a round that will never fire: what came, what cannot.
 
@@ -167,9 +175,8 @@ def _reasons(net: Net, marking: Marking, leaf: Leaf) -> list[str]:
 
 def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
     times = marking.seen[node.index]
-    if leaf.kind in {"failed", "cancelled"}:
-        how = "did not fail" if leaf.kind == "failed" else "was not cancelled"
-        return f"{node.name} {how}"
+    if leaf.kind in ENDINGS:
+        return f"{node.name} {_DID_NOT[leaf.kind]}"
     if leaf.kind == "gather":
         return f"the group of {leaf.name} never ended"
     if not times:

@@ -28,7 +28,7 @@ from flowkit.core.commands import (
 from flowkit.core.ending import awaited, stuck_text
 from flowkit.core.leaving import arm, give_up, goes_on, leave, milestone, token_of
 from flowkit.core.lines import fire, next_in_line, started
-from flowkit.core.marking import NOTHING, Firing, Marking, Token
+from flowkit.core.marking import DEFERRED, NOTHING, Firing, Marking, Token
 from flowkit.core.records import (
     CallBegun,
     CallEnded,
@@ -37,19 +37,25 @@ from flowkit.core.records import (
     Record,
     RunAborted,
     RunCancelled,
+    RunCompensated,
     RunExpired,
+    RunOverdue,
+    RunRequeued,
     RunStarted,
     RunStopped,
     StepActed,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
+    StepHit,
     StepTurned,
     StepYielded,
     TimerFired,
 )
 from flowkit.core.rounds import arrive, same_turn, settle, spread
+from flowkit.core.undoing import next_undo, requeued, undone
 from flowkit.errors import RunawayError
 
 if TYPE_CHECKING:
@@ -58,6 +64,10 @@ if TYPE_CHECKING:
     from flowkit.core.net import Edge, Net, Node, Trigger
 
 __all__ = ["decide"]
+
+
+GOING_ON = frozenset({"continue", "collect"})
+"""Modes in which a failure that nobody listens to ends its branch alone."""
 
 
 def decide(net: Net, marking: Marking, record: Record) -> Sequence[Command]:
@@ -188,7 +198,11 @@ def _joined(
 def _deliver(
     net: Net, marking: Marking, firing: Firing, record: StepFinished
 ) -> Sequence[Command]:
+    if marking.undoing is not None:
+        return undone(net, marking, well=True)
     out: list[Command] = []
+    if firing.node.step.undo:
+        marking.undoable.append((firing.node.name, record.output))
     first = marking.next_token, marking.next_firing
     marking.at = record.at
     fault = leave(net, marking, firing, record, out)
@@ -217,9 +231,8 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
             if _runs_away(marking, command):
                 marking.late = ()
                 return _fault(net, marking, _runaway(net, command.node), out)
-        elif type(command) is Fault:
-            marking.status = "failed"
-            return (*_told(out), *_cancel_all(marking), End("failed"))
+        elif type(command) is Fault and not _bears(net, marking):
+            return (*_told(out), *_over_by_error(net, marking))
     if not marking.live:
         return _rest(net, marking, out)
     if marking.gates is not None and not marking.asked and _all_wait(marking):
@@ -228,6 +241,12 @@ def _checked(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command
         marking.status = "waiting"
         out.append(Wait())
     return out
+
+
+def _bears(net: Net, marking: Marking) -> bool:
+    """Whether the run goes on though a group has failed that nobody listens to."""
+    marking.lost = net.definition.on_error in GOING_ON
+    return marking.lost
 
 
 def _all_wait(marking: Marking) -> bool:
@@ -371,6 +390,9 @@ def _rest(net: Net, marking: Marking, out: list[Command]) -> Sequence[Command]:
 
         text = " ".join(report.text for report in stuck)
         return (*out, *stuck, *_fault(net, marking, StuckError(text)))
+    if (marking.dead or marking.lost) and net.definition.on_error == "collect":
+        marking.status = "failed"
+        return (*out, *stuck, End("failed"))
     marking.status = "completed"
     return (*out, *stuck, End("completed"))
 
@@ -392,27 +414,45 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     marking.asked.pop(firing.id, None)
     marking.at = record.at
     node = firing.node
-    if not (node.failed or firing.lane):
-        marking.status = "failed"
-        return (*_cancel_all(marking), End("failed"))
+    if marking.undoing is not None:
+        return undone(net, marking, well=False)
+    edges = node.hears(late=record.late)
+    if not (edges or firing.lane):
+        return _unheard(net, marking, firing)
     out: list[Command] = []
     if node.special:
         give_up(marking, firing, out)
     if node.feeds and marking.lanes is not None:
         marking.lanes.exhaust(firing)
     first = marking.next_token, marking.next_firing
-    name = f"{node.name}.failed"
+    ending = "timeout" if edges and edges is node.timeout else "failed"
+    name = f"{node.name}.{ending}"
     if net.phases:
         milestone(net, marking, name)
-    if node.failed and goes_on(marking, firing.lane):
+    if edges and goes_on(marking, firing.lane):
         token = token_of(marking, name, record.error, firing, -1)
-        spread(marking, node.failed, token, out)
+        spread(marking, edges, token, out)
     else:
         from flowkit.core.groups import fail_instance  # only flows with groups
 
         fail_instance(marking, firing.lane, record.error, out)
     if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
+    return _checked(net, marking, out)
+
+
+def _unheard(net: Net, marking: Marking, firing: Firing) -> Sequence[Command]:
+    """What becomes of a run whose failed step nobody listens to."""
+    if net.definition.on_error not in GOING_ON:
+        return _over_by_error(net, marking)
+    out: list[Command] = []
+    marking.dead[firing.id] = firing
+    if firing.node.special:
+        give_up(marking, firing, out)
+    if firing.node.feeds and marking.lanes is not None:
+        marking.lanes.exhaust(firing)
+    if net.phases:
+        milestone(net, marking, f"{firing.node.name}.failed")
     return _checked(net, marking, out)
 
 
@@ -426,7 +466,7 @@ def _awake(marking: Marking, at: float) -> None:
 
 
 def _received(net: Net, marking: Marking, record: EventReceived) -> Sequence[Command]:
-    if marking.status not in {"running", "waiting"}:
+    if marking.status not in {"running", "waiting"} or marking.undoing:
         return ()
     _awake(marking, record.at)
     out: list[Command] = []
@@ -485,13 +525,35 @@ def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
     return _checked(net, marking, [])
 
 
+def _deferred(net: Net, marking: Marking, record: StepDeferred) -> Sequence[Command]:
+    """A firing begins again, at once or at its time; it waits as if it had asked."""
+    firing = marking.live.get(record.firing)
+    if firing is None:
+        return ()
+    if record.error is not None:
+        firing.attempt += 1
+    marking.deferred[firing.id] = record
+    marking.asked.pop(firing.id, None)
+    if record.due <= record.at:
+        marking.status = "running"
+        return (Answer(firing, DEFERRED, None),)
+    wait = {"due": record.due}
+    asked = StepAsked(record.at, firing.id, DEFERRED, record.why, wait)
+    marking.asked[firing.id] = {DEFERRED: asked}
+    return _checked(net, marking, [])
+
+
 def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Command]:
     open_ones = marking.asked.get(record.firing, {})
     if open_ones.pop(record.position, None) is None:
         return ()
     if not open_ones:
         del marking.asked[record.firing]
-    _awake(marking, record.at)
+    if record.position == DEFERRED:  # nobody outside has answered
+        marking.status = "running"
+        marking.at = record.at
+    else:
+        _awake(marking, record.at)
     firing = marking.live[record.firing]
     return (Answer(firing, record.position, record.answer),)
 
@@ -559,8 +621,7 @@ def _judged(net: Net, marking: Marking, record: GroupJudged) -> Sequence[Command
     if marking.status not in {"running", "waiting"}:
         return ()
     if record.error is not None:
-        marking.status = "failed"
-        return (Fault(record.error), *_cancel_all(marking), End("failed"))
+        return _fault(net, marking, record.error)
     marking.at = record.at
     out: list[Command] = []
     judged(marking, record.group, net.gathers[record.gather], out)
@@ -595,6 +656,33 @@ def _aborted(net: Net, marking: Marking, record: RunAborted) -> Sequence[Command
     return (*_cancel_all(marking), End("cancelled"))
 
 
+def _compensated(
+    net: Net, marking: Marking, record: RunCompensated
+) -> Sequence[Command]:
+    if marking.undoing is not None or not _ends(marking, record.firing):
+        return ()
+    return (*_cancel_all(marking), next_undo(net, marking))
+
+
+def _overdue(net: Net, marking: Marking, record: RunOverdue) -> Sequence[Command]:
+    if marking.undoing is not None or not _ends(marking, None):
+        return ()
+    return _over_by_error(net, marking)
+
+
+def _over_by_error(net: Net, marking: Marking) -> Sequence[Command]:
+    """The run fails; what was done is undone first, if it is to be."""
+    cancel = _cancel_all(marking)
+    if net.definition.on_error == "compensate":
+        return (*cancel, next_undo(net, marking))
+    marking.status = "failed"
+    return (*cancel, End("failed"))
+
+
+def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
+    return requeued(net, marking) if marking.status == "failed" else ()
+
+
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
     if not _ends(marking, None):
         return ()
@@ -618,14 +706,14 @@ def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     marking.timers.clear()
     marking.queued = marking.lanes = marking.gates = None
     marking.late = ()
+    marking.undoing = None
     return (Cancel(firings),) if firings else ()
 
 
 def _fault(
-    net: Net, marking: Marking, error: Exception, out: Sequence[Command] = ()
+    net: Net, marking: Marking, error: BaseException, out: Sequence[Command] = ()
 ) -> Sequence[Command]:
-    marking.status = "failed"
-    return (*_told(out), Fault(error), *_cancel_all(marking), End("failed"))
+    return (*_told(out), Fault(error), *_over_by_error(net, marking))
 
 
 def _told(out: Sequence[Command]) -> list[Command]:
@@ -666,11 +754,16 @@ _HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] 
     RunStarted: _started,
     StepFinished: _finished,
     StepFailed: _failed,
+    StepDeferred: _deferred,
+    StepHit: lambda _net, _marking, _record: (),
     EventReceived: _received,
     RunStopped: _stopped,
     RunAborted: _aborted,
     RunCancelled: _cancelled,
+    RunCompensated: _compensated,
     RunExpired: _expired,
+    RunOverdue: _overdue,
+    RunRequeued: _requeued,
     StepAsked: _asked,
     StepAnswered: _answered,
     StepTurned: _rare,

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
     from flowkit.core.gates import Gates
     from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
-    from flowkit.core.records import StepAsked
+    from flowkit.core.records import StepAsked, StepDeferred
+    from flowkit.core.undoing import Undone
 
 __all__ = [
+    "DEFERRED",
     "NOTHING",
     "ROOT",
     "Firing",
@@ -38,6 +40,8 @@ __all__ = [
 Lane = tuple[tuple[int, int], ...]
 ROOT: Lane = ()
 NOTHING: frozenset[int] = frozenset()
+DEFERRED = -1
+"""The position at which a deferred firing waits for its time: no question of it."""
 
 
 def within(lane: Lane, outer: Lane) -> bool:
@@ -186,27 +190,39 @@ class Marking:
             listeners to tell of a cancelled firing.
         at: time of the record that is being decided, where it matters.
         busy: positions of recorded calls under way, by firing.
+        deferred: the latest deferral of each firing that had one.
+        dead: firings that have failed while the run went on, by number.
+        lost: a group has failed while the run went on.
+        undoable: finished steps that can be undone, with their outputs, oldest first.
+        undoing: how far a compensation has come, None while there is none.
+        not_undone: finished steps that could not be undone, with their outputs.
     """
 
     __slots__ = (
         "asked",
         "at",
         "busy",
+        "dead",
+        "deferred",
         "fired",
         "gates",
         "lanes",
         "late",
         "live",
+        "lost",
         "next_firing",
         "next_round",
         "next_timer",
         "next_token",
+        "not_undone",
         "queued",
         "rounds",
         "routes",
         "seen",
         "status",
         "timers",
+        "undoable",
+        "undoing",
         "watched",
     )
 
@@ -230,6 +246,12 @@ class Marking:
         self.late: tuple[tuple[Any, ...], ...] = ()
         self.at: float = 0.0
         self.busy: dict[int, set[int]] = {}
+        self.deferred: dict[int, StepDeferred] = {}
+        self.dead: dict[int, Firing] = {}
+        self.lost: bool = False
+        self.undoable: list[tuple[str, Any]] = []
+        self.undoing: Undone | None = None
+        self.not_undone: list[tuple[str, Any]] = []
 
     @property
     def waits(self) -> bool:

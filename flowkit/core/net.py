@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import leaves
+from flowkit.core.definition import ENDINGS, leaves
 from flowkit.core.scopes import scopes_of
 from flowkit.core.tables import (
     APART,
@@ -174,7 +174,8 @@ class Net:
     def _build_sources(self) -> dict[tuple[str, str], int]:
         sources: dict[tuple[str, str], int] = {}
         for node in self.nodes:
-            sources["failed", node.name] = sources["cancelled", node.name] = node.bit
+            for ending in ENDINGS:
+                sources[ending, node.name] = node.bit
             for name in (node.name, *(node.labels or ()), *(node.step.emits or ())):
                 sources["name", name] = sources.get(("name", name), 0) | node.bit
         if self.gathers:
@@ -211,7 +212,7 @@ class Net:
         for leaf in leaves(node.step.trigger):
             if leaf.kind == "gather" and not failed:
                 found |= self.sources(leaf._replace(kind="name"))
-            elif failed or leaf.kind != "failed":
+            elif failed or leaf.kind not in ENDINGS:
                 found |= self.sources(leaf)
         return found
 

@@ -19,14 +19,19 @@ __all__ = [
     "Record",
     "RunAborted",
     "RunCancelled",
+    "RunCompensated",
     "RunExpired",
+    "RunOverdue",
+    "RunRequeued",
     "RunStarted",
     "RunStopped",
     "StepActed",
     "StepAnswered",
     "StepAsked",
+    "StepDeferred",
     "StepFailed",
     "StepFinished",
+    "StepHit",
     "StepTurned",
     "StepYielded",
     "TimerFired",
@@ -112,12 +117,42 @@ class GroupJudged(NamedTuple):
 
 
 class StepFailed(NamedTuple):
-    """A firing ended with an exception; of what it did only its metrics count."""
+    """A firing ended with an exception; of what it did only its metrics count.
+
+    ``late`` says that it ran out of its time.
+    """
 
     at: float
     firing: int
     error: BaseException
+    late: bool = False
     metrics: tuple[tuple[str, float], ...] = ()
+
+
+class StepDeferred(NamedTuple):
+    """A firing has no result yet and begins again at ``due``; nothing is committed.
+
+    ``why`` names the policy; ``error`` is what an attempt ended with, None if it had
+    not begun. ``tries`` counts the failed attempts so far and ``since`` is the time
+    at which the first one began. ``stage`` is 0 for the step's own body, else the
+    number of the fallback that stands in for it.
+    """
+
+    at: float
+    firing: int
+    due: float
+    why: str = "retry"
+    error: BaseException | None = None
+    tries: int = 0
+    since: float = 0.0
+    stage: int = 0
+
+
+class StepHit(NamedTuple):
+    """What a firing gives was known: it finishes with a cached result, uncalled."""
+
+    at: float
+    firing: int
 
 
 class EventReceived(NamedTuple):
@@ -223,6 +258,27 @@ class RunAborted(NamedTuple):
     reason: str = ""
 
 
+class RunCompensated(NamedTuple):
+    """A step gave the run up with ``compensate(reason)``: what is done is undone."""
+
+    at: float
+    firing: int | None = None
+    reason: str = ""
+
+
+class RunOverdue(NamedTuple):
+    """The run was not over at its deadline."""
+
+    at: float
+    error: BaseException
+
+
+class RunRequeued(NamedTuple):
+    """What failed while the run went on, or could not be undone, begins again."""
+
+    at: float
+
+
 class RunExpired(NamedTuple):
     """The lifetime of a run that waited is over."""
 
@@ -240,11 +296,16 @@ Record = (
     RunStarted
     | StepFinished
     | StepFailed
+    | StepDeferred
+    | StepHit
     | EventReceived
     | RunStopped
     | RunAborted
     | RunCancelled
+    | RunCompensated
     | RunExpired
+    | RunOverdue
+    | RunRequeued
     | StepAsked
     | StepAnswered
     | StepTurned

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from flowkit.core.definition import leaves
+from flowkit.core.definition import ENDINGS, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +42,9 @@ def grouped(definition: Definition) -> bool:
     )
 
 
+_OF_A_STEP = ENDINGS | {"step", "timer"}
+
+
 class _Names:
     """Which steps leave a name: for sure, or perhaps, as they do not say what."""
 
@@ -62,7 +65,7 @@ class _Names:
         makers = self.made.get(name)
         if makers is None:
             return [] if sure else [self._perhaps(leaf, known)]
-        if leaf.kind in {"step", "failed", "cancelled", "timer"}:
+        if leaf.kind in _OF_A_STEP:
             makers = [name]
         found = [known[each] for each in makers if each in known]
         return [scope[:-1] for scope in found] if leaf.kind == "gather" else found

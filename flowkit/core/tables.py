@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import leaves
+from flowkit.core.definition import ENDINGS, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +37,7 @@ OPEN, MET, DEAD = 0, 1, -1
 
 
 OUTSIDE = frozenset({"event", "timer"})
-APART = frozenset({"failed", "cancelled", "gather"})
+APART = ENDINGS | {"gather"}
 
 
 class Slot:
@@ -301,6 +301,7 @@ class Node:
         last: nobody hears that it ended well.
         done: who hears that it ended well; ``solo`` if it is one.
         failed: who hears that it failed.
+        timeout: who hears that it ran out of its time, rather than ``failed``.
         cancelled: who hears that it was cancelled; ``heard`` if that matters at all.
         direct: leaves that fire it each by itself.
         triggers: joins in front of it.
@@ -346,6 +347,7 @@ class Node:
         "solo",
         "special",
         "step",
+        "timeout",
         "timers",
         "triggers",
     )
@@ -387,9 +389,14 @@ class Node:
         self.last: bool = False
         self.done: tuple[Edge, ...] = ()
         self.failed: tuple[Edge, ...] = ()
+        self.timeout: tuple[Edge, ...] = ()
         self.solo: Edge | None = None
         self.direct: tuple[Leaf, ...] = ()
         self.triggers: tuple[Trigger, ...] = ()
+
+    def hears(self, *, late: bool) -> tuple[Edge, ...]:
+        """Who hears that it failed, or ran out of its time."""
+        return (late and self.timeout) or self.failed
 
 
 def bits(mask: int) -> Iterator[int]:

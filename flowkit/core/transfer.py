@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from flowkit.core.carrying import carry_gates, carry_lanes, relabel_groups
-from flowkit.core.definition import Leaf
+from flowkit.core.definition import ENDINGS, Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
 
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Condition, Definition
     from flowkit.core.marking import Token
-    from flowkit.core.net import Net, Trigger
+    from flowkit.core.net import Net, Node, Trigger
+
+_OF_STEPS = ENDINGS | {"step", "gather"}
 
 __all__ = ["relabelled", "renamed", "transferred"]
 
@@ -26,6 +28,7 @@ def renamed(definition: Definition, names: Mapping[str, str]) -> Definition:
         step._replace(
             name=names.get(step.name, step.name),
             trigger=step.trigger and _renamed(step.trigger, names),
+            undo=names.get(step.undo, step.undo),
             during=step.during and _during(step.during, names),
             cancels=tuple(names.get(name, name) for name in step.cancels),
         )
@@ -42,7 +45,7 @@ def _renamed(condition: Condition, names: Mapping[str, str]) -> Condition:
         after = names.get(condition.after, condition.after)
         name = _timer_name(condition.name, condition.after, after)
         return condition._replace(name=name, after=after)
-    if condition.kind not in {"step", "failed", "cancelled", "gather"}:
+    if condition.kind not in _OF_STEPS:
         return condition
     return condition._replace(name=names.get(condition.name, condition.name))
 
@@ -70,6 +73,7 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
         firing.node = made.nodes[firing.node.index]
         firing.name = _source_name(firing.name, names)
         held.update(firing.tokens or ())
+    _relabel_ends(marking, made, names)
     for token in held:
         if token.router < 0 <= token.source:  # of a step, not a label or an event
             token.name = _source_name(token.name, names) or ""
@@ -86,11 +90,22 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
     return made
 
 
+def _relabel_ends(marking: Marking, made: Net, names: Mapping[str, str]) -> None:
+    """What can be undone, and what has failed."""
+    for done in (marking.undoable, marking.not_undone):
+        done[:] = [(names.get(step, step), output) for step, output in done]
+    if marking.undoing is not None:
+        step = marking.undoing.step
+        marking.undoing = marking.undoing._replace(step=names.get(step, step))
+    for firing in marking.dead.values():
+        firing.node = made.nodes[firing.node.index]
+
+
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
     if name is None:
         return None
     step, dot, how = name.rpartition(".")
-    if dot and how in {"failed", "cancelled"}:
+    if dot and how in ENDINGS:
         return f"{names.get(step, step)}.{how}"
     return names.get(name, name)
 
@@ -116,6 +131,13 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_timer = marking.next_timer
     made.asked, made.timers, made.at = marking.asked, marking.timers, marking.at
     made.busy = marking.busy
+    made.deferred, made.lost = marking.deferred, marking.lost
+    made.undoable = [each for each in marking.undoable if each[0] in nodes]
+    made.undoing = marking.undoing
+    made.not_undone = [each for each in marking.not_undone if each[0] in nodes]
+    for number, each in marking.dead.items():
+        if each.node.name in nodes:
+            made.dead[number] = _same_firing(each, nodes[each.node.name])
     if marking.lanes is not None:
         made.lanes = carry_lanes(marking.lanes, old, new)
     tokens: dict[int, Token] = {}
@@ -127,17 +149,7 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             if node.index in marking.routes:
                 made.routes[now.index] = marking.routes[node.index]
     for number, each in marking.live.items():
-        firing = Firing(
-            number,
-            nodes[each.node.name],
-            each.name,
-            each.payload,
-            each.past,
-            each.tokens,
-            each.lane,
-        )
-        firing.attempt, firing.turn = each.attempt, each.turn
-        made.live[number] = firing
+        made.live[number] = _same_firing(each, nodes[each.node.name])
         for token in each.tokens or ():
             tokens[id(token)] = token
     for index, line in (marking.queued or {}).items():
@@ -163,6 +175,14 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
             router = nodes.get(old.nodes[token.router].name)
             token.router = len(new.nodes) if router is None else router.index
     return made
+
+
+def _same_firing(each: Firing, node: Node) -> Firing:
+    firing = Firing(
+        each.id, node, each.name, each.payload, each.past, each.tokens, each.lane
+    )
+    firing.attempt, firing.turn = each.attempt, each.turn
+    return firing
 
 
 def _same_trigger(trigger: Trigger, new: Net) -> Trigger | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.definition import ENDINGS, Join, Leaf, leaves
 from flowkit.core.faults import Fault, closest
 from flowkit.core.net import bits, net_of
 from flowkit.core.scopes import grouped
@@ -262,7 +262,7 @@ def _unreachable(net: Net) -> Iterator[Fault]:
         if leaf.kind == "timer" and leaf.after:
             if leaf.after in by_name:
                 ahead[by_name[leaf.after]] |= node.bit
-        elif leaf.kind not in {"step", "failed"} and not net.sources(leaf):
+        elif leaf.kind != "step" and leaf.kind not in ENDINGS and not net.sources(leaf):
             reached |= node.bit  # from outside, or at its time
     fresh = reached
     while fresh:
@@ -271,8 +271,9 @@ def _unreachable(net: Net) -> Iterator[Fault]:
             wider |= ahead[index]
         fresh = wider & ~reached
         reached |= fresh
+    undoing = net.definition.undoing
     for node in net.nodes:
-        if not reached & node.bit:
+        if not reached & node.bit and node.name not in undoing:
             text = (
                 f"{_at(net.definition, node.step)} can never run: nothing that starts "
                 f"leads to it. ({node.step.place})"

@@ -37,6 +37,7 @@ class Wiring:
         for node in self.net.nodes:
             node.done = self.net.by_name.get(node.name, ())
             node.failed = tuple(self.edges.get(("failed", node.name), ()))
+            node.timeout = tuple(self.edges.get(("timeout", node.name), ()))
             node.cancelled = tuple(self.edges.get(("cancelled", node.name), ()))
             if len(node.done) == 1:
                 node.solo = node.done[0]
@@ -45,6 +46,7 @@ class Wiring:
             self._groups()
         for node in self.net.nodes:
             self._more(node)
+        self._errors()
         for node in self.net.nodes:
             node.last = not (node.done or node.slow)
             node.heard = bool(
@@ -123,6 +125,15 @@ class Wiring:
                     leaves_it = name == each.name or name in (each.labels or ())
                     if leaves_it or each.bit & net.open_routers:
                         each.slow = True
+
+    def _errors(self) -> None:
+        """Steps whose end is looked at: what is undone, or may come after a failure."""
+        definition = self.net.definition
+        undoing = definition.undoing
+        collects = definition.on_error == "collect"
+        for node in self.net.nodes:
+            if collects or node.step.undo or node.name in undoing:
+                node.slow = True
 
     def _timers(self) -> None:
         set_by: dict[str, dict[str, Leaf]] = {}

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import warnings
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import ENDINGS, MODES, Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
 from flowkit.core.validate import Fault, validate
 from flowkit.define.conditions import (
@@ -29,11 +29,12 @@ from flowkit.errors import DefinitionError, FlowkitWarning
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from flowkit.core.definition import Region
+    from flowkit.core.definition import Ending, Region
     from flowkit.core.net import Net
+    from flowkit.core.policies import Policy
     from flowkit.define.decorators import Review, Saved
 
-__all__ = ["Compiled", "compile_class", "faults_of", "tolerant"]
+__all__ = ["Builder", "Compiled", "compile_class", "faults_of", "tolerant"]
 
 tolerant: ContextVar[bool] = ContextVar("flowkit_tolerant", default=False)
 """Let classes with errors be made, to be checked; they must not be run."""
@@ -52,6 +53,7 @@ class Compiled:
         flows: the flows that steps run, classes or their names, by step.
         tests: the functions of ``while_`` and ``until``, by step.
         until: those of ``gather(.., until=..)``, by their place.
+        policies: of the steps that have any.
         warnings: what was warned of; with the errors, if they were let through.
     """
 
@@ -62,6 +64,7 @@ class Compiled:
         "functions",
         "keys",
         "net",
+        "policies",
         "reviews",
         "saved",
         "tests",
@@ -83,6 +86,7 @@ class Compiled:
         self.flows: dict[str, Any] = {}
         self.tests: dict[str, Callable[[Any], object]] = {}
         self.until: dict[str, Callable[[list[Any], int], bool]] = {}
+        self.policies: dict[str, Policy] = {}
         self.warnings: list[Fault] = []
         self._read: dict[str, tuple[tuple[str, ...], bool]] = {}
         self.net: Net = net_of(definition)
@@ -99,23 +103,34 @@ class Compiled:
 
 
 def compile_class(
-    cls: type, *, max_firings: int = 100, strict: bool = False
+    cls: type,
+    *,
+    max_firings: int = 100,
+    strict: bool = False,
+    defaults: Policy | None = None,
+    on_error: str = "fail_fast",
 ) -> Compiled:
     """The definition and functions of a class.
 
     Raises:
         DefinitionError: all faults of the class, each with place, cause and cure.
     """
-    builder = _Builder(cls)
+    builder = Builder(cls, defaults)
     builder.unapplied()
+    builder.expect(on_error)
     steps = builder.resolved(
         [builder.step(name, function, mark) for name, function, mark in _marked(cls)]
     )
-    definition = Definition(cls.__name__, steps, max_firings, strict)
+    if on_error not in MODES or builder.undoing:
+        from flowkit.define.handlers import with_handlers  # only who has them
+
+        steps, on_error = with_handlers(builder, steps, on_error)
+    definition = Definition(cls.__name__, steps, max_firings, strict, on_error)
     compiled = Compiled(definition, builder.functions, builder.keys)
     compiled.reviews, compiled.saved = builder.reviews, builder.saved
     compiled.flows = builder.flows
     compiled.tests, compiled.until = builder.tests, builder.until
+    compiled.policies = builder.policies
     found = [*builder.faults, *validate(definition, compiled.read)]
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
@@ -155,11 +170,12 @@ def _marked(cls: type) -> list[tuple[str, Any, Mark]]:
     return found
 
 
-class _Builder:
+class Builder:
     """Resolves what the marks of one class say."""
 
-    def __init__(self, cls: type) -> None:
-        self.cls = cls
+    def __init__(self, cls: type, defaults: Policy | None = None) -> None:
+        self.cls: type = cls
+        self.defaults: Policy | None = defaults
         self.functions: dict[str, Callable[..., Any]] = {}
         self.keys: dict[str, Callable[[Any], Any]] = {}
         self.reviews: dict[str, Review] = {}
@@ -168,8 +184,10 @@ class _Builder:
         self.tests: dict[str, Callable[[Any], object]] = {}
         self.until: dict[str, Callable[[list[Any], int], bool]] = {}
         self.regions: dict[str, Region] = {}
+        self.policies: dict[str, Policy] = {}
+        self.undoing: dict[str, Any] = {}
         self.faults: list[Fault] = []
-        self.names = {name for name, _, _ in _marked(cls)}
+        self.names: set[str] = {name for name, _, _ in _marked(cls)}
 
     def unapplied(self) -> None:
         """Note steps that are none, for want of parentheses."""
@@ -189,7 +207,19 @@ class _Builder:
             )
             self.faults.append(Fault("error", name, text))
 
+    def expect(self, on_error: str) -> None:
+        """Methods that become steps because others name them: they can be heard."""
+        policies = [mark.policy for _, _, mark in _marked(self.cls) if mark.policy]
+        named = [policy.undo for policy in policies if policy.undo is not None]
+        if self.defaults is not None and self.defaults.undo is not None:
+            named.append(self.defaults.undo)
+        for each in [*named, on_error]:
+            name = each if isinstance(each, str) else each.__name__
+            if callable(getattr(self.cls, name, None)):
+                self.names.add(name)
+
     def step(self, name: str, function: Any, mark: Mark) -> Step:
+        """What the decorators of one method say, as a step."""
         self.functions[name] = function
         code = getattr(_unwrapped(function), "__code__", None)
         place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
@@ -208,6 +238,7 @@ class _Builder:
                 labels, single = review.emit, True
         if mark.saved is not None:
             self.saved[name] = mark.saved
+        policy = self._policy(name, mark, place)
         step = Step(
             name,
             start=mark.start,
@@ -220,6 +251,7 @@ class _Builder:
             yields=_yields(function),
             schedule=mark.schedule,
             flow=called,
+            policies=policy.texts if policy else (),
             doc=_first_paragraph(function),
             file=place[0],
             line=place[1],
@@ -263,6 +295,23 @@ class _Builder:
             )
             for step in steps
         )
+
+    def _policy(self, name: str, mark: Mark, place: tuple[str, int]) -> Policy | None:
+        """What holds for a step: its own policies, over those of the class."""
+        policy = mark.policy.over(self.defaults) if mark.policy else self.defaults
+        if policy is not None:
+            self.policies[name] = policy
+            if policy.undo is not None:
+                self.undoing[name] = policy.undo
+            if policy.fallback is not None:
+                from flowkit.define.handlers import check_fallbacks  # the same
+
+                check_fallbacks(self, name, policy, place)
+            if policy.cache is not None:
+                from flowkit.define.handlers import check_cache  # the same
+
+                check_cache(self, name, mark, place)
+        return policy
 
     def _region(self, step: Step) -> None:
         """A region is one and the same wherever it is named."""
@@ -378,11 +427,8 @@ class _Builder:
 
     def _name(self, name: str) -> Leaf:
         stem, dot, ending = name.rpartition(".")
-        if dot and stem in self.names:
-            if ending == "failed":
-                return Leaf(stem, "failed")
-            if ending == "cancelled":
-                return Leaf(stem, "cancelled")
+        if dot and stem in self.names and ending in ENDINGS:
+            return Leaf(stem, cast("Ending", ending))
         return Leaf(name, "step" if name in self.names else "name")
 
     def _method(self, function: Any, step: Step, ending: str) -> str:

@@ -6,7 +6,7 @@ to steps of one class.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from flowkit.core.definition import Each
 from flowkit.core.durations import seconds, shown
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Literal
 
-    from flowkit.core.definition import Failures, JoinKind, Rest
+    from flowkit.core.definition import Ending, Failures, JoinKind, Rest
 
 __all__ = [
     "AnyCondition",
@@ -70,17 +70,17 @@ class EventSource:
 
 
 class FailedSource:
-    """The failure of a step as a source: ``charge.failed``; or ``charge.cancelled``."""
+    """A bad end of a step as a source: ``charge.failed``, ``charge.timeout``."""
 
     __slots__ = ("function", "kind")
 
     def __init__(
         self,
         function: Callable[..., Any],
-        kind: Literal["failed", "cancelled"] = "failed",
+        kind: Ending = "failed",
     ) -> None:
         self.function: Callable[..., Any] = function
-        self.kind: Literal["failed", "cancelled"] = kind
+        self.kind: Ending = kind
 
     def __repr__(self) -> str:
         return f"{self.function.__name__}.{self.kind}"

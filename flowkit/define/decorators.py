@@ -30,11 +30,13 @@ from flowkit.define.conditions import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import timedelta
-    from typing import TypeAlias
+    from typing import TypeAlias, Unpack
 
     from flowkit.core.definition import Missed, Region, Schedule
+    from flowkit.core.policies import Policy
     from flowkit.define.conditions import AnyCondition, AnyTrigger
     from flowkit.define.flows import FlowStep
+    from flowkit.define.policies import PolicyOptions
 
 __all__ = [
     "Mark",
@@ -61,6 +63,7 @@ if TYPE_CHECKING:
 
         __name__: str
         failed: FailedSource
+        timeout: FailedSource
         cancelled: FailedSource
 
         def __call__(
@@ -124,6 +127,7 @@ class Mark:
         "has_emit",
         "max_firings",
         "options",
+        "policy",
         "review",
         "router",
         "saved",
@@ -141,6 +145,7 @@ class Mark:
         self.has_emit: bool = False
         self.max_firings: int | None = None
         self.schedule: Schedule | None = None
+        self.policy: Policy | None = None
         self.review: Review | None = None
         self.saved: Saved | None = None
         self.flow: Any = None
@@ -173,6 +178,7 @@ def mark_for(function: Any, decorator: str) -> Mark:
         mark = Mark()
         function.__flowkit__ = mark
         function.failed = FailedSource(function)
+        function.timeout = FailedSource(function, "timeout")
         function.cancelled = FailedSource(function, "cancelled")
     return mark
 
@@ -211,6 +217,12 @@ def _bound(max_firings: int | None) -> int | None:
     return max_firings
 
 
+def _govern(mark: Mark, decorator: str, policies: Any, function: Any) -> None:
+    from flowkit.define.policies import policy_of  # only who has one pays
+
+    mark.policy = policy_of(decorator, policies, function).over(mark.policy)
+
+
 @overload
 def start(  # type: ignore[overload-overlap]  # a step is a condition first
     condition: _Named | None = None,
@@ -224,6 +236,7 @@ def start(  # type: ignore[overload-overlap]  # a step is a condition first
     mutex: str | None = None,
     region: Region | str | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -256,6 +269,7 @@ def start(
     mutex: str | None = None,
     region: Region | str | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a method as one that begins a run.
 
@@ -280,6 +294,7 @@ def start(
         mutex, region, emits: as for :func:`listen`.
         flow: as for :func:`listen`; without a method, the flow is handed the inputs
             of the run.
+        **policies: as :class:`~flowkit.Policy` takes them, such as ``retry=3``.
 
     Raises:
         ValueError: what is given is no condition or no schedule, or both, or no flow.
@@ -306,6 +321,8 @@ def start(
         mark.start = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
         mark.options.update(options)
+        if policies:
+            _govern(mark, "start", policies, function)
         if source is not None:
             mark.conditional = True
             mark.triggers.append(source)
@@ -354,6 +371,7 @@ def listen(
     until: Callable[[Any], object] | None = None,
     cancels: Sequence[object] | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -370,6 +388,7 @@ def listen(
     until: Callable[[Any], object] | None = None,
     cancels: Sequence[object] | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> FlowStep: ...
 def listen(
     condition: AnyTrigger,
@@ -383,6 +402,7 @@ def listen(
     until: Callable[[Any], object] | None = None,
     cancels: Sequence[object] | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a method as one that reacts.
 
@@ -391,7 +411,8 @@ def listen(
 
     Args:
         condition: a step, a label, an :func:`~flowkit.event`, ``step.failed``,
-            ``step.cancelled``, :func:`~flowkit.each`, or a condition of these.
+            ``step.timeout``, ``step.cancelled``, :func:`~flowkit.each`, or a condition
+            of these.
         max_firings: most firings in one run, 100 unless the flow says otherwise; in
             a group most in one lane.
         mutex: name of what only one firing of a run may hold at a time. Who comes
@@ -414,6 +435,7 @@ def listen(
             inputs, and its result is the step's output. Without a method,
             ``charge = listen(order, flow=Charge)``, what came are the inputs: a
             mapping or a model; those of several by their names.
+        **policies: as :class:`~flowkit.Policy` takes them, such as ``retry=3``.
 
     Raises:
         ValueError: what is given is no condition, no flow, or an option is none.
@@ -426,6 +448,8 @@ def listen(
     ) -> StepMethod[S_contra, P, R_co]:
         mark = mark_for(function, "listen")
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        if policies:
+            _govern(mark, "listen", policies, function)
         mark.triggers.append(condition)
         mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
@@ -465,6 +489,7 @@ def router(  # type: ignore[overload-overlap]  # a step is a condition first
     during: tuple[object, object] | None = None,
     cancels: Sequence[object] | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[
     [Callable[Concatenate[S_contra, P], R_co]], StepMethod[S_contra, P, R_co]
 ]: ...
@@ -491,6 +516,7 @@ def router(
     during: tuple[object, object] | None = None,
     cancels: Sequence[object] | None = None,
     emits: Sequence[str] | None = None,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a method whose result chooses what goes on.
 
@@ -504,6 +530,7 @@ def router(
             annotation declares them; a label outside is then an error.
         max_firings, mutex, region, during, cancels, emits: as for :func:`listen`.
         flow: as for :func:`listen`; its result chooses.
+        **policies: as for :func:`listen`.
 
     Raises:
         ValueError: what is given is no condition or no flow, or ``emit`` holds no
@@ -523,6 +550,8 @@ def router(
         mark = mark_for(function, "router")
         mark.router = True
         mark.max_firings = _bound(max_firings) or mark.max_firings
+        if policies:
+            _govern(mark, "router", policies, function)
         if condition is not None:
             mark.triggers.append(condition)
         if emit is not None:

@@ -24,6 +24,7 @@ class FlowStep:
 
     Attributes:
         failed: the source of its failures, as of every step.
+        timeout: that of its ends for want of time.
         cancelled: that of its cancellations.
         place: file and line where it was written.
     """
@@ -36,6 +37,7 @@ class FlowStep:
         self.__qualname__: str = ""
         self.__doc__ = None
         self.failed: FailedSource = FailedSource(self)
+        self.timeout: FailedSource = FailedSource(self, "timeout")
         self.cancelled: FailedSource = FailedSource(self, "cancelled")
         self.place: tuple[str, int] = place
         self._decorate = decorate

@@ -77,7 +77,18 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
         core.GroupJudged,
         (("group", "g"), ("gather", "h"), ("error", "x")),
     ),
-    "fail": (core.StepFailed, (("error", "x"), ("metrics", "k"))),
+    "fail": (core.StepFailed, (("error", "x"), ("late", "z"), ("metrics", "k"))),
+    "defer": (
+        core.StepDeferred,
+        (
+            ("due", "u"),
+            ("why", "w"),
+            ("error", "x"),
+            ("tries", "t"),
+            ("since", "s"),
+            ("stage", "g"),
+        ),
+    ),
     "event": (
         core.EventReceived,
         (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
@@ -88,6 +99,10 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
+    "hit": (core.StepHit, ()),
+    "overdue": (core.RunOverdue, (("error", "x"),)),
+    "requeue": (core.RunRequeued, ()),
+    "undo": (core.RunCompensated, (("reason", "r"),)),
     "cancel": (core.RunCancelled, (("reason", "r"),)),
     "ask": (
         core.StepAsked,
@@ -110,7 +125,13 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
 _LARGE = 1 << 63
-_MORE = {"s": "first_state", "x": "first_extra", "i": "inputs", "w": "traceparent"}
+_MORE = {
+    "s": "first_state",
+    "x": "first_extra",
+    "i": "inputs",
+    "t": "deadline",
+    "w": "traceparent",
+}
 _DERIVED = frozenset({"changed"})  # the keys of the delta say it
 
 

@@ -72,6 +72,8 @@ def _plain_step(step: Step, without: frozenset[str]) -> Any:
         part = getattr(step, name)
         if part is not None:
             plain[name] = _set_fields(part, frozenset())
+    if step.policies:
+        plain["policies"] = [list(each) for each in step.policies]
     return plain
 
 
@@ -120,6 +122,8 @@ def _step_from(plain: dict[str, Any]) -> Step:
     for name, kind in _PARTS.items():
         if name in plain:
             plain[name] = kind(**plain[name])
+    if "policies" in plain:
+        plain["policies"] = tuple(map(tuple, plain["policies"]))
     return Step(**plain)
 
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
-from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.definition import ENDINGS, Join, Leaf, leaves
 from flowkit.core.durations import shown
 from flowkit.plot.cycles import back_edges, loops
 from flowkit.plot.model import Diagram, Edge, Fact, Group, Mark, Node, Status
@@ -199,7 +199,7 @@ class _Drawing:
             self._event(leaf, target)
         elif leaf.kind == "timer":
             self._timer(leaf, target)
-        elif leaf.kind in ("failed", "cancelled"):
+        elif leaf.kind in ENDINGS:
             self._step(leaf.name, Edge(leaf.name, target, leaf.kind, "failed"))
         elif leaf.kind == "gather":
             self._gather(leaf, target)

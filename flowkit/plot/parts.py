@@ -1,4 +1,4 @@
-"""What stands around steps and on them: groups, regions, locks, turns."""
+"""What stands around steps and on them: groups, regions, locks, turns, policies."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _lock(mutex: str, shown: str) -> Mark:
 
 
 def marks(step: Step) -> tuple[Mark, ...]:
-    """The marks of a step: its lock, the time it may start in, its turns, its flow."""
+    """The marks of a step: its lock, its time, its turns, its flow, its policies."""
     found = []
     if step.mutex:
         found.append(_lock(step.mutex, ""))
@@ -74,4 +74,30 @@ def marks(step: Step) -> tuple[Mark, ...]:
     if step.flow:
         name = step.flow.replace(":", ".").rpartition(".")[2]
         found.append(Mark("flow", f"runs {name}", name))
+    found.extend(_policies(step))
     return tuple(found)
+
+
+_POLICIES = {
+    "retry": "retry",
+    "timeout": "timeout",
+    "total_timeout": "timeout",
+    "idle_timeout": "timeout",
+    "rate": "limit",
+    "bulkhead": "limit",
+    "breaker": "breaker",
+    "cache": "cache",
+    "fallback": "fallback",
+    "undo": "undo",
+}
+_SHORT = frozenset({"timeout", "total_timeout", "idle_timeout"})
+
+
+def _policies(step: Step) -> Iterator[Mark]:
+    """A mark for each policy that a reader of the picture may have to reckon with."""
+    for name, text in step.policies:
+        icon = _POLICIES.get(name)
+        if icon is not None:
+            short = text.partition(" ")[0] if name == "retry" else ""
+            short = text.partition(",")[0] if name in _SHORT else short
+            yield Mark(icon, f"{name}: {text}", short)

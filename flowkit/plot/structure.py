@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.definition import Join, Leaf, leaves
+from flowkit.core.definition import ENDINGS, Join, Leaf, leaves
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +67,7 @@ def _type(condition: Condition) -> str:
 
 
 def _name(leaf: Leaf) -> str:
-    return f"{leaf.name}.failed" if leaf.kind == "failed" else leaf.name
+    return str(leaf) if leaf.kind in ENDINGS else leaf.name
 
 
 def _condition(condition: Condition) -> Any:

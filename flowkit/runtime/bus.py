@@ -535,8 +535,7 @@ class EventBus:
         with self._lock:
             if run.over:
                 self._open.drop(run)
-                if run.failures:
-                    error = run.failures[0]
+                if (error := run.failure) is not None:
                     signals.log().error("%r failed", run, exc_info=error)
                 return
             self._index(run)

@@ -123,8 +123,8 @@ def asked_by(run: Run, child: Run) -> None:
 
 def outcome_in(run: Run) -> dict[str, Any]:
     """The outcome of a called run that is over, as its caller's answer."""
-    if run.failures:
-        return {"error": run.failures[0]}
+    if (failure := run.failure) is not None:
+        return {"error": failure}
     if run.status != "completed":
         return {"error": _no_result(run)}
     return {"result": snapshot(run.last)}
@@ -143,8 +143,8 @@ def _no_result(run: Run) -> CallError:
 
 
 def _report(run: Run) -> None:
-    if run.failures:
-        signals.log().error("%r failed", run, exc_info=run.failures[0])
+    if (failure := run.failure) is not None:
+        signals.log().error("%r failed", run, exc_info=failure)
 
 
 def _to_move(ended: Run) -> Run | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from flowkit.core.definition import ENDINGS
 from flowkit.errors import ArgumentError, InputError
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ __all__ = [
     "Reviewed",
     "calls_for",
     "labels_of",
+    "parameters_of",
     "payload_type",
+    "source_of",
     "undeclared",
     "validated",
 ]
@@ -52,6 +55,7 @@ class Call:
         none: it has no parameter but ``self``.
         wants_trigger: a start that asks for ``crewai_trigger_payload``.
         looped: it needs an event loop beside it, for whatever it is.
+        timed: its policy limits the time of an attempt.
     """
 
     __slots__ = (
@@ -64,6 +68,7 @@ class Call:
         "none",
         "required",
         "single",
+        "timed",
         "wants_trigger",
     )
 
@@ -71,7 +76,8 @@ class Call:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
         self.looped: bool = self.is_async or node.net.timed
-        names, required, keywords, unnamed, by_keyword = _parameters(function)
+        self.timed: bool = False
+        names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
         if self.wants_trigger:
@@ -125,7 +131,7 @@ class Call:
 Parameters = tuple[list[str], list[str], bool, tuple[str, ...], bool]
 
 
-def _parameters(function: Callable[..., Any]) -> Parameters:
+def parameters_of(function: Callable[..., Any]) -> Parameters:
     """What a function takes after ``self``.
 
     Names, those without a default, whether ``**`` ends them, those that can be
@@ -185,19 +191,20 @@ def _counts(firing: Firing, kind: str) -> bool:
 
 def _by_name(firing: Firing) -> dict[str, Any]:
     if firing.tokens is None:
-        return {_plain(firing.name): firing.payload} if firing.name else {}
+        return {source_of(firing.name): firing.payload} if firing.name else {}
     several: dict[str, list[Any]] = {}
     for token in firing.tokens:
-        several.setdefault(_plain(token.name), []).append(token.payload)
+        several.setdefault(source_of(token.name), []).append(token.payload)
     return {
         name: payloads[0] if len(payloads) == 1 else payloads
         for name, payloads in several.items()
     }
 
 
-def _plain(name: str) -> str:
-    """The name of the step in ``step.failed``."""
-    return name.removesuffix(".failed").removesuffix(".cancelled")
+def source_of(name: str) -> str:
+    """The parameter that is given a token: of a bad end, its step's name."""
+    step, _, ending = name.rpartition(".")
+    return step if ending in ENDINGS else name
 
 
 def _cannot_bind(firing: Firing, lacking: list[str], payloads: dict[str, Any]) -> str:

@@ -87,10 +87,22 @@ class Children:
         if firing.id in self.runs:
             self.withdraw((firing,))
 
+    def drop(self, firing: Firing) -> None:
+        """An attempt is over, and another one follows: it keeps what was answered."""
+        if firing.id in self.runs:
+            self._withdraw({firing.id})
+
     def withdraw(self, firings: Iterable[Firing]) -> None:
         """Cancel the runs that these firings have called, and all below."""
         run = self._run
         numbers = {firing.id for firing in firings}
+        self._withdraw(numbers)
+        if run.journal is None:
+            for place in [place for place in run.answers if place[0] in numbers]:
+                del run.answers[place]
+
+    def _withdraw(self, numbers: set[int]) -> None:
+        run = self._run
         for number in numbers:
             for child in self.runs.pop(number, {}).values():
                 if not child.over or child.lost_or_kept:
@@ -98,9 +110,6 @@ class Children:
                     if run.journal is None or child.active:
                         with suppress(RunError):  # else another process has it
                             child.cancel(WITHDRAWN)
-        if run.journal is None:
-            for place in [place for place in run.answers if place[0] in numbers]:
-                del run.answers[place]
         if run.journal is not None:
             withdraw_rows(run.journal.store, run.id, self._cancel_row, numbers)
 

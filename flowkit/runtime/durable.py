@@ -300,6 +300,8 @@ class Journal:
         extra = run.box.extra
         if extra:
             more["x"] = to_plain(extra, "state")
+        if run.until is not None:
+            more["t"] = run.until
         if run.inputs:
             more["i"] = to_plain(run.inputs, "the inputs")
         if run.traceparent:
@@ -472,7 +474,8 @@ class Journal:
             if marking.status == "waiting" and self._leaves(run):
                 changes["owner"] = None
                 self.released = True
-        if marking.timers or marking.asked or self._due is not None or run.lifetime:
+        timed = run.lifetime or run.until is not None
+        if marking.timers or marking.asked or self._due is not None or timed:
             due = run.due
             if due != self._due:
                 self._due = changes["due"] = due
@@ -504,8 +507,8 @@ class Journal:
 
     def _ending(self, run: Run, record: Record | None) -> dict[str, Any]:
         error = ""
-        if run.failures:
-            error = f"{type(run.failures[0]).__name__}: {run.failures[0]}"
+        if (failure := run.failure) is not None:
+            error = f"{type(failure).__name__}: {failure}"
         elif isinstance(record, RunAborted | RunCancelled):
             error = record.reason
         state: dict[str, Any] = {"s": keyed(self._fields(run))}

@@ -10,11 +10,14 @@ from flowkit.core.records import (
     CallEnded,
     EventReceived,
     RunAborted,
+    RunCompensated,
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
+    StepHit,
     StepTurned,
 )
 from flowkit.journal.entries import Note
@@ -33,7 +36,15 @@ if TYPE_CHECKING:
     from flowkit.runtime.recall import Recall
     from flowkit.runtime.story import Story
 
-__all__ = ["CalledRun", "Cause", "Execution", "QuestionInfo", "Teller", "executions"]
+__all__ = [
+    "CalledRun",
+    "Cause",
+    "DeferralInfo",
+    "Execution",
+    "QuestionInfo",
+    "Teller",
+    "executions",
+]
 
 OPEN = frozenset({"running", "waiting"})
 
@@ -57,6 +68,24 @@ class QuestionInfo:
     asked: float
     answer: Any = None
     answered: float | None = None
+
+
+@dataclass(slots=True)
+class DeferralInfo:
+    """Why a step began again, or later: a decision of one of its policies.
+
+    Attributes:
+        why: the policy: ``retry``, ``fallback``, ``rate``, or ``again`` where a
+            fallback has raised ``TryAgain``.
+        error: what the attempt before ended with; None if it had not begun.
+        at: when this was decided.
+        due: when it begins again.
+    """
+
+    why: str
+    error: BaseException | None
+    at: float
+    due: float
 
 
 @dataclass(slots=True)
@@ -120,6 +149,8 @@ class Execution:
         after: the same just after; None while it is open.
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
+        deferrals: when and why it was tried again, in order.
+        hit: its result is a cached one.
         undone: a rewind took it back: it does not count any more.
         position: of a step that a function flow called: where among its calls, such
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
@@ -142,11 +173,18 @@ class Execution:
     after: dict[str, Any] | None = None
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
+    deferrals: list[DeferralInfo] = field(default_factory=list)
+    hit: bool = False
     undone: bool = False
     position: str | None = None
     called: list[CalledRun] = field(default_factory=list)
     causes: tuple[Cause, ...] = ()
     metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def degraded(self) -> bool:
+        """Whether a fallback stands in for the step."""
+        return any(each.why == "fallback" for each in self.deferrals)
 
     @property
     def duration(self) -> float | None:
@@ -237,7 +275,8 @@ class Teller:
         for number in self.story.at_work:
             if number not in self.open:
                 step = marking.live[number].node.name
-                attempt = self.story.attempts.get(number, 1)
+                again = self.story.attempts.get(number, 1) - 1
+                attempt = marking.live[number].attempt + again
                 told = self.open[number] = Execution(step, number, at, attempt)
                 if number not in self._causes:  # it was there before the first record
                     self._causes[number] = self._causes_of(marking.live[number])
@@ -312,7 +351,7 @@ class Teller:
         for number in note.data or ():
             each = self.open.get(number)
             if each is not None:
-                each.attempt, each.started = self.story.attempts[number], note.at
+                each.attempt, each.started = each.attempt + 1, note.at
 
     def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
         """Everything after record ``to`` is taken back; ``anew`` starts once more."""
@@ -369,8 +408,19 @@ def _failed(each: Execution, record: StepFailed) -> None:
     each.outcome, each.error = "failed", record.error
 
 
-def _aborted(each: Execution, record: RunAborted) -> None:
+def _aborted(each: Execution, record: RunAborted | RunCompensated) -> None:
     each.outcome = "cancelled"
+
+
+def _deferred(each: Execution, record: StepDeferred) -> None:
+    wait = DeferralInfo(record.why, record.error, record.at, record.due)
+    each.deferrals.append(wait)
+    if record.error is not None:
+        each.attempt += 1
+
+
+def _hit(each: Execution, record: StepHit) -> None:
+    each.hit = True
 
 
 def _asked(each: Execution, record: StepAsked) -> None:
@@ -389,9 +439,12 @@ def _answered(each: Execution, record: StepAnswered) -> None:
 _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFinished: _done,
     StepFailed: _failed,
+    StepDeferred: _deferred,
+    StepHit: _hit,
     StepTurned: _turned,
     RunStopped: _stopped,
     RunAborted: _aborted,
+    RunCompensated: _aborted,
     StepAsked: _asked,
     StepAnswered: _answered,
 }

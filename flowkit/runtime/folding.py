@@ -15,11 +15,15 @@ from flowkit.core.records import (
     CallEnded,
     RunAborted,
     RunCancelled,
+    RunCompensated,
+    RunOverdue,
+    RunRequeued,
     RunStarted,
     RunStopped,
     StepActed,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
     StepTurned,
@@ -29,6 +33,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime.clock import now
 from flowkit.runtime.restore import EXTRA, restored
 
 if TYPE_CHECKING:
@@ -49,6 +54,7 @@ __all__ = [
     "graph_of",
     "refold",
     "regraphed",
+    "requeue",
     "retries",
     "rewound",
 ]
@@ -79,7 +85,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
     run.acting, run.acted, run.yielded, run.emitted = {}, {}, {}, None
     run.failures, run.stuck, run.last, run.over = [], [], None, False
-    run.told, run.reason = False, ""
+    run.told, run.reason, run.not_undone, run.starts = False, "", [], {}
     run.ready.clear()
     journal.version, journal.born = journal.row.version, journal.row.created
     attempts: dict[int, int] = {}
@@ -88,16 +94,21 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             if record.kind == "again":
                 for number in record.data or ():
                     attempts[number] = attempts.get(number, 1) + 1
+                    run.starts[number] = run.starts.get(number, 1) + 1
             elif record.kind == "graph":
                 net, marking = regraphed(journal.store, marking, net, record.data)
                 run.net, run.marking = net, marking
                 journal.version = record.data.get("version", journal.version)
             elif record.kind == "state":
                 fields = dict(record.data)
+            elif record.kind == "fresh":
+                marking.deferred.pop(record.data, None)
+                run.starts[record.data] = 0
             continue
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
             run.inputs = more.get("i")
+            run.until = more.get("t")
             run.traceparent = more.get("w", "")
             if "x" in more:
                 fields[EXTRA] = more["x"]
@@ -113,9 +124,11 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     for entry in entries:
         if entry.kind == "note:rewind":
             journal.born = max(journal.born, entry.at)
+            if run.until is not None:  # it has its whole time again
+                run.until = None if run.limit is None else entry.at + run.limit
     for number, count in attempts.items():
         if number in marking.live:
-            marking.live[number].attempt = count
+            marking.live[number].attempt += count - 1
     if not run.over:
         fields = _adapted(run, journal, fields)
 
@@ -242,6 +255,14 @@ def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, An
     return adapted(run, journal, current, fields)
 
 
+def requeue(run: Run, journal: Journal) -> None:
+    """Begin again what failed while the run went on, or could not be undone."""
+    record = RunRequeued(now())
+    _remember(run, record)
+    run.apply(record)
+    journal.wait(run)
+
+
 def go_on(run: Run, journal: Journal) -> None:
     """After a refold: what was neither done nor waiting starts once more.
 
@@ -255,17 +276,31 @@ def go_on(run: Run, journal: Journal) -> None:
         if (number not in marking.asked or number in marking.busy)
         and number not in behind
     ]
+    poisoned = []
+    if run.compiled.policies:
+        from flowkit.runtime.recovery import is_poisoned  # only who has policies
+
+        poisoned = [marking.live[each] for each in again if is_poisoned(run, each)]
+        gone = {each.id for each in poisoned}
+        again = [each for each in again if each not in gone]
     if again:
         journal.jot("again", again)
         for number in again:
             marking.live[number].attempt += 1
     journal.flush(run)
-    run.restart()
+    if poisoned:
+        from flowkit.runtime.recovery import fail_poisoned  # the same
+
+        fail_poisoned(run, journal, poisoned)
+        if run.over:
+            return
+    run.restart(again)
     if marking.asked and run.children is not None:
         run.children.stir()
 
 
 def _remember(run: Run, record: Any) -> None:
+    """What a record leaves beside the marking and the state."""
     kind = type(record)
     if kind is StepFinished:
         run.last = record.output
@@ -277,20 +312,36 @@ def _remember(run: Run, record: Any) -> None:
         run.answers[record.firing, record.position] = record.answer
     elif kind is CallEnded:
         run.called(record)
-    elif kind is RunStopped:
-        run.last = record.result
     elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and not (firing.node.failed or firing.lane):
+        if firing is not None and run.is_unheard(firing, record.late):
             run.failures.append(record.error)
-    elif isinstance(record, RunAborted | RunCancelled):
-        run.reason = record.reason
-    else:
+    elif not _remember_end(run, record):
         _remember_acts(run, record)
 
 
+def _remember_end(run: Run, record: Any) -> bool:
+    """How a run ended, or that it goes on after all; whether the record says so."""
+    kind = type(record)
+    if kind is RunStopped:
+        run.last = record.result
+    elif kind is RunOverdue:
+        run.failures.append(record.error)
+        run.until = None
+    elif kind is RunRequeued:
+        run.over = run.told = False
+        if not run.marking.not_undone:
+            run.failures.clear()
+        run.not_undone.clear()
+    elif isinstance(record, RunAborted | RunCancelled | RunCompensated):
+        run.reason = record.reason
+    else:
+        return False
+    return True
+
+
 def _remember_acts(run: Run, record: Any) -> None:
-    """What a step had done when it was interrupted: not again."""
+    """What a step had done when it was interrupted, or failed: not again."""
     kind = type(record)
     if kind is StepTurned:
         run._forget(run.marking.live[record.firing])
@@ -298,3 +349,7 @@ def _remember_acts(run: Run, record: Any) -> None:
         run.yielded[record.firing] = record.ordinal + 1
     elif kind is StepActed:
         run.acted.setdefault(record.firing, []).append(record.taken)
+    elif kind is StepDeferred:
+        from flowkit.runtime.recovery import forget  # only runs that had one
+
+        forget(run, record)

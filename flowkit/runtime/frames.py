@@ -12,6 +12,7 @@ type                           ``data`` beside ``step``, ``firing``, ``attempt``
 ``method_execution_started``   nothing
 ``method_execution_finished``  ``output``, ``labels``, ``changed``
 ``method_execution_failed``    ``error``
+``method_execution_deferred``  ``why``, ``error``, ``due``: it begins again then
 ``method_execution_cancelled`` nothing
 ``method_execution_paused``    ``verb``, ``detail``: what it waits for
 ``method_execution_resumed``   ``answer``
@@ -25,6 +26,7 @@ type                           ``data`` beside ``step``, ``firing``, ``attempt``
 ``flow_finished``              ``result``
 ``flow_failed``                ``error``
 ``flow_cancelled``             ``reason``
+``flow_compensated``           ``reason``
 ``flow_expired``               nothing
 ``flow_input_requested``       ``message``, ``metadata``
 ``flow_input_received``        ``message``, ``response``
@@ -49,11 +51,14 @@ from flowkit.core.records import (
     EventReceived,
     RunAborted,
     RunCancelled,
+    RunCompensated,
     RunExpired,
+    RunOverdue,
     RunStarted,
     RunStopped,
     StepAnswered,
     StepAsked,
+    StepDeferred,
     StepFailed,
     StepFinished,
     StepTurned,
@@ -168,8 +173,11 @@ class Narrator:
         tell = _RECORDS.get(type(record))
         if tell is not None:
             tell(self, record, step, found)
-        if type(record) is StepFailed and not self._handled(firing):
+        failed = type(record) is StepFailed and not self._handled(record, firing)
+        if failed or type(record) is RunOverdue:
             self._error = self._error or record.error
+        elif type(record) is RunCompensated:
+            self._reason = record.reason
         for command in commands:
             if type(command) is Cancel:
                 self._cut(command)
@@ -195,8 +203,10 @@ class Narrator:
         self._begun = {n: self._begun.get(n) or self._root or "" for n in at_work}
         return self._told
 
-    def _handled(self, firing: Any) -> bool:
-        return firing is None or bool(firing.node.failed or firing.lane)
+    def _handled(self, record: StepFailed, firing: Any) -> bool:
+        if firing is None:
+            return True
+        return bool(firing.node.hears(late=record.late) or firing.lane)
 
     def _begin(self) -> None:
         live = self.story.marking.live
@@ -235,6 +245,8 @@ class Narrator:
             return "flow_failed", {"error": self._error}
         if status == "expired":
             return "flow_expired", {}
+        if status == "compensated":
+            return "flow_compensated", {"reason": self._reason}
         return "flow_cancelled", {"reason": self._reason}
 
     def _step(
@@ -340,6 +352,10 @@ class Narrator:
     def _failed(self, record: StepFailed, step: str, _found: Read) -> None:
         self._step("failed", step, record.firing, {"error": record.error})
 
+    def _deferred(self, record: StepDeferred, step: str, _found: Read) -> None:
+        data = {"why": record.why, "error": record.error, "due": record.due}
+        self._step("deferred", step, record.firing, data)
+
     def _turned(self, record: StepTurned, step: str, found: Read) -> None:
         data = {"output": record.output, **self._changes(found)}
         self._step("", step, record.firing, data, kind="method_turn_finished")
@@ -404,6 +420,7 @@ _RECORDS: dict[type, Callable[[Narrator, Any, str, Read], None]] = {
     RunStarted: Narrator._started,
     StepFinished: Narrator._finished,
     StepFailed: Narrator._failed,
+    StepDeferred: Narrator._deferred,
     StepTurned: Narrator._turned,
     StepYielded: Narrator._yielded,
     StepAsked: Narrator._asked,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.core.net import Node
+    from flowkit.core.policies import Policy
     from flowkit.define.compiler import Compiled
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
@@ -47,13 +48,17 @@ class Kind:
         "buses",
         "calls",
         "compiled",
+        "deadline",
         "declared",
+        "defaults",
         "evict_after",
         "lifetime",
         "max_depth",
         "migrations",
         "older",
         "on_conflict",
+        "on_error",
+        "place",
         "renamed",
         "retention",
         "sla",
@@ -64,7 +69,12 @@ class Kind:
     )
 
     def __init__(
-        self, compiled: Compiled, on_conflict: str, backend: str, state: Any
+        self,
+        compiled: Compiled,
+        on_conflict: str,
+        backend: str,
+        state: Any,
+        place: str = "",
     ) -> None:
         self.compiled: Compiled = compiled
         self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
@@ -77,14 +87,13 @@ class Kind:
 
             names = [node.name for node in compiled.net.nodes]
             self.calls = reviewed_calls(self.calls, compiled.reviews, names)
-        if compiled.tests:
-            from flowkit.runtime.turns import repeating_calls  # only who repeats
-
-            self.calls = repeating_calls(self.calls, compiled.net, compiled.tests)
-        if compiled.net.gathers or any(node.each for node in compiled.net.nodes):
+        streams = compiled.net.gathers or any(node.each for node in compiled.net.nodes)
+        if streams:
             from flowkit.runtime.streams import streaming_calls  # only who fans out
 
             self.calls = streaming_calls(self.calls, compiled.net)
+        self.place: str = place
+        self.calls = self.ruled(self.calls)
         self.on_conflict: str = on_conflict
         self.backend: str = backend
         self.state: Any = state
@@ -102,6 +111,22 @@ class Kind:
         self.migrations: Mapping[str, Any] = {}
         self.retention: Any = None
         self.sla: Mapping[str, float] = {}
+        self.defaults: Policy | None = None
+        self.on_error: str = "fail_fast"
+        self.deadline: float | None = None
+
+    def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
+        """The calls of all steps under their policies, those that repeat repeated."""
+        compiled = self.compiled
+        if compiled.policies:
+            from flowkit.runtime.governed import govern  # only who has policies
+
+            govern(calls, compiled, self.place)
+        if compiled.tests:
+            from flowkit.runtime.turns import repeating_calls  # only who repeats
+
+            calls = repeating_calls(calls, compiled.net, compiled.tests)
+        return calls
 
     @property
     def waited_names(self) -> frozenset[str]:
@@ -173,6 +198,8 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
         run.net = net_of(definition._replace(max_firings=most))
     run.patience = kind.evict_after
     run.lifetime = kind.lifetime
+    if kind.deadline is not None:
+        run.limit = kind.deadline
     if kind.buses:
         run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run

@@ -20,7 +20,7 @@ from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
-from flowkit.runtime.folding import effective, go_on, refold
+from flowkit.runtime.folding import effective, go_on, refold, requeue
 from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.presence import presence_in
@@ -173,8 +173,9 @@ def _lay_under(flow: Any, row: RunRow) -> None:
 def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
     """A stored run on a flow object, claimed and ready to be driven.
 
-    A run that failed goes on at the step that failed. One that is over is given as
-    it ended. What cannot go on is left as it was, for whoever can.
+    A run that failed goes on at the step that failed, one that went on in spite of
+    failures at all of them. One that is over is given as it ended. What cannot go on
+    is left as it was, for whoever can.
 
     Raises:
         RunError: another process moves it, or the class lacks where it stands.
@@ -195,8 +196,10 @@ def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
 
         found_caller(run)
     try:
-        refold(run, journal, _retried(journal) if row.status == "failed" else None)
-        if not run.over:
+        refold(run, journal)
+        if run.over and row.status == "failed":
+            _again(run, journal)
+        if not (run.over or run.ready):
             go_on(run, journal)
         elif row.status in {"running", "waiting"}:
             journal.ended(run)
@@ -250,17 +253,30 @@ def empty_run(flow: Any) -> Run:
         box.incomplete = lacks
 
 
+def _again(run: Run, journal: Journal) -> None:
+    """Have a run that has failed stand where it goes on."""
+    if run.marking.dead or run.marking.not_undone:
+        requeue(run, journal)
+    else:
+        refold(run, journal, _retried(journal))
+
+
 def _retried(journal: Journal) -> list[Entry]:
     """The records of a failed run, what ended it taken back: that step starts again."""
     entries = journal.store.entries(journal.row.id)
     facts = [each for each in effective(entries) if not each.kind.startswith("note:")]
     journal.seq = entries[-1].seq
-    if facts and facts[-1].kind in {"done", "fail", "timer"}:
+    if facts and facts[-1].kind in {"done", "fail", "timer", "overdue"}:
         data: Any = facts[-1].seq - 1
         redo = failed_calls(facts)
         if redo:
             data = {"to": data, "redo": redo}
         entries.append(journal.jot("rewind", data))
+        failed = facts[-1].firing
+        tried = any(each.kind == "defer" and each.firing == failed for each in facts)
+        again = any(each.kind == "note:again" for each in entries)
+        if failed is not None and (tried or again):
+            entries.append(journal.jot("fresh", failed))
     return entries
 
 

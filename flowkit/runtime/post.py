@@ -368,8 +368,8 @@ class Post:
                 self._live.pop(run.id, None)
         if run.lost is not None:
             signals.log().error("%r stopped here: %s", run, run.lost)
-        elif run.failures:
-            signals.log().error("%r failed", run, exc_info=run.failures[0])
+        elif (failure := run.failure) is not None:
+            signals.log().error("%r failed", run, exc_info=failure)
         elif not run.over and self.store.letters(run.id):
             self.wake(run.id)  # one came while it was let go
 

@@ -149,14 +149,14 @@ def recalled(run: str | Run | None, store: Any = None) -> Recalled:
         return _stored(run.id, run.journal.store if store is None else store)
     every, story = recall(run)
     records = run.records
-    failures = run.failures
+    failure = run.failure
     return Recalled(
         run.id,
         run.net.definition.name,
         run.status,
         records[0].at if records else now(),
         records[-1].at if run.status in OVER else None,
-        f"{type(failures[0]).__name__}: {failures[0]}" if failures else "",
+        "" if failure is None else f"{type(failure).__name__}: {failure}",
         tuple(every),
         story.net,
         story.marking,

@@ -32,7 +32,9 @@ from flowkit.core.records import (
     GroupJudged,
     RunAborted,
     RunCancelled,
+    RunCompensated,
     RunExpired,
+    RunOverdue,
     RunStarted,
     RunStopped,
     StepAnswered,
@@ -42,7 +44,12 @@ from flowkit.core.records import (
     StepTurned,
     TimerFired,
 )
-from flowkit.errors import RouteError, RunawayError, RunExistsError
+from flowkit.errors import (
+    RouteError,
+    RunawayError,
+    RunExistsError,
+    StepTimeoutError,
+)
 from flowkit.runtime import signals
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -62,6 +69,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.progress import Progress
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes, StateBox
+    from flowkit.runtime.timing import Alarm, Watch
 
 __all__ = ["Abort", "Evicted", "Run", "Stop", "depth"]
 
@@ -69,6 +77,7 @@ MOST_NESTED = 50
 _lock = threading.Lock()
 T = TypeVar("T")
 depth: ContextVar[int] = ContextVar("flowkit_depth", default=0)
+_until: ContextVar[float | None] = ContextVar("flowkit_until", default=None)
 
 
 class Stop(BaseException):
@@ -122,6 +131,7 @@ class Run:
         first: makes the marking before the first record, None for an empty one.
         failures: exceptions of failed steps that ended the run, first one first.
         stuck: one sentence for each join that could not fire.
+        not_undone: steps that a compensation could not undo.
         records: what happened, in order.
         journal: keeps it in a store; None for a run in memory.
         held: moves that are decided and not durable yet.
@@ -131,7 +141,14 @@ class Run:
             position; whether their beginning is recorded.
         claim: gives a question its position, if a function counts them itself.
         gone: a function that waits gives its place in memory up: it calls no more.
+        watches: attempts whose time is limited, by firing.
+        lookout: looks after them.
+        begun: when the first attempt of such a firing began.
+        starts: how often a firing that is not done was started in vain.
+        given_up: threads whose step does not count any more.
         patience: seconds that a step may wait in memory.
+        limit: seconds it may take.
+        until: when it must be over, None if it may take as long as it likes.
         lifetime: seconds after which a stored run that waits is over.
         at_rest: told when all that goes on here is waiting, and when no more.
         caller: who waits for the end of this called run, if nobody awaits it here.
@@ -177,6 +194,8 @@ class Run:
     held: Any = ()  # a journal gives a run one of its own
     settle: Callable[[], Awaitable[None]] | None = None
     patience: float = 60.0
+    limit: float | None = None
+    until: float | None = None
     lifetime: float | None = None
     resting: bool = False
     claim: Callable[[str], int] | None = None
@@ -193,9 +212,12 @@ class Run:
     metered: dict[int, dict[str, float]] | None = None
     traceparent: str = ""
     alarm: Callable[[], None] | None = None
+    lookout: Alarm | None = None
+    _group: BaseExceptionGroup[BaseException] | None = None
     _id: str | None = None
 
     stuck: _Lazy[list[str]] = _Lazy(list)
+    not_undone: _Lazy[list[str]] = _Lazy(list)
     scopes: _Lazy[dict[int, Any]] = _Lazy(dict)
     watchers: _Lazy[list[Callable[[Run], None]]] = _Lazy(list)
     pauses: _Lazy[dict[int, HumanFeedbackPending]] = _Lazy(dict)
@@ -208,6 +230,10 @@ class Run:
     rooms: _Lazy[dict[int, Callable[[], bool]]] = _Lazy(dict)
     questions: _Lazy[dict[tuple[int, int], StepAsked | CallEnded]] = _Lazy(dict)
     underway: _Lazy[dict[tuple[int, int], list[Any]]] = _Lazy(dict)
+    watches: _Lazy[dict[int, Watch]] = _Lazy(dict)
+    begun: _Lazy[dict[int, float]] = _Lazy(dict)
+    given_up: _Lazy[set[int]] = _Lazy(set)
+    starts: _Lazy[dict[int, int]] = _Lazy(dict)
     items: _Lazy[list[tuple[int, Any]]] = _Lazy(list)
 
     def __init__(
@@ -249,7 +275,7 @@ class Run:
 
     @property
     def status(self) -> str:
-        """``running waiting completed failed cancelled``, as of now."""
+        """``running waiting completed failed cancelled compensated expired``."""
         return self.marking.status
 
     @property
@@ -332,9 +358,19 @@ class Run:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
         if signals.run_begins.receivers:
             self.tell(signals.run_begins)
+        inherited = _until.get()
+        if self.limit is not None or inherited is not None:
+            self.over_by(self.limit, inherited)
         self.apply(RunStarted(now(), event, payloads, step))
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
+
+    def over_by(self, limit: float | None, inherited: float | None) -> None:
+        """Set when the run must be over; what it calls must be over then, too."""
+        own = None if limit is None else now() + limit
+        times = [each for each in (own, inherited) if each is not None]
+        self.until = min(times, default=None)
+        self.context.run(_until.set, self.until)
 
     def apply(self, record: Record) -> None:
         """Decide on a record, keep it, and carry out what follows."""
@@ -361,6 +397,8 @@ class Run:
                 self.failures.append(command.error)
             elif type(command) is Report and command.kind == "stuck":
                 self.stuck.append(command.text)
+            elif type(command) is Report and command.kind == "not undone":
+                self.not_undone.append(command.step)
             elif type(command) is End:
                 self.over = self.told = True
 
@@ -499,6 +537,7 @@ class Run:
         self.acted.pop(number, None)
         self.acting.pop((number, "act"), None)
         self.yielded.pop(number, None)
+        self.begun.pop(number, None)
         for known in (self.answers, self.questions):
             for place in [place for place in known if place[0] == number]:
                 del known[place]
@@ -541,21 +580,37 @@ class Run:
             self._late(firing, None, error)
             return
         self.pauses.pop(firing.id, None)
+        if self.compiled.policies:
+            from flowkit.runtime.recovery import recovers  # only who has policies
+
+            if recovers(self, firing, error):
+                return
+        self.take_back(firing)
+        late = isinstance(error, StepTimeoutError)
+        if self.is_unheard(firing, late):
+            self.failures.append(error)
+        if self.children is not None:
+            self.children.end(firing)
+        metrics = self.measured(firing.id)
+        self.apply(StepFailed(now(), firing.id, error, late, metrics))
+        if signals.step_failed.receivers:
+            said = {"error": error, "metrics": dict(metrics)}
+            self._tell_step(signals.step_failed, firing, **said)
+
+    def take_back(self, firing: Firing) -> None:
+        """Forget what an attempt that has failed did to the state, and emitted."""
         if firing.driver is not None:
             self.discard(firing.driver)
             if not firing.driver.view:
                 firing.driver.since = -1
         if self.emitted is not None:
             self.emitted.pop(firing.id, None)
-        if not (firing.node.failed or firing.lane):
-            self.failures.append(error)
-        if self.children is not None:
-            self.children.end(firing)
-        metrics = self.measured(firing.id)
-        self.apply(StepFailed(now(), firing.id, error, metrics=metrics))
-        if signals.step_failed.receivers:
-            said = {"error": error, "metrics": dict(metrics)}
-            self._tell_step(signals.step_failed, firing, **said)
+
+    def is_unheard(self, firing: Firing, late: bool) -> bool:  # noqa: FBT001
+        """Whether a failure is the run's own: nobody listens, no group takes it."""
+        if self.marking.undoing is not None:
+            return True
+        return not (firing.lane or firing.node.hears(late=late))
 
     def discard(self, changes: Changes) -> None:
         """Forget what a step did to the state, a wholly new one included."""
@@ -584,6 +639,8 @@ class Run:
 
     def fence(self, firing: Firing, thread: int | None) -> None:
         """Give a step up that goes on in a thread: it keeps a state of its own."""
+        if thread is not None:
+            self.given_up.add(thread)
         changes, firing.driver = firing.driver, None
         if changes is None:
             return
@@ -603,6 +660,8 @@ class Run:
     ) -> None:
         """A thread that was given up has ended after all."""
         self.root.let_back(thread)
+        if thread is not None:
+            self.given_up.discard(thread)
         if hasattr(value, "__await__") and hasattr(value, "close"):
             value.close()
         if not isinstance(error, Stop):
@@ -646,6 +705,18 @@ class Run:
         self.reason = reason
         number = None if firing is None else firing.id
         self.apply(RunAborted(now(), number, reason))
+
+    def compensate(self, firing: Firing | None, reason: str) -> None:
+        """End the run and undo what its steps have done."""
+        if self._elsewhere(lambda: self.compensate(firing, reason)):
+            return
+        if firing is not None and firing.id not in self.marking.live:
+            return
+        if firing is not None and firing.driver is not None:
+            self.discard(firing.driver)
+        self.reason = reason
+        number = None if firing is None else firing.id
+        self.apply(RunCompensated(now(), number, reason))
 
     def interrupted(self, error: BaseException) -> None:
         """Ctrl-C or an exit: the run ends as cancelled, the error goes on."""
@@ -802,7 +873,7 @@ class Run:
         self._release()
         if self.journal is not None:
             self.journal.leave(self)
-        if self.failures:
+        if len(self.failures) > 1 and self.failure is self.failures[0]:
             self._gather_failures()
         for watcher in self.watchers:
             watcher(self)
@@ -815,11 +886,42 @@ class Run:
         if self.lost is not None:
             if signals.run_failed.receivers:
                 self.tell(signals.run_failed, error=self.lost)
-        elif self.failures:
+        elif (failure := self.failure) is not None:
             if signals.run_failed.receivers:
-                self.tell(signals.run_failed, error=self.failures[0])
+                self.tell(signals.run_failed, error=failure)
         elif signals.run_finished.receivers:
             self.tell(signals.run_finished, status=self.status, result=self.last)
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What the run has failed with, None if it has not.
+
+        The first failure, or all of them as a group where ``on_error="collect"``
+        asks for that. A run that went on in spite of failures has none.
+        """
+        if not self.failures or self.status == "completed":
+            return None
+        if self.net.definition.on_error == "collect" and self.status == "failed":
+            if self._group is None:
+                count, name = len(self.failures), self.net.definition.name
+                said = "a step" if count == 1 else f"{count} steps"
+                self._group = BaseExceptionGroup(
+                    f"{said} of {name} failed", self.failures
+                )
+            return self._group
+        return self.failures[0]
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Steps whose result is a fallback's, in the order they failed."""
+        names = self._names
+        ended = {each.firing for each in self.records if isinstance(each, StepFinished)}
+        found = [
+            names[number]
+            for number, each in self.marking.deferred.items()
+            if each.stage and number in ended
+        ]
+        return tuple(found)
 
     def _gather_failures(self) -> None:
         first, *others = self.failures
@@ -856,8 +958,8 @@ class Run:
             raise self.interrupt
         if self.lost is not None:
             raise self.lost
-        if self.failures:
-            raise self.failures[0]
+        if self.failures and (failure := self.failure) is not None:
+            raise failure
         if self.status == "waiting":
             if self.marking.asked:
                 from flowkit.runtime import feedback  # only flows that wait for people
@@ -907,6 +1009,11 @@ class Run:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
         elif command.kind == "missed":
             signals.log().warning("%s", command.text)
+        elif command.kind == "not undone":
+            self.not_undone.append(command.step)
+            signals.log().error("%s", command.text)
+            if self.failures:
+                self.failures[0].add_note(f"flowkit: {command.text}")
         else:
             signals.log().info("%s", command.text)
 
@@ -991,12 +1098,11 @@ class Run:
         if firing.id not in self.marking.asked:  # all was answered meanwhile
             self.ready.append(self.again(firing))
 
-    def restart(self) -> None:
+    def restart(self, firings: Sequence[int]) -> None:
         """After a restart: make ready what was neither done nor waiting."""
-        behind = self.marking.held_back
-        for number, firing in self.marking.live.items():
-            waits = number in self.marking.asked and number not in self.marking.busy
-            if not waits and number not in behind:
+        for number in firings:
+            firing = self.marking.live.get(number)
+            if firing is not None:
                 self.ready.append(self.again(firing))
         if self.marking.lanes is not None:
             from flowkit.core.groups import unjudged  # only flows with groups
@@ -1015,10 +1121,24 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None and due <= at:
                 self.answer(asked.firing, asked.position, asked.detail.get("late"))
+        if self.until is not None and self.until <= at:
+            self.overdue()
         end = self.expires
         if end is not None and end <= at and self.marking.status == "waiting":
             self.reason = "its lifetime is over"
             self.apply(RunExpired(at))
+
+    def overdue(self) -> None:
+        """Its deadline has come: it fails, if it is not over."""
+        from flowkit.runtime.timing import too_late  # only who has a deadline
+
+        if self.over or self.marking.undoing is not None:
+            return
+        error = too_late(self)
+        self.until = None  # undoing takes the time it takes
+        self.context.run(_until.set, None)
+        self.failures.append(error)
+        self.apply(RunOverdue(now(), error))
 
     @property
     def timers(self) -> list[Timer]:
@@ -1044,6 +1164,14 @@ class Run:
         return began + self.lifetime
 
     @property
+    def ticks(self) -> bool:
+        """Whether a time of its own moves it, not only its end."""
+        return bool(self.marking.timers) or any(
+            (asked.detail or {}).get("due") is not None
+            for asked in self._open_questions()
+        )
+
+    @property
     def due(self) -> float | None:
         """When this run must be looked at next, None if only something else can."""
         times = [timer.due for timer in self.marking.timers.values()]
@@ -1051,9 +1179,8 @@ class Run:
             due = (asked.detail or {}).get("due")
             if due is not None:
                 times.append(due)
-        end = self.expires
-        if end is not None:
-            times.append(end)
+        ends = (self.expires, self.until)
+        times += [end for end in ends if end is not None]
         return min(times, default=None)
 
     def tell(self, signal: Any, **arguments: Any) -> None:

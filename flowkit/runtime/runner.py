@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from flowkit.core.marking import Firing
+    from flowkit.runtime.timing import Watch
 
 __all__ = ["drive"]
 
@@ -61,6 +62,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
     run.home = threading.get_ident()
     run.settle = worker.settle
     run.context.run(name_loop)
+    if run.until is not None:
+        worker.watch()
     try:
         while True:
             await worker.go()
@@ -81,6 +84,7 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.interrupted(found)
     finally:
         run.active = False
+        worker.unwatch()
         run.rest(resting=False)
         run.home = run.hurry = run.settle = None
         run.context.run(forget_loop)
@@ -134,6 +138,19 @@ class _Driver:
         self.first = False
         self.nudged: anyio.Event | None = None
 
+    def watch(self) -> None:
+        """Look after the run's deadline."""
+        from flowkit.runtime.timing import watch_run  # only who has one pays
+
+        self._attend()
+        watch_run(self.run, self.soon)
+
+    def unwatch(self) -> None:
+        """What looks after the run's times is of this loop, and ends with it."""
+        lookout, self.run.lookout = self.run.lookout, None
+        if lookout is not None:
+            lookout.close()
+
     async def go(self) -> None:
         run = self.run
         while True:
@@ -144,7 +161,7 @@ class _Driver:
                 if not await self._until_due():
                     return
                 continue
-            if self.listens or len(run.ready) > 1:
+            if self.listens or len(run.ready) > 1 or run.marking.asked:
                 await self._go_in_group()
             else:
                 await self._first()
@@ -208,6 +225,8 @@ class _Driver:
             return False
         due = run.due
         if due is None or not run.stays(due):
+            return False
+        if run.until is not None and not run.ticks:
             return False
         self._attend()
         self.nudged = anyio.Event()
@@ -352,10 +371,14 @@ class _Driver:
                                 self._attend()
                             if ready and self.group is not None:
                                 self._spawn()
+                            timed = call.timed
+                            watched = self._watched(firing, scope) if timed else None
                             try:
                                 output = await _resumed(body, context, first)
                             finally:
                                 del scopes[number]
+                                if watched is not None:
+                                    watched.end()
                     else:
                         body = functools.partial(
                             call.function, target, *arguments, **keywords
@@ -397,6 +420,12 @@ class _Driver:
         if self.run.ready and self.group is not None:
             self._spawn()
 
+    def _watched(self, firing: Firing, scope: _Scope) -> Watch | None:
+        """From now on the time of this attempt counts."""
+        from flowkit.runtime.timing import watch  # only who has limits pays
+
+        return watch(self.run, firing, scope.cancel, self.soon)
+
     async def _threaded(
         self,
         firing: Firing,
@@ -409,14 +438,23 @@ class _Driver:
         stretch = _Stretch(run, firing, scope)
         self._attend()
         self._hand_over()
-        if len(run.marking.live) == 1 and run.journal is None:
+        watched = None
+        if run.calls[firing.node.index].timed:
+            watched = self._watched(firing, scope)
+        elif len(run.marking.live) == 1 and run.journal is None:
             stretch.alone = True
             self.stretch = stretch
         try:
-            output = await pool.run(functools.partial(stretch.go, body), stretch.late)
-        except anyio.get_cancelled_exc_class() as error:
-            stretch.give_up()
-            self._raised(stretch.firing, error, scope)
+            try:
+                output = await pool.run(
+                    functools.partial(stretch.go, body), stretch.late
+                )
+            except anyio.get_cancelled_exc_class():
+                stretch.give_up()
+                raise
+            finally:
+                if watched is not None:
+                    watched.end()
         except BaseException as error:  # noqa: BLE001 - sorted by kind
             self._raised(stretch.firing, error, scope)
         else:
@@ -434,8 +472,14 @@ class _Driver:
         if hasattr(output, "__await__"):
             run.scopes[firing.id] = scope
             self._attend()
+            timed = run.calls[firing.node.index].timed
+            watched = self._watched(firing, scope) if timed else None
             try:
-                output = await _contextual(output, run.context.copy())
+                try:
+                    output = await _contextual(output, run.context.copy())
+                finally:
+                    if watched is not None:
+                        watched.end()
             except BaseException as error:  # noqa: BLE001 - sorted by kind
                 self._raised(firing, error, scope)
                 return
@@ -544,7 +588,7 @@ class _Stretch:
         if len(run.ready) != 1 or len(run.marking.live) != 1 or run.pending:
             return None
         call = run.calls[run.ready[0].node.index]
-        if call.is_async:
+        if call.looped:
             return None
         del run.scopes[self.firing.id]
         self.firing = firing = run.ready.popleft()

@@ -18,11 +18,15 @@ signal                    arguments beside ``run``
                           ``metrics``: figures by name
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
                           ``metrics``: the same
+``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
+                          ``due``
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``
 ``state_changed``         ``step``, ``firing``, ``attempt``, ``changed``: field
                           names, ``state``
+``cache_hit``             ``step``, ``firing``, ``attempt``
+``breaker_changed``       ``name``, ``status``: closed, open or half_open
 ``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
 ``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
 ``handler_failed``        ``name``, ``handler``, ``error`` (sender: the bus)
@@ -69,15 +73,20 @@ run_waiting: Signal = _signal("run_waiting", "A run waits for something outside.
 step_started: Signal = _signal("step_started", "An attempt of a step began.")
 step_finished: Signal = _signal("step_finished", "A firing of a step was committed.")
 step_failed: Signal = _signal("step_failed", "A firing of a step raised.")
+step_deferred: Signal = _signal("step_deferred", "A step begins again, or later.")
 step_cancelled: Signal = _signal("step_cancelled", "A firing of a step was cancelled.")
 routed: Signal = _signal("routed", "A router chose labels.")
 stuck: Signal = _signal("stuck", "A join can never fire any more.")
 state_changed: Signal = _signal("state_changed", "A step's commit changed the state.")
+cache_hit: Signal = _signal("cache_hit", "A step's result was known.")
+breaker_changed: Signal = _signal("breaker_changed", "A breaker opened or closed.")
 event_accepted: Signal = _signal("event_accepted", "The bus took an event.")
 event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
 __all__ = [
+    "breaker_changed",
+    "cache_hit",
     "event_accepted",
     "event_rejected",
     "handler_failed",
@@ -90,6 +99,7 @@ __all__ = [
     "run_waiting",
     "state_changed",
     "step_cancelled",
+    "step_deferred",
     "step_failed",
     "step_finished",
     "step_started",

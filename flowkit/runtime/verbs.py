@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.durations import seconds
 from flowkit.core.records import CallBegun
-from flowkit.errors import DriftError, FlowkitWarning, RunError
+from flowkit.errors import DriftError, FlowkitWarning, RunError, StepTimeoutError
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.run import Evicted, Run
@@ -37,6 +37,7 @@ __all__ = [
     "asked",
     "at_home",
     "attempt_of",
+    "heartbeat",
     "idempotency_key",
     "known_answer",
     "leave_waits",
@@ -484,3 +485,16 @@ def idempotency_key(flow: Any) -> str:
 def attempt_of(flow: Any) -> int:
     """Which try of this firing runs, from 1."""
     return step_of(flow, "attempt")[1].attempt
+
+
+def heartbeat(flow: Any) -> None:
+    """Say that a step is alive; ends one whose time is over."""
+    run, firing = step_of(flow, "heartbeat")
+    found = run.watches.get(firing.id)
+    gone = threading.get_ident() in run.given_up
+    if gone or firing.id not in run.marking.live:
+        name = f"{run.net.definition.name}.{firing.node.name}"
+        msg = f"{name} was given up: its time was over, or its run. It ends here."
+        raise StepTimeoutError(msg, step=name)
+    if found is not None:
+        found.beat = now()

@@ -10,6 +10,7 @@ from flowkit.core.net import net_of
 from flowkit.core.transfer import relabelled, renamed, transferred
 from flowkit.errors import RunError
 from flowkit.journal.graphs import graph_hash, graph_text, missing_positions
+from flowkit.runtime.calls import source_of
 from flowkit.runtime.launch import known
 from flowkit.runtime.restore import EXTRA
 
@@ -32,7 +33,7 @@ def positions(
         live.setdefault(firing.node.name, []).append(firing.id)
     waiting: dict[str, list[str]] = {}
     for each in marking.parked():
-        arrived = [token.name.removesuffix(".failed") for token in each.tokens()]
+        arrived = [source_of(token.name) for token in each.tokens()]
         waiting.setdefault(each.trigger.node.name, []).extend(arrived)
     return live, waiting
 

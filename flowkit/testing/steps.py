@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.validate import closest
-from flowkit.runtime.calls import Call
+from flowkit.runtime.calls import Call, calls_for
 from flowkit.runtime.launch import known
 from flowkit.runtime.values import MISSING
 
@@ -288,12 +288,14 @@ def _innermost(function: Any) -> Any:
 def _with(kind: Kind, name: str, function: Callable[..., Any]) -> tuple[Call, ...]:
     """The calls of a flow, that of one step with another function."""
     node = next(node for node in kind.compiled.net.nodes if node.name == name)
-    call = Call(node, function)
+    calls = calls_for(kind.compiled.net, {**kind.compiled.functions, name: function})
     reviews = kind.compiled.reviews
     if name in reviews:
         from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
 
-        (call,) = reviewed_calls((call,), reviews, (name,))
+        names = [node.name for node in kind.compiled.net.nodes]
+        calls = reviewed_calls(calls, reviews, names)
+    call = kind.ruled(calls)[node.index]
     return tuple(
         call if index == node.index else each for index, each in enumerate(kind.calls)
     )

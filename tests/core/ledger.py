@@ -78,8 +78,8 @@ class Ledger:
                 if each in net.by_name or each in net.gathered
             )
         elif isinstance(record, StepFailed) and firing is not None:
-            if firing.node.failed:
-                yield firing.node.failed
+            if edges := firing.node.hears(late=record.late):
+                yield edges
         elif isinstance(record, EventReceived) and self._takes_events():
             edges = net.by_event.get(record.name, ())
             if record.name not in net.definition.names:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.acts import finds
 from flowkit.core.commands import (
+    Answer,
     Arm,
     Cancel,
     End,
@@ -28,9 +29,9 @@ from flowkit.core.commands import (
     Report,
     Wait,
 )
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import ENDINGS, Definition, Join, Leaf, Step
 from flowkit.core.machine import decide
-from flowkit.core.marking import Marking
+from flowkit.core.marking import DEFERRED, Marking
 from flowkit.core.net import Net
 from flowkit.core.records import (
     EventReceived,
@@ -40,6 +41,8 @@ from flowkit.core.records import (
     RunStarted,
     RunStopped,
     StepActed,
+    StepAnswered,
+    StepDeferred,
     StepFailed,
     StepFinished,
     StepTurned,
@@ -120,7 +123,7 @@ def _condition(said: Any, steps: Mapping[str, Any]) -> Leaf | Join:
     if isinstance(said, EventSource):
         return Leaf(said.name, "event", None, said.transient, said.optional)
     stem, _, ending = said.rpartition(".")
-    if ending in {"failed", "cancelled"} and stem in steps:
+    if ending in ENDINGS and stem in steps:
         return Leaf(stem, ending)
     return Leaf(said, "step" if said in steps else "name")
 
@@ -139,6 +142,7 @@ class Script:
         events: ``(time, name, payload)`` from outside.
         cancels: when somebody cancels the run.
         by: the event that begins the run.
+        defers: every firing is deferred at once, until it ends.
         gives: what a step gives: a value, or a function of firing and ordinal; its
             name and ordinal if not named.
         yields: what a step yields before it ends: ``(after, item)`` each.
@@ -157,6 +161,7 @@ class Script:
     cancels: float | None = None
     by: str | None = None
     payloads: Mapping[str, Any] | None = None
+    defers: bool = False
     gives: Mapping[str, Any] = field(default_factory=dict)
     yields: Mapping[str, Any] = field(default_factory=dict)
     acts: Mapping[str, Any] = field(default_factory=dict)
@@ -357,7 +362,14 @@ class _Stage:
             played.started.append((played.now, firing))
             self.beside(firing, ordinal)
         at = played.now + script.duration(name, ordinal)
+        if script.defers:
+            self.plan(played.now, lambda: self.deferred(firing, at))
+            self.plan(at, lambda: StepAnswered(played.now, firing.id, DEFERRED))
         self.plan(at, lambda: self.end(firing, name, ordinal))
+
+    def deferred(self, firing: Firing, due: float) -> Record:
+        error = ValueError("once")
+        return StepDeferred(self.played.now, firing.id, due, "retry", error, 1)
 
     def beside(self, firing: Firing, ordinal: int) -> None:
         """Plan what a firing does before it ends."""
@@ -400,7 +412,8 @@ class _Stage:
         if name in script.aborts:
             return RunAborted(now, firing.id, name)
         if script.failing(name, ordinal):
-            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"))
+            late = ordinal % 2 == 0
+            return StepFailed(now, firing.id, ValueError(f"{name}{ordinal}"), late)
         emitted = tuple(script.listed("emits", firing, ordinal))
         given = script.given(firing, ordinal)
         if firing.turn < _nth(script.turns.get(name, 1), ordinal):
@@ -436,6 +449,8 @@ def told(commands: Sequence[Command]) -> list[Any]:
                     each.lane,
                 )
             )
+        elif isinstance(each, Answer):
+            said.append(("answer", each.firing.id, each.position, each.value))
         elif isinstance(each, Cancel):
             said.append(("cancel", [firing.id for firing in each.firings]))
         elif isinstance(each, Fault):
@@ -473,6 +488,8 @@ def dump(marking: Marking) -> Any:
             if line
         },
         "routes": dict(marking.routes),
+        "asked": {number: [*each] for number, each in marking.asked.items()},
+        "deferred": {key: each.tries for key, each in marking.deferred.items()},
         "timers": {
             number: (each.name, each.due, each.lane, each.window, sorted(each.past))
             for number, each in marking.timers.items()

@@ -221,3 +221,23 @@ def test_no_failure_of_an_instance_is_lost(case: Case) -> None:
 def test_every_token_of_any_net_with_groups_is_accounted_for(case: Case) -> None:
     """P7, P8, P9: with every verb and option."""
     accounts_for_everything(case)
+
+
+@EXAMPLES
+@given(wild())
+def test_deferred_firings_keep_their_lanes_and_gates(case: Case) -> None:
+    """P7, P8, P9: each begins again until it ends; the lane and the mutex are kept."""
+    later = {**case.script, "defers": True}
+    accounts_for_everything(case._replace(script=later))
+
+
+@EXAMPLES
+@given(gated())
+def test_a_deferred_firing_keeps_its_mutex(case: Case) -> None:
+    """P6: who waits for its next attempt is still the one holder."""
+    later = {**case.script, "defers": True}
+    deferred = case._replace(script=later)
+    played = play(deferred.definition, **deferred.script)
+    assert [(at, one.node.name) for at, one in played.started] == [
+        (at, one.node.name) for at, one in play(case.definition, **case.script).started
+    ]

@@ -128,3 +128,17 @@ def test_all_active_fires_once_after_the_last_arrival(case: Case) -> None:
 def test_every_token_is_accounted_for_in_any_net(case: Case) -> None:
     """P7, P8: consumed once, absorbed, purged or reported; replayed alike."""
     accounts_for_everything(case)
+
+
+@EXAMPLES
+@given(tangled())
+def test_deferred_firings_change_nothing_but_waits(case: Case) -> None:
+    """Retried or held back until the time it ends, a firing leaves what it would."""
+
+    def told(played: Played) -> object:
+        started = [(at, each.node.name) for at, each in played.started]
+        ended = [(at, each.node.name) for at, each in played.ended]
+        return started, ended, played.stuck, played.status
+
+    later = {**case.script, "defers": True}
+    assert told(play(case.definition, **later)) == told(plays(case))

@@ -62,7 +62,8 @@ def test_unknown_class_keyword_names_the_one_meant():
 
     assert str(caught.value) == (
         "class Odd takes no keyword 'srict'. Did you mean 'strict'? It takes backend, "
-        "evict_after, lifetime, max_depth, max_firings, older, on_conflict, renamed, retention, sla, store, strict, version."
+        "deadline, defaults, evict_after, lifetime, max_depth, max_firings, older, "
+        "on_conflict, on_error, renamed, retention, sla, store, strict, version."
     )
 
 

@@ -10,6 +10,7 @@ import types
 
 import pytest
 
+from flowkit.runtime.cached import forget_all
 from tests.docs.pages import PAGES, blocks, compiled, title
 
 SHOWING = [page for page in PAGES if any(block.shown for block in blocks(page))]
@@ -19,6 +20,7 @@ SHOWING = [page for page in PAGES if any(block.shown for block in blocks(page))]
 def test_output_is_as_shown(page, tmp_path, monkeypatch):
     """Blocks of a page run in order and share their names, as for a reader."""
     monkeypatch.chdir(tmp_path)
+    forget_all()  # a reader's process has kept no results
     main = types.ModuleType("__main__")
     monkeypatch.setitem(sys.modules, "__main__", main)
     for block in blocks(page):

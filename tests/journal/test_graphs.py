@@ -132,7 +132,18 @@ CONDITIONS = st.recursive(
     st.builds(
         Leaf,
         NAMES,
-        st.sampled_from(["step", "name", "event", "failed", "timer", "gather"]),
+        st.sampled_from(
+            [
+                "step",
+                "name",
+                "event",
+                "failed",
+                "timeout",
+                "cancelled",
+                "timer",
+                "gather",
+            ]
+        ),
         st.none() | NAMES,
         st.booleans(),
         st.booleans(),
@@ -181,6 +192,9 @@ STEPS = st.builds(
     st.sampled_from(["", "while", "until"]),
     st.lists(NAMES, max_size=2).map(tuple),
     st.none() | st.lists(NAMES, max_size=2).map(tuple),
+    st.booleans(),
+    st.lists(st.tuples(NAMES, NAMES), max_size=2).map(tuple),
+    NAMES,
     NAMES,
     NAMES,
     st.integers(0, 99),

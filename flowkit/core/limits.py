@@ -1,0 +1,415 @@
+"""Limits that calls share: a rate, a circuit breaker, a bulkhead.
+
+Each is a value (what is allowed) and a state (what has happened). The states are
+told the time and change nothing but themselves; whoever shares one among threads
+guards it with a lock. They promise, for any order of calls:
+
+- a rate admits at most ``burst`` calls at once and ``limit`` in each ``per`` after;
+- an open breaker admits none, a half-open one at most ``trials`` at a time;
+- a bulkhead has at most ``most`` calls inside, and hands a place on in order.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from flowkit.core.durations import seconds, shown
+from flowkit.core.kinds import Kinds, kinds_in, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+__all__ = [
+    "Breaker",
+    "BreakerState",
+    "Bulkhead",
+    "BulkheadState",
+    "Rate",
+    "RateState",
+]
+
+BUCKETS = 10
+Shared = Literal["process", "store"]
+
+
+def _count(value: Any, what: str) -> None:
+    if type(value) is not int or value < 1:
+        msg = f"{what} takes a count from 1, not {value!r}."
+        raise ValueError(msg)
+
+
+def _time(value: Any, what: str) -> float:
+    found = seconds(value, what)
+    if not found:
+        msg = f"{what} takes a length of time above zero, not {value!r}."
+        raise ValueError(msg)
+    return found
+
+
+def _name(value: Any, what: str) -> None:
+    if not isinstance(value, str):
+        msg = f"{what} takes a name as text, not {value!r}."
+        raise ValueError(msg)
+
+
+def _shared(value: Any, kind: str) -> None:
+    if value.shared not in {"process", "store"}:
+        msg = f"{kind}(shared=..) is 'process' or 'store', not {value.shared!r}."
+        raise ValueError(msg)
+    if value.shared == "store" and not value.name:
+        msg = f"{kind}(shared='store') needs a name: other processes know it by that."
+        raise ValueError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many calls may begin in a time; what comes too early waits its turn.
+
+    Attributes:
+        limit: calls in each ``per``.
+        per: the time, seconds or text such as ``"1m"``.
+        burst: calls that may begin at once; as many as ``limit`` by default.
+        most_wait: longest wait for a turn; a call that would have to wait longer
+            fails with a ``RateLimitedError``. By default it waits as long as it takes.
+        name: shares it among all steps of the process that name it.
+        shared: ``"store"`` shares it by its name among all processes on the run's
+            store; ``"process"`` by default.
+
+    Raises:
+        ValueError: a value that means nothing, by name.
+    """
+
+    limit: int
+    per: Any = 1.0
+    burst: int | None = None
+    most_wait: Any = None
+    name: str = ""
+    shared: Shared = "process"
+
+    def __post_init__(self) -> None:
+        _count(self.limit, "Rate(limit=..)")
+        object.__setattr__(self, "per", _time(self.per, "Rate(per=..)"))
+        if self.burst is not None:
+            _count(self.burst, "Rate(burst=..)")
+        if self.most_wait is not None:
+            most = seconds(self.most_wait, "Rate(most_wait=..)")
+            object.__setattr__(self, "most_wait", most)
+        _name(self.name, "Rate(name=..)")
+        _shared(self, "Rate")
+
+    def __str__(self) -> str:
+        told = [f"{self.limit} in {shown(self.per)}"]
+        if self.burst is not None:
+            told.append(f"{self.burst} at once")
+        if self.most_wait is not None:
+            told.append(f"wait at most {shown(self.most_wait)}")
+        return ", ".join(told) + (f" ({self.name})" if self.name else "")
+
+
+class RateState:
+    """When the next call may begin: the generic cell rate algorithm.
+
+    Source: ITU-T I.371, "Traffic control and congestion control in B-ISDN", 4.3.
+    """
+
+    __slots__ = ("_ahead", "_interval", "_next", "_wait")
+
+    def __init__(self, rate: Rate) -> None:
+        self._interval: float = rate.per / rate.limit
+        self._ahead: float = self._interval * ((rate.burst or rate.limit) - 1)
+        self._wait: float | None = rate.most_wait
+        self._next: float | None = None
+
+    def take(self, at: float) -> float | None:
+        """The time at which a call may begin, which is its turn; None: too late.
+
+        Args:
+            at: seconds; never less than what was given before.
+        """
+        arrival = at if self._next is None else max(self._next, at)
+        begin = max(at, arrival - self._ahead)
+        if self._wait is not None and begin - at > self._wait:
+            return None
+        self._next = arrival + self._interval
+        return begin
+
+    def saved(self) -> list[Any]:
+        """Where it stands, as plain data."""
+        return [self._next]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Stand where another one stood."""
+        (self._next,) = saved
+
+    def left(self, at: float) -> float:
+        """Seconds until a call could begin."""
+        if self._next is None:
+            return 0.0
+        return max(0.0, self._next - self._ahead - at)
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """When calls are refused because what they call is broken.
+
+    It opens when in the latest ``window`` ``failures`` calls have failed, or, with
+    ``share``, when of at least ``calls`` calls that share has failed. Open, it refuses
+    every call with a ``BreakerOpenError``; after ``open_for`` it lets ``trials``
+    through and closes if all of them end well. Calls that are cancelled count for
+    nothing.
+
+    Attributes:
+        failures: failed calls that open it.
+        share: instead, the share of failed calls, above 0 and up to 1.
+        calls: fewest calls at which a share means something.
+        window: the time that is looked at.
+        slow: a call that takes longer counts as failed.
+        open_for: how long it stays open.
+        trials: calls let through to see whether all is well again.
+        on: the errors that count, as for :class:`~flowkit.Retry`; all by default.
+        name: shares it among all steps of the process that name it.
+        shared: ``"store"`` shares it by its name among all processes on the run's
+            store; ``"process"`` by default.
+
+    Raises:
+        ValueError: a value that means nothing, by name.
+    """
+
+    failures: int = 5
+    share: float | None = None
+    calls: int = 20
+    window: Any = 60.0
+    slow: Any = None
+    open_for: Any = 30.0
+    trials: int = 1
+    on: Kinds | Callable[[Any], Any] | None = None
+    name: str = ""
+    shared: Shared = "process"
+
+    def __post_init__(self) -> None:
+        for name in ("failures", "calls", "trials"):
+            _count(getattr(self, name), f"Breaker({name}=..)")
+        for name in ("window", "open_for", "slow"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, _time(value, f"Breaker({name}=..)"))
+        if self.share is not None and not 0 < self.share <= 1:
+            msg = (
+                f"Breaker(share=..) takes a share above 0 and up to 1, not "
+                f"{self.share!r}."
+            )
+            raise ValueError(msg)
+        object.__setattr__(self, "on", kinds_in(self.on, "Breaker(on=..)"))
+        _name(self.name, "Breaker(name=..)")
+        _shared(self, "Breaker")
+
+    def __str__(self) -> str:
+        told = f"{self.failures} failures"
+        if self.share is not None:
+            told = f"{self.share:.0%} of {self.calls} calls or more failed"
+        if self.on is not None:
+            told += f" by {named(self.on)}"
+        told += f" in {shown(self.window)}"
+        if self.slow is not None:
+            told += f", slow above {shown(self.slow)}"
+        told += f", open for {shown(self.open_for)}"
+        return told + (f" ({self.name})" if self.name else "")
+
+
+class BreakerState:
+    """Closed, open or half-open, and why.
+
+    Attributes:
+        status: ``closed``, ``open`` or ``half_open``.
+        since: when it came to that.
+    """
+
+    __slots__ = (
+        "_bad",
+        "_breaker",
+        "_first",
+        "_good",
+        "_length",
+        "_phase",
+        "_trials",
+        "_well",
+        "since",
+        "status",
+    )
+
+    def __init__(self, breaker: Breaker) -> None:
+        self._breaker = breaker
+        self._length: float = breaker.window / BUCKETS
+        self._phase = 0
+        self.status: str = "closed"
+        self.since: float = 0.0
+        self._clear(0.0)
+
+    def _clear(self, at: float) -> None:
+        self.status, self.since = "closed", at
+        self._phase += 1
+        self._first = 0
+        self._good = [0] * BUCKETS
+        self._bad = [0] * BUCKETS
+        self._trials = self._well = 0
+
+    def _open(self, at: float) -> None:
+        self.status, self.since = "open", at
+        self._phase += 1
+
+    def enter(self, at: float) -> int | None:
+        """A permit for a call, to be given back; None if it is refused."""
+        if self.status == "closed":
+            return self._phase
+        if at - self.since >= self._breaker.open_for:
+            if self.status == "half_open" and self._trials:
+                self._open(at)  # a trial that never ends is no good sign
+                return None
+            self.status, self.since = "half_open", at
+            self._phase += 1
+            self._trials = self._well = 0
+        if self.status == "open" or self._trials + self._well >= self._breaker.trials:
+            return None
+        self._trials += 1
+        return self._phase
+
+    def leave(self, permit: int, at: float, *, well: bool | None) -> None:
+        """A call has ended well, badly, or neither (None): it was cancelled.
+
+        What began before the breaker came to where it is now counts for nothing.
+        """
+        if permit != self._phase:
+            return
+        if self.status == "half_open":
+            self._trials -= 1
+            if well is False:
+                self._open(at)
+            elif well:
+                self._well += 1
+                if self._well >= self._breaker.trials:
+                    self._clear(at)
+            return
+        if well is None:
+            return
+        self._advance(at)
+        place = self._first % BUCKETS
+        if well:
+            self._good[place] += 1
+            return
+        self._bad[place] += 1
+        if self._is_broken():
+            self._open(at)
+
+    def _advance(self, at: float) -> None:
+        number = int(at / self._length)
+        if number <= self._first:
+            return
+        for gone in range(max(self._first + 1, number - BUCKETS + 1), number + 1):
+            self._good[gone % BUCKETS] = self._bad[gone % BUCKETS] = 0
+        self._first = number
+
+    def _is_broken(self) -> bool:
+        bad, breaker = sum(self._bad), self._breaker
+        if breaker.share is None:
+            return bad >= breaker.failures
+        calls = bad + sum(self._good)
+        return calls >= breaker.calls and bad >= breaker.share * calls
+
+    def saved(self) -> list[Any]:
+        """Where it stands, as plain data."""
+        return [
+            self.status,
+            self.since,
+            self._phase,
+            self._first,
+            self._trials,
+            self._well,
+            self._good,
+            self._bad,
+        ]
+
+    def restore(self, saved: list[Any]) -> None:
+        """Stand where another one stood."""
+        self.status, self.since, self._phase, self._first = saved[:4]
+        self._trials, self._well, self._good, self._bad = saved[4:]
+
+    def left(self, at: float) -> float:
+        """Seconds until a call could be let through."""
+        if self.status == "closed":
+            return 0.0
+        open_for: float = self._breaker.open_for
+        return max(0.0, self.since + open_for - at)
+
+
+@dataclass(frozen=True, slots=True)
+class Bulkhead:
+    """How many calls may be under way at once; the others wait in line.
+
+    Attributes:
+        most: calls at once.
+        queue: how many may wait; one more fails with a ``BulkheadFullError``. By
+            default any number.
+        name: shares it among all steps of the process that name it.
+
+    Raises:
+        ValueError: a value that means nothing, by name.
+    """
+
+    most: int
+    queue: int | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        _count(self.most, "Bulkhead(most=..)")
+        if self.queue is not None and (type(self.queue) is not int or self.queue < 0):
+            msg = f"Bulkhead(queue=..) takes a count from 0, not {self.queue!r}."
+            raise ValueError(msg)
+        _name(self.name, "Bulkhead(name=..)")
+
+    def __str__(self) -> str:
+        told = f"{self.most} at once"
+        if self.queue is not None:
+            told += f", {self.queue} in line"
+        return told + (f" ({self.name})" if self.name else "")
+
+
+class BulkheadState:
+    """Who is inside and who waits, first come first served."""
+
+    __slots__ = ("_bulkhead", "_line", "inside")
+
+    def __init__(self, bulkhead: Bulkhead) -> None:
+        self._bulkhead = bulkhead
+        self._line: deque[Hashable] = deque()
+        self.inside: int = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait."""
+        return len(self._line)
+
+    def enter(self, key: Hashable) -> bool | None:
+        """Whether a call is inside now; False if it waits, None if it is refused."""
+        if self.inside < self._bulkhead.most:
+            self.inside += 1
+            return True
+        if self._bulkhead.queue is not None and len(self._line) >= self._bulkhead.queue:
+            return None
+        self._line.append(key)
+        return False
+
+    def leave(self) -> Hashable | None:
+        """A call has ended; who has its place now, None if nobody waited."""
+        if self._line:
+            return self._line.popleft()
+        self.inside -= 1
+        return None
+
+    def withdraw(self, key: Hashable) -> bool:
+        """Take a call out of the line; False if it has a place already."""
+        if key in self._line:
+            self._line.remove(key)
+            return True
+        return False

@@ -1,0 +1,88 @@
+"""Compensation: finished steps are undone, the newest first, once each.
+
+A step with ``undo=`` leaves its firing in ``marking.undoable`` when it ends. When the
+run fails with ``on_error="compensate"``, or a step asks for it, everything live is
+cancelled and the undo steps run one after another, each as a firing of its own: it is
+recorded, tried again and resumed as any other, and given what its step had returned.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from flowkit.core.commands import Command, End, Report
+from flowkit.core.lines import begin
+from flowkit.core.marking import Firing
+
+if TYPE_CHECKING:
+    from flowkit.core.marking import Marking
+    from flowkit.core.net import Net
+
+__all__ = ["Undone", "next_undo", "requeued", "undone"]
+
+
+class Undone(NamedTuple):
+    """How far a compensation has come.
+
+    Attributes:
+        step: whose work is undone now.
+        output: what that step returned.
+    """
+
+    step: str
+    output: Any
+
+
+def next_undo(net: Net, marking: Marking) -> Command:
+    """The firing that undoes the newest step not undone yet, or the end."""
+    if not marking.undoable:
+        marking.undoing = None
+        marking.status = "failed" if marking.not_undone else "compensated"
+        return End("failed" if marking.not_undone else "compensated")
+    step, output = marking.undoable.pop()
+    node = next(each for each in net.nodes if each.name == step)
+    target = next(each for each in net.nodes if each.name == node.step.undo)
+    firing = Firing(marking.next_firing, target, step, output)
+    marking.next_firing += 1
+    marking.live[firing.id] = firing
+    marking.undoing = Undone(step, output)
+    marking.status = "running"
+    return firing
+
+
+def undone(net: Net, marking: Marking, *, well: bool) -> list[Command]:
+    """An undo step has ended; the next one, and a report if it has failed."""
+    now = marking.undoing
+    assert now is not None  # noqa: S101 - asked before
+    out: list[Command] = []
+    if not well:
+        marking.not_undone.append((now.step, now.output))
+        text = (
+            f"{net.definition.name}.{now.step} could not be undone: its undo step "
+            f"has failed. Undo it by hand, or mend the step and resume the run."
+        )
+        out.append(Report("not undone", now.step, text))
+    out.append(next_undo(net, marking))
+    return out
+
+
+def requeued(net: Net, marking: Marking) -> list[Command]:
+    """What failed while the run went on, or could not be undone, begins again."""
+    if marking.not_undone:
+        marking.undoable = marking.not_undone[::-1]
+        marking.not_undone = []
+        return [next_undo(net, marking)]
+    out: list[Command] = []
+    firings = list(marking.dead.values())
+    marking.dead.clear()
+    for firing in firings:
+        firing.attempt += 1
+        marking.deferred.pop(firing.id, None)
+        if firing.node.special:  # it waits at its gates again
+            begin(marking, firing, out)
+        else:
+            marking.live[firing.id] = firing
+            out.append(firing)
+    if firings:
+        marking.status = "running"
+    return out

@@ -1,0 +1,79 @@
+"""What decorators and classes say of policies, checked where it was written."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypedDict
+
+from flowkit.core.definition import Step
+from flowkit.core.policies import Policy, Retry
+from flowkit.core.validate import closest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import timedelta
+
+    from flowkit.core.caching import Cache
+    from flowkit.core.limits import Breaker, Bulkhead, Rate
+
+__all__ = ["PolicyOptions", "default_policy", "policy_of"]
+
+NAMES = frozenset(each.name for each in fields(Policy))
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The fields of a :class:`~flowkit.Policy` as keywords of a decorator."""
+
+    retry: Retry | int
+    timeout: float | str | timedelta
+    total_timeout: float | str | timedelta
+    idle_timeout: float | str | timedelta
+    rate: Rate
+    bulkhead: Bulkhead | int
+    breaker: Breaker | str
+    cache: Cache | float | str | timedelta
+    max_starts: int
+    fallback: Any
+    undo: Callable[..., Any] | str
+
+
+def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy:
+    """The policy that a decorator's keywords say.
+
+    Raises:
+        ValueError: a value that means nothing, with the step and its place.
+        TypeError: a keyword that is none.
+    """
+    code = getattr(function, "__code__", None)
+    place = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+    name = getattr(function, "__qualname__", repr(function)).rpartition("<locals>.")[2]
+    where = Step(name, file=place[0], line=place[1]).place
+    unknown = [key for key in given if key not in NAMES]
+    if unknown:
+        guess = closest(unknown[0], NAMES)
+        known = ", ".join(sorted(NAMES))
+        hint = f"Did you mean {guess!r}?" if guess else f"Policies are {known}."
+        msg = f"@{decorator} of {name} takes no {unknown[0]!r}. {hint} ({where})"
+        raise TypeError(msg)
+    try:
+        return Policy(**given)
+    except ValueError as error:
+        msg = f"@{decorator} of {name}: {error} ({where})"
+        raise ValueError(msg) from None
+
+
+def default_policy(cls: type, given: Any, inherited: Policy | None) -> Policy | None:
+    """What ``defaults=`` of a class says, over its base's.
+
+    Raises:
+        TypeError: it is no policy.
+    """
+    if given is None:
+        return inherited
+    if not isinstance(given, Policy):
+        msg = (
+            f"class {cls.__name__}: defaults takes a Policy, not {given!r}. Write "
+            f"defaults=Policy(retry=3)."
+        )
+        raise TypeError(msg)
+    return given.over(inherited)

@@ -1,0 +1,233 @@
+"""The time of attempts: how long one may work, and what ends it.
+
+An attempt is watched from the moment it first suspends, or gets a thread: a step that
+never waits is never late and pays nothing. When its time is over the step is
+cancelled as anything else is; what comes of it later is reported and counts for
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from weakref import ref
+
+from flowkit.core.durations import shown
+from flowkit.errors import DeadlineError, StepTimeoutError
+from flowkit.runtime.alarm import call_at
+from flowkit.runtime.clock import now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flowkit.core.marking import Firing
+    from flowkit.core.policies import Policy
+    from flowkit.runtime.run import Run
+
+__all__ = [
+    "Alarm",
+    "Watch",
+    "out_of_time",
+    "too_late",
+    "watch",
+    "watch_run",
+]
+
+INFINITE = float("inf")
+NEAR = 0.005
+"""Seconds between the times at which a run begins and says that it has."""
+
+
+class Watch:
+    """One attempt under the limits of its policy.
+
+    Attributes:
+        begun: when it did.
+        since: when the first attempt did.
+        beat: when it last said that it is alive.
+        error: what the attempt fails with, once its time is over.
+    """
+
+    __slots__ = ("beat", "begun", "cancel", "error", "firing", "policy", "run", "since")
+
+    def __init__(
+        self, run: Run, firing: Firing, policy: Policy, cancel: Callable[[], object]
+    ) -> None:
+        self.run: Run = run
+        self.firing: Firing = firing
+        self.policy: Policy = policy
+        self.cancel: Callable[[], object] = cancel
+        self.begun: float = now()
+        self.beat: float = self.begun
+        self.since: float = self.begun
+        self.error: StepTimeoutError | None = None
+
+    def due(self) -> tuple[float, str]:
+        """When its time is over, as far as is known now, and by which limit."""
+        policy = self.policy
+        due, limit = INFINITE, ""
+        if policy.timeout is not None:
+            due, limit = self.begun + policy.timeout, "timeout"
+        if policy.total_timeout is not None:
+            due, limit = min(
+                (due, limit), (self.since + policy.total_timeout, "total_timeout")
+            )
+        if policy.idle_timeout is not None:
+            due, limit = min(
+                (due, limit), (self.beat + policy.idle_timeout, "idle_timeout")
+            )
+        return due, limit
+
+    def end(self) -> None:
+        """The attempt is over.
+
+        Raises:
+            StepTimeoutError: it was over before, because of its time.
+        """
+        self.run.watches.pop(self.firing.id, None)
+        if self.error is not None:
+            raise self.error from None
+
+
+class Alarm:
+    """Looks after all watched attempts of a run, with one alarm set at a time.
+
+    It is set for the earliest end only, and looks anew when that has come: an attempt
+    that begins later and may take as long sets nothing.
+    """
+
+    __slots__ = ("__weakref__", "_run", "_soon", "_take_back", "at")
+
+    def __init__(self, run: Run, soon: Callable[..., Any]) -> None:
+        self._run = run
+        self._soon = soon
+        self._take_back: Callable[[], None] | None = None
+        self.at: float = INFINITE
+
+    def set(self, due: float) -> None:
+        """Look at the attempts at this time at the latest."""
+        self.close()
+        self.at = due
+        alarm = ref(self)  # it keeps no run alive
+
+        def ring() -> None:
+            found = alarm()
+            if found is not None:
+                found.ring()
+
+        self._take_back = call_at(due, ring)
+
+    def ring(self) -> None:
+        """Some attempt may be over; called in any thread."""
+        try:
+            self._soon(self.look)
+        except RuntimeError:  # the loop is gone, and the run with it
+            return
+
+    def look(self) -> None:
+        """End what is out of time, and set the alarm for the rest."""
+        at = now()
+        following = self._run.until or INFINITE
+        if following <= at:
+            self._run.post(self._run.overdue)
+            following = INFINITE
+        for each in list(self._run.watches.values()):
+            due, limit = each.due()
+            if due > at:
+                following = min(following, due)
+            elif each.error is None:
+                run, firing = each.run, each.firing
+                each.error = out_of_time(run, firing, each.policy, limit)
+                each.cancel()
+        self.at = INFINITE
+        if following < INFINITE:
+            self.set(following)
+
+    def close(self) -> None:
+        """Ring no more."""
+        take_back, self._take_back = self._take_back, None
+        if take_back is not None:
+            take_back()
+
+
+def watch(
+    run: Run,
+    firing: Firing,
+    cancel: Callable[[], object],
+    soon: Callable[..., Any],
+) -> Watch | None:
+    """Watch an attempt that has begun; None if nothing limits it.
+
+    Args:
+        run: of the step.
+        firing: of the step.
+        cancel: ends it, on its event loop.
+        soon: calls a function on that event loop, from any thread.
+    """
+    policy = run.compiled.policies[firing.node.name]
+    before = run.marking.deferred.get(firing.id) if run.marking.deferred else None
+    if before is not None and before.stage:
+        policy = policy.at(before.stage)
+    made = Watch(run, firing, policy, cancel)
+    if policy.total_timeout is not None:
+        first = before.since if before is not None and before.since else made.begun
+        made.since = run.begun.setdefault(firing.id, first)
+    due = made.due()[0]
+    if due == INFINITE:
+        return None
+    run.watches[firing.id] = made
+    alarm = run.lookout
+    if alarm is None:
+        alarm = run.lookout = Alarm(run, soon)
+    if due < alarm.at:
+        alarm.set(due)
+    return made
+
+
+def out_of_time(
+    run: Run, firing: Firing, policy: Policy, limit: str
+) -> StepTimeoutError:
+    """The error of an attempt that has taken too long."""
+    name = f"{run.net.definition.name}.{firing.node.name}"
+    seconds: float = getattr(policy, limit)
+    what = {
+        "timeout": f"was at work longer than its timeout of {shown(seconds)}",
+        "total_timeout": (
+            f"took longer than its total_timeout of {shown(seconds)}, all attempts "
+            f"counted"
+        ),
+        "idle_timeout": (f"gave no heartbeat for its idle_timeout of {shown(seconds)}"),
+    }[limit]
+    cure = {
+        "idle_timeout": "Call self.heartbeat() in it while it makes progress",
+    }.get(limit, "Give it more time, or find out what it waits for")
+    text = (
+        f"{name} {what}. {cure}; a step that listens to {firing.node.name}.timeout "
+        f"can go on instead. ({firing.node.step.place})"
+    )
+    return StepTimeoutError(text, step=name, limit=limit, seconds=seconds)
+
+
+def watch_run(run: Run, soon: Callable[..., Any]) -> None:
+    """Have a run's deadline looked after while it is at work here."""
+    if run.until is not None:
+        run.lookout = Alarm(run, soon)
+        run.lookout.set(run.until)
+
+
+def too_late(run: Run) -> DeadlineError:
+    """The error of a run that was not over in time."""
+    name = run.net.definition.name
+    live = dict.fromkeys(each.node.name for each in run.marking.live.values())
+    be = "were" if len(live) > 1 else "was"
+    what = f"{' and '.join(live)} {be} not done"
+    if not live:
+        what = f"it waited for {' and '.join(run.awaits) or 'nothing'}"
+    whose = "the deadline of the run that called it"
+    begun = run.records[0].at if run.records else 0.0
+    own = run.limit is not None and begun + run.limit - (run.until or 0.0) < NEAR
+    if own and run.limit is not None:
+        whose = f"its deadline, {shown(run.limit)} after it began"
+    return DeadlineError(
+        f"{name} was not over at {whose}; {what}. Give it more time (deadline=), or "
+        f"find out what it waits for."
+    )

@@ -1,0 +1,30 @@
+"""A process killed in a wait, in a fallback, while it undoes: nothing twice or lost."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.acceptance.processes import PROVE
+
+pytestmark = [pytest.mark.prove, pytest.mark.timeout(0 if PROVE else 200)]
+KILLS = 1_000 if PROVE else 25
+
+
+def test_a_killed_run_is_retried_and_undone_as_one_that_was_not(tmp_path) -> None:
+    """Each finished step and each undo once, in order, with all its attempts."""
+    command = [sys.executable, "-m", "tests.acceptance.policy_killer"]
+    done = subprocess.run(
+        [*command, str(tmp_path), str(KILLS), "7"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2_000:]
+    report = json.loads(done.stdout.splitlines()[-1])
+    print(report)
+    assert report["faults"] == []
+    assert report["kills"] >= KILLS // 2
