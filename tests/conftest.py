@@ -52,3 +52,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if getattr(getattr(item, "obj", None), "is_hypothesis_test", False):
             item.add_marker(pytest.mark.prove)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(0 if PROVE else 240))
