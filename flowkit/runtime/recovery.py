@@ -124,7 +124,7 @@ def _budgeted(run: Run, firing: Firing, retry: Retry) -> bool:
     """Whether the budget of retries allows one more."""
     if retry.budget is None:
         return True
-    from flowkit.runtime.protection import shared_rate  # only who has a budget
+    from flowkit.runtime.shared import shared_rate  # only who has a budget
 
     cls = type(run.flow)
     place = f"{cls.__module__}:{cls.__qualname__}.{firing.node.name} retries"

@@ -20,6 +20,7 @@ from flowkit import (
     start,
 )
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
+from flowkit.runtime import shared
 from flowkit.runtime.clock import ManualClock, now, use_clock
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
@@ -234,7 +235,7 @@ def test_two_breakers_of_one_name_are_refused() -> None:
     assert str(caught.value).endswith(
         ".<locals>.Calls.call declares the Breaker 'twice' as 3 failures in 1m, open "
         "for 30s (twice), and elsewhere it is 2 failures in 1m, open for 30s (twice). "
-        "Make one value and give it to both steps."
+        "Make one value and give it to both."
     )
 
 
@@ -453,9 +454,7 @@ def test_a_limit_of_another_kind_is_refused(given, text) -> None:
 
 def other_process() -> None:
     """Forget all that this process shares; what is in a store stays."""
-    from flowkit.runtime import protection
-
-    protection._shared.clear()
+    shared.forget_all()
 
 
 def test_a_breaker_in_the_store_is_open_for_every_process(clock, tmp_path) -> None:
