@@ -60,6 +60,7 @@ from flowkit.runtime.run import Run
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
+    from flowkit.core.admission import Admission
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
     from flowkit.core.limits import Breaker, Bulkhead, Rate
@@ -94,6 +95,7 @@ __version__ = "0.1.0"
 __all__ = [
     "INPUTS",
     "SOURCE",
+    "Admission",
     "AsyncStreamSession",
     "Breaker",
     "Bulkhead",
@@ -190,6 +192,7 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "Breaker": "flowkit.core.limits",
+    "Admission": "flowkit.core.admission",
     "Bulkhead": "flowkit.core.limits",
     "Cache": "flowkit.core.caching",
     "INPUTS": "flowkit.core.caching",

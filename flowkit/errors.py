@@ -21,10 +21,13 @@ Split by who mends it::
     │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
-    │   ├── RejectedError                 a call that a limit refused
+    │   ├── RejectedError                 a call, or a run, that a limit refused
     │   │   ├── BreakerOpenError          what it calls is broken
     │   │   ├── BulkheadFullError         too many wait for a place already
-    │   │   └── RateLimitedError          its turn is too far away
+    │   │   ├── RateLimitedError          its turn is too far away
+    │   │   └── AdmissionError            a flow does not take a run on
+    │   │       ├── AdmissionFullError    too many wait to begin already
+    │   │       └── ShedError (DeadlineError)  its deadline is before its turn
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── CallError                     a called run ended without a result
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
     from flowkit.journal.rows import RunRow
 
 __all__ = [
+    "AdmissionError",
+    "AdmissionFullError",
     "ArgumentError",
     "BreakerOpenError",
     "BulkheadFullError",
@@ -80,6 +85,7 @@ __all__ = [
     "RunError",
     "RunExistsError",
     "RunawayError",
+    "ShedError",
     "StateConflictError",
     "StateError",
     "StepTimeoutError",
@@ -207,10 +213,10 @@ class PoisonedStepError(RunError):
 
 
 class RejectedError(RunError):
-    """A limit refused to let a step be called.
+    """A limit refused to let a step be called, or a run begin.
 
     Attributes:
-        step: as ``Orders.charge``.
+        step: as ``Orders.charge``; "" for a run.
         retry_after: seconds until a call could be let through, None if unknown.
     """
 
@@ -234,6 +240,24 @@ class RateLimitedError(RejectedError):
     """The step's turn is further away than it may wait."""
 
 
+class AdmissionError(RejectedError):
+    """A flow does not take a run on: nothing of it was begun.
+
+    Attributes:
+        flow: name of the class.
+    """
+
+    def __init__(
+        self, text: str, *, flow: str = "", retry_after: float | None = None
+    ) -> None:
+        self.flow: str = flow
+        super().__init__(text, retry_after=retry_after)
+
+
+class AdmissionFullError(AdmissionError):
+    """All places are taken, and the line of runs that wait to begin is full."""
+
+
 class DeadlockError(RunError):
     """Steps wait for mutexes that are held by one another: nothing can go on."""
 
@@ -244,6 +268,10 @@ class StuckError(RunError):
 
 class DeadlineError(RunError, TimeoutError):
     """A run was not over at its deadline, or at that of the run that called it."""
+
+
+class ShedError(AdmissionError, DeadlineError):
+    """A run's deadline comes before its turn, so that it need not begin."""
 
 
 class DriftError(RunError):

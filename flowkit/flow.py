@@ -69,6 +69,7 @@ _OPTIONS = frozenset(
 _TIMES = ("evict_after", "lifetime", "deadline")
 _CLASS_OPTIONS = frozenset(
     {
+        "admission",
         "backend",
         "deadline",
         "defaults",
@@ -163,6 +164,9 @@ class Flow(Generic[StateT]):
             fails at its end with all failures as an ExceptionGroup;
             ``"compensate"`` undoes what was done (``undo=``); or the name of a
             method, which is given the error.
+        admission: how many runs may be at work at once, a number or an
+            :class:`~flowkit.Admission`; the others wait in line, or are refused with
+            an ``AdmissionError`` before they begin.
         sla: how long a run should take at most (``"2m"``), or several by the
             step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
             them: :func:`flowkit.observe.insights` tells which were broken.
@@ -214,6 +218,7 @@ class Flow(Generic[StateT]):
         on_error: str | None = None,
         deadline: float | str | None = None,
         sla: Any = None,
+        admission: Any = None,
         **keywords: Any,
     ) -> None:
         _check_options(cls, super().__init_subclass__, keywords)
@@ -254,6 +259,11 @@ class Flow(Generic[StateT]):
         kind.migrations = migrations_of(cls)
         kind.retention = retention or (parent and parent.retention)
         kind.defaults, kind.on_error = policy, on_error
+        door = parent.admission if parent else None
+        if admission is not None or door is not None:
+            from flowkit.runtime.admission import door_of  # only who bounds its runs
+
+            kind.admission = door_of(cls.__name__, place, admission, door)
         if sla is not None:
             from flowkit.define.targets import targets_of  # only who has targets
 
@@ -406,6 +416,7 @@ class Flow(Generic[StateT]):
 
         Raises:
             InputError: inputs that do not fit, all faults named.
+            AdmissionError: the flow takes no more runs on now (``admission=``).
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
@@ -551,10 +562,14 @@ class Flow(Generic[StateT]):
 
         Raises:
             InputError: inputs that do not fit, all faults named.
+            AdmissionError: the flow takes no more runs on now (``admission=``).
         """
         run = new_run(self, inputs)
         payloads = kickoff_payloads(self, run)
         backend = known[type(self)].backend
+        if run.admission is not None:
+            run.admission.alone = True
+            run.admission.begins(run)  # here, so that the caller is told
         run.active = True
 
         def work() -> None:

@@ -339,7 +339,8 @@ class EventBus:
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
         if not found:
             reason = "; ".join(receipt.refusals)
-            receipt.refuse("invalid" if reason else "dropped", reason or _LOST)
+            if receipt.status == "accepted":
+                receipt.refuse("invalid" if reason else "dropped", reason or _LOST)
             return receipt, None, []
         return receipt, self._post.accept(receipt, found), owners
 
@@ -387,8 +388,16 @@ class EventBus:
         flows = [flow for flow in self._flows if _takes(flow, name)]
         if not handlers and not flows:
             return receipt.refuse("unknown", self._unknown(name))
+        places: dict[type, Any] = {}
+        if any(known[flow].admission is not None for flow in flows):
+            from flowkit.runtime.reserving import reserved  # only who bounds its runs
+
+            found = reserved(receipt, payload, flows, self._taker)
+            if found is None:
+                return receipt
+            places = found
         for flow in flows:
-            self._to_flow(flow, receipt, payload)
+            self._to_flow(flow, receipt, payload, places.pop(flow, None))
         for handler in handlers:
             self._to_handler(handler, receipt, payload)
         if receipt.refusals and not receipt.taken:
@@ -414,21 +423,31 @@ class EventBus:
         hint = f"Did you mean {guess!r}?" if guess else "Register a flow or a handler."
         return f"No flow and no handler takes the event {name!r}. {hint}"
 
-    def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
+    def _taker(self, flow: type, name: str, key: str | None) -> Run | None:
+        """The open run that takes such an event, if there is one."""
+        for run in self._open.find(flow, name, key):
+            if listeners(run, name) and not _lost(run, name):
+                return run
+        return None
+
+    def _to_flow(
+        self, flow: type, receipt: Receipt, payload: Any, place: Any = None
+    ) -> None:
         kind = known[flow]
         name = receipt.name
         try:
             key = receipt.key or carried_key(kind, name, payload)
-            for run in self._open.find(flow, name, key):
-                if listeners(run, name) and not _lost(run, name):
-                    taken, shares = accepted(run, name, payload)
-                    run.event(name, taken, key, receipt.id, shares)
-                    receipt.runs.append(run)
-                    self._schedule(run)
-                    return
+            run = self._taker(flow, name, key)
+            if run is not None:
+                taken, shares = accepted(run, name, payload)
+                run.event(name, taken, key, receipt.id, shares)
+                receipt.runs.append(run)
+                self._schedule(run)
+                return
             starts = kind.compiled.net.event_starts(name)
             if starts:
-                self._begin(flow, starts, receipt, payload, key)
+                self._begin(flow, starts, receipt, payload, key, place=place)
+                place = None
             elif any(
                 leaf.name == name and not leaf.transient
                 for leaf in event_leaves(kind, begins=False)
@@ -438,6 +457,9 @@ class EventBus:
             receipt.refusals.append(str(error))
         except Exception as error:  # noqa: BLE001 - one class must not stop the bus
             receipt.refusals.append(f"{flow.__name__} could not begin: {error!r}")
+        finally:
+            if place is not None:
+                kind.admission.places.leave(place.store, place.key)
 
     def _begin(
         self,
@@ -446,11 +468,19 @@ class EventBus:
         receipt: Receipt,
         payload: Any,
         key: str | None,
+        *,
+        place: Any,
     ) -> None:
         payloads = {node.name: payload_for(flow, node, payload) for node in starts}
         made = flow()
         run = new_run(made, required(made, payload))
         run.key = key
+        if run.admission is not None:
+            run.admission.alone = True
+            if place is None:  # it was accepted before, by a run that has ended since
+                run.admission.begins(run, refuses=False)
+            else:
+                run.admission.take(run, place)
         receipt.runs.append(run)
         self._schedule(run, lambda: run.begin(receipt.name, payloads))
 
@@ -505,6 +535,8 @@ class EventBus:
             if begin is not None:
                 begin()
             while True:
+                if run.admission is not None:
+                    run.admission.on_bus(self._shop.aside)
                 await drive(run)
                 with self._lock:
                     if run.over:

@@ -44,6 +44,7 @@ class Kind:
 
     __slots__ = (
         "_waited",
+        "admission",
         "backend",
         "buses",
         "calls",
@@ -114,6 +115,7 @@ class Kind:
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
+        self.admission: Any = None
 
     def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
         """The calls of all steps under their policies, those that repeat repeated."""
@@ -200,6 +202,10 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     run.lifetime = kind.lifetime
     if kind.deadline is not None:
         run.limit = kind.deadline
+    if kind.admission is not None:
+        from flowkit.runtime.admission import Stay  # only flows that bound their runs
+
+        run.admission = Stay(kind.admission)
     if kind.buses:
         run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run

@@ -9,6 +9,7 @@ nobody tells one process what another one gives back.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import suppress
 from functools import partial
 from itertools import count
@@ -42,6 +43,7 @@ class Places:
         value: how many there are, and how many may wait.
         name: of them.
         waiters: how to wake who waits here, by key.
+        owed: what is given back with the next change.
     """
 
     polls: bool = False
@@ -52,6 +54,7 @@ class Places:
         self.name: str = name
         self.implied: bool = implied
         self.waiters: dict[str, Callable[[], object]] = {}
+        self.owed: deque[tuple[Store | None, str]] = deque()
         self._state = PlacesState(value)
         self._lock = threading.Lock()
 
@@ -88,10 +91,13 @@ class Places:
         """Who is inside and who waits, to be read only."""
         return self._state
 
-    def _change(self, store: Store | None, change: Any) -> Any:  # noqa: ARG002 - same
+    def _change(self, store: Store | None, change: Any) -> Any:
+        given: list[str] = []
         with self._lock:
-            found, given = change(self._state)
-        self._wake(store, given)
+            while self.owed:
+                given += self._state.leave(self.owed.popleft()[1], now())
+            found, more = change(self._state)
+        self._wake(store, [*given, *more])
         return found
 
     def _wake(self, store: Store | None, keys: Iterable[str]) -> None:
@@ -126,9 +132,7 @@ class Places:
         finally:
             self.waiters.pop(key, None)
 
-    def block(
-        self, store: Store | None, key: str, wanted: Callable[[], bool]
-    ) -> bool:
+    def block(self, store: Store | None, key: str, wanted: Callable[[], bool]) -> bool:
         """The same in a thread; whether the place is wanted still."""
         pause = SOONEST
         try:
@@ -156,10 +160,6 @@ class StoredPlaces(Places):
     """Places in a store, one state for all processes on it."""
 
     polls = True
-
-    def __init__(self, value: Any, name: str, *, implied: bool = False) -> None:
-        super().__init__(value, name, implied=implied)
-        self._owed: list[tuple[Store, str]] = []
 
     def key(self, store: Store | None) -> str:
         """A new key for one who comes, in the name of this process."""
@@ -191,8 +191,7 @@ class StoredPlaces(Places):
             signals.log().warning(
                 "a place of %r was not given back yet: %s", self.name, error
             )
-            assert store is not None  # noqa: S101 - asked before
-            self._owed.append((store, key))
+            self.owed.append((store, key))
 
     def is_inside(self, store: Store | None, key: str) -> bool:
         """The same. One whom others took for gone stands in line once more."""
@@ -219,7 +218,7 @@ class StoredPlaces(Places):
     def _change(self, store: Store | None, change: Any) -> Any:
         assert store is not None  # noqa: S101 - asked before
         cell = cell_of(self.value, self.name)
-        owed = [each for each in self._owed if each[0] is store]
+        owed = [each for each in [*self.owed] if each[0] is store]
         while True:
             text = store.cell(cell)
             state, given = self._read(text), []
@@ -231,7 +230,7 @@ class StoredPlaces(Places):
                 break
         for each in owed:
             with suppress(ValueError):  # another thread has given it back, too
-                self._owed.remove(each)
+                self.owed.remove(each)
         self._wake(store, [*given, *more])
         return found
 
@@ -257,4 +256,3 @@ def places_of(value: Any, place: str) -> Places:
     kind = StoredPlaces if value.shared == "store" else Places
     found: Places = share(value, place, kind)
     return found
-

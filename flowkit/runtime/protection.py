@@ -293,11 +293,12 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        inside: Taken | None = _NOTHING
+        inside = _NOTHING
         if gate.bulkhead is not None:
-            inside = gate.block_inside(run, firing)
-            if inside is None:
+            place = gate.block_inside(run, firing)
+            if place is None:
                 return None
+            inside = place
         taken = _permit(gate, run, firing, inside)
         try:
             output = function(flow, *arguments, **keywords)

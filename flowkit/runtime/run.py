@@ -133,6 +133,7 @@ class Run:
         stuck: one sentence for each join that could not fire.
         not_undone: steps that a compensation could not undo.
         records: what happened, in order.
+        admission: its place among the runs of its flow, None if any number may run.
         journal: keeps it in a store; None for a run in memory.
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
@@ -190,6 +191,7 @@ class Run:
     hurry: Callable[[], None] | None = None
     keeper: Keeper | None = None
     saved: int = 0
+    admission: Any = None
     journal: Any = None
     held: Any = ()  # a journal gives a run one of its own
     settle: Callable[[], Awaitable[None]] | None = None
@@ -356,12 +358,19 @@ class Run:
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        inherited = _until.get()
+        if self.admission is not None:  # first: a refusal leaves nothing behind
+            self.admission.begins(self, inherited, refuses=step is None)
         if signals.run_begins.receivers:
             self.tell(signals.run_begins)
-        inherited = _until.get()
         if self.limit is not None or inherited is not None:
             self.over_by(self.limit, inherited)
-        self.apply(RunStarted(now(), event, payloads, step))
+        try:
+            self.apply(RunStarted(now(), event, payloads, step))
+        except BaseException:
+            if self.admission is not None:
+                self.admission.leave()
+            raise
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
 
@@ -843,6 +852,8 @@ class Run:
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
+        if self.admission is not None:
+            self.admission.leave()
         if self.over:
             self._finished()
             return

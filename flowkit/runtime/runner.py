@@ -153,6 +153,8 @@ class _Driver:
 
     async def go(self) -> None:
         run = self.run
+        if run.admission is not None:
+            await run.admission.turn(run)
         while True:
             run.take_pending()
             if run.held:

@@ -216,6 +216,9 @@ def watch_run(run: Run, soon: Callable[..., Any]) -> None:
 
 def too_late(run: Run) -> DeadlineError:
     """The error of a run that was not over in time."""
+    if run.admission is not None and (shed := run.admission.shed(run)) is not None:
+        error: DeadlineError = shed
+        return error
     name = run.net.definition.name
     live = dict.fromkeys(each.node.name for each in run.marking.live.values())
     be = "were" if len(live) > 1 else "was"

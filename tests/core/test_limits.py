@@ -182,10 +182,7 @@ def test_what_began_before_the_breaker_opened_counts_for_nothing() -> None:
         ),
         (
             lambda: Bulkhead(1, shared="store"),
-            (
-                "Bulkhead(shared='store') needs a name: other processes know it by "
-                "that."
-            ),
+            ("Bulkhead(shared='store') needs a name: other processes know it by that."),
         ),
     ],
 )
