@@ -27,7 +27,7 @@ Split by who mends it::
     │   │   ├── RateLimitedError          its turn is too far away
     │   │   └── AdmissionError            a flow does not take a run on
     │   │       ├── AdmissionFullError    too many wait to begin already
-    │   │       └── ShedError (DeadlineError)  its deadline is before its turn
+    │   │       └── ShedError (TimeoutError)  its deadline is before its turn
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
     │   ├── CallError                     a called run ended without a result
@@ -258,6 +258,10 @@ class AdmissionFullError(AdmissionError):
     """All places are taken, and the line of runs that wait to begin is full."""
 
 
+class ShedError(AdmissionError, TimeoutError):
+    """A run's deadline comes before its turn, so that it need not begin."""
+
+
 class DeadlockError(RunError):
     """Steps wait for mutexes that are held by one another: nothing can go on."""
 
@@ -268,10 +272,6 @@ class StuckError(RunError):
 
 class DeadlineError(RunError, TimeoutError):
     """A run was not over at its deadline, or at that of the run that called it."""
-
-
-class ShedError(AdmissionError, DeadlineError):
-    """A run's deadline comes before its turn, so that it need not begin."""
 
 
 class DriftError(RunError):

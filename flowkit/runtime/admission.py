@@ -17,7 +17,7 @@ from flowkit.core.durations import shown
 from flowkit.errors import AdmissionError, AdmissionFullError, ShedError, StoreError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now, wait_until
-from flowkit.runtime.items import note
+from flowkit.runtime.notes import note
 from flowkit.runtime.places import LATEST, SOONEST, places_of
 from flowkit.runtime.shared import storeless
 

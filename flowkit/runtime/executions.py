@@ -41,6 +41,7 @@ __all__ = [
     "Cause",
     "DeferralInfo",
     "Execution",
+    "LimitInfo",
     "QuestionInfo",
     "Teller",
     "executions",
@@ -86,6 +87,26 @@ class DeferralInfo:
     error: BaseException | None
     at: float
     due: float
+
+
+@dataclass(slots=True)
+class LimitInfo:
+    """What a limit decided about an execution.
+
+    Attributes:
+        limit: ``admission`` of the run, ``bulkhead`` or ``breaker`` of the step.
+        name: of the limit.
+        what: ``waited`` for a place; a breaker came to ``open``, ``half_open`` or
+            ``closed``.
+        at: when, after the wait.
+        seconds: how long it waited.
+    """
+
+    limit: str
+    name: str
+    what: str
+    at: float
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -150,6 +171,7 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
+        limits: what its limits decided, in order.
         hit: its result is a cached one.
         undone: a rewind took it back: it does not count any more.
         position: of a step that a function flow called: where among its calls, such
@@ -174,6 +196,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
+    limits: list[LimitInfo] = field(default_factory=list)
     hit: bool = False
     undone: bool = False
     position: str | None = None
@@ -245,6 +268,8 @@ class Teller:
         if isinstance(record, Note):
             if record.kind == "again":
                 self._again(record)
+            elif record.kind == "limit":
+                self._limited(record)
             return
         if isinstance(record, CallEnded):
             self._called(record, found.seq, before)
@@ -352,6 +377,15 @@ class Teller:
             each = self.open.get(number)
             if each is not None:
                 each.attempt, each.started = each.attempt + 1, note.at
+
+    def _limited(self, note: Note) -> None:
+        """A limit of a step has decided, or one of the run: that holds for all."""
+        said = dict(note.data)
+        about = said.pop("firing")
+        told = LimitInfo(at=note.at, **said)
+        for number, each in self.open.items():
+            if about in {number, None}:
+                each.limits.append(told)
 
     def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
         """Everything after record ``to`` is taken back; ``anew`` starts once more."""

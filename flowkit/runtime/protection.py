@@ -16,7 +16,7 @@ from flowkit.core.limits import Breaker
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
-from flowkit.runtime.items import note
+from flowkit.runtime.notes import note
 from flowkit.runtime.places import places_of
 from flowkit.runtime.shared import SharedLimit, share, storeless
 

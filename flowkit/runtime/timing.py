@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing
     from flowkit.core.policies import Policy
+    from flowkit.errors import ShedError
     from flowkit.runtime.run import Run
 
 __all__ = [
@@ -214,10 +215,10 @@ def watch_run(run: Run, soon: Callable[..., Any]) -> None:
         run.lookout.set(run.until)
 
 
-def too_late(run: Run) -> DeadlineError:
+def too_late(run: Run) -> DeadlineError | ShedError:
     """The error of a run that was not over in time."""
     if run.admission is not None and (shed := run.admission.shed(run)) is not None:
-        error: DeadlineError = shed
+        error: ShedError = shed
         return error
     name = run.net.definition.name
     live = dict.fromkeys(each.node.name for each in run.marking.live.values())
