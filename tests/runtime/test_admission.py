@@ -8,7 +8,17 @@ import threading
 import anyio
 import pytest
 
-from flowkit import Admission, EventBus, Flow, Retry, event, listen, runs, signals, start
+from flowkit import (
+    Admission,
+    EventBus,
+    Flow,
+    Retry,
+    event,
+    listen,
+    runs,
+    signals,
+    start,
+)
 from flowkit.errors import AdmissionError, AdmissionFullError, RunError, ShedError
 from flowkit.runtime import shared
 from flowkit.runtime.clock import ManualClock, now, use_clock
