@@ -372,6 +372,33 @@ async def test_what_a_run_calls_goes_with_it(stored) -> None:
     assert places(Inner) == (0, 0)
 
 
+@pytest.mark.parametrize("stored", [False, True])
+async def test_a_called_flow_that_refuses_fails_its_step(stored) -> None:
+    """Like any failure of a call; nothing of the called run is left."""
+    store = MemoryStore("memory:test") if stored else None
+    cls = held(admission=Admission(1, queue=0), store=store)
+    flow_named(cls, f"Refuses{stored}")
+
+    class Outer(Flow, store=store):
+        @start()
+        async def work(self):
+            await self.call(cls, {"n": 1})
+
+        @listen(work.failed)
+        def why(self, error):
+            return type(error).__name__
+
+    flow_named(Outer, f"Outer{stored}")
+    async with anyio.create_task_group() as group:
+        group.start_soon(cls().kickoff_async, {"n": 0})
+        await until(lambda: cls.begun)
+        assert await Outer().kickoff_async() == "AdmissionFullError"
+        cls.release.set()
+    if store is not None:
+        found = runs.list(store=store)
+        assert sorted(each.status for each in found) == ["completed", "completed"]
+
+
 async def test_a_step_tries_a_refused_flow_again(clock) -> None:
     """Like any call that a limit refuses; it is told how long to wait."""
     cls = held(admission=Admission(1, queue=0))
