@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flowkit.runtime.called import Branch, here
-from flowkit.runtime.run import Stop
+from flowkit.runtime.exits import Stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
