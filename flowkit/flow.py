@@ -22,13 +22,9 @@ from typing import (
 from flowkit.errors import RunError
 from flowkit.runtime import initial
 from flowkit.runtime.bodies import BodyVerbs
-from flowkit.runtime.declared import OPTIONS, check_keywords, check_options, declare
 from flowkit.runtime.descriptors import either, shown
 from flowkit.runtime.kickoffs import Kickoffs
-from flowkit.runtime.launch import (
-    known,
-    no_scope,
-)
+from flowkit.runtime.launch import known, no_scope
 from flowkit.runtime.scope import Scope
 
 if TYPE_CHECKING:
@@ -135,6 +131,8 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
         sla: Any = None,
         **keywords: Any,
     ) -> None:
+        from flowkit.runtime.declared import check_options, declare  # with a class
+
         check_options(cls, super().__init_subclass__, keywords)
         if max_firings is not None:
             cls.max_method_calls = max_firings
@@ -164,12 +162,9 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
             msg = "Flow itself has no steps. Subclass it and decorate methods."
             raise TypeError(msg)
         if keywords:
-            check_keywords(cls, keywords)
-            self.__dict__.update(
-                (key, value)
-                for key, value in keywords.items()
-                if key in OPTIONS and key != "store"
-            )
+            from flowkit.runtime.declared import taken_keywords  # loaded with the class
+
+            self.__dict__.update(taken_keywords(cls, keywords))
         own = keywords.get("initial_state") if keywords else None
         own = cls.initial_state if own is None else own
         given = kind.declared if own is None else initial.declared(own, kind.state)

@@ -14,9 +14,9 @@ from flowkit.runtime.launch import Kind, known
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["OPTIONS", "check_keywords", "check_options", "declare"]
+__all__ = ["check_options", "declare", "taken_keywords"]
 
-OPTIONS = frozenset(
+_OPTIONS = frozenset(
     {
         "initial_state",
         "input_provider",
@@ -150,23 +150,32 @@ def check_options(cls: type, base: Callable[..., None], keywords: Any) -> None:
         raise TypeError(msg) from None
 
 
-def check_keywords(cls: type, keywords: dict[str, Any]) -> None:
-    """Refuse keywords of a constructor that mean nothing here."""
-    unknown = [key for key in keywords if key not in OPTIONS | _IGNORED]
+def taken_keywords(cls: type, keywords: dict[str, Any]) -> dict[str, Any]:
+    """The attributes that keywords of a constructor set.
+
+    Raises:
+        TypeError: one that no flow takes.
+    """
+    unknown = [key for key in keywords if key not in _OPTIONS | _IGNORED]
     if unknown:
         from flowkit.core.validate import closest  # only an error needs it
 
-        guess = closest(unknown[0], OPTIONS)
+        guess = closest(unknown[0], _OPTIONS)
         hint = f" Did you mean {guess!r}?" if guess else ""
         msg = (
             f"{cls.__name__}() takes no keyword {unknown[0]!r}.{hint} Values for a "
-            f"run go to kickoff(inputs); it takes {', '.join(sorted(OPTIONS))}."
+            f"run go to kickoff(inputs); it takes {', '.join(sorted(_OPTIONS))}."
         )
         raise TypeError(msg)
     for key in keywords:
         if key in _IGNORED:
             text = f"{cls.__name__}({key}=..) has no effect in flowkit."
             warnings.warn(text, FlowkitWarning, stacklevel=3)
+    return {
+        key: value
+        for key, value in keywords.items()
+        if key in _OPTIONS and key != "store"
+    }
 
 
 def _older(cls: type, older: Iterable[type]) -> tuple[type, ...]:

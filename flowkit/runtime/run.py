@@ -29,7 +29,6 @@ from flowkit.errors import RouteError
 from flowkit.runtime import inherited, signals
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
-from flowkit.runtime.commits import kept, turn
 from flowkit.runtime.descriptors import lazy
 from flowkit.runtime.failing import failed, late, note, unkept
 from flowkit.runtime.handle import Handle
@@ -247,7 +246,7 @@ class Run(Handle):
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(  # noqa: C901, PLR0911, PLR0912 - the hot path
+    def finish(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the hot path
         self, firing: Firing, output: Any
     ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
@@ -281,12 +280,16 @@ class Run(Handle):
                 return
         if not changes.view:
             changes.since = -1
-        keeps = self.keeper is not None or payload is not None
-        if keeps and not kept(self, firing, payload):
-            return
+        if self.keeper is not None or payload is not None:
+            from flowkit.runtime.commits import kept  # only who persists, or reviews
+
+            if not kept(self, firing, payload):
+                return
         if self.emitted is not None:
             emitted = tuple(self.emitted.pop(firing.id, ()))
         if again:
+            from flowkit.runtime.commits import turn  # only who repeats
+
             turn(self, firing, output, changed, emitted)
             return
         self.last = output
