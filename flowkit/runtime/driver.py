@@ -175,8 +175,7 @@ class Driver:
                     run.journal.wait(run)  # it is on its way: nothing half done
                     raise
             run.journal.carry_out(run)
-        if run.ready and self.group is not None:
-            self._spawn()
+        self._hand_over()
 
     def _attend(self) -> None:
         """From here on, what comes from outside is looked at without delay."""
@@ -228,8 +227,7 @@ class Driver:
             self.nudged.set()
         elif run.parked and run.status == "waiting" and not run.pending:
             run.rest()
-        if self.run.ready and self.group is not None:
-            self._spawn()
+        self._hand_over()
 
     def _spawn(self) -> None:
         """A further worker, unless enough of them are about to begin.
@@ -338,6 +336,7 @@ class Driver:
             raise
 
     def _hand_over(self) -> None:
+        """Let another worker have what is ready."""
         if self.run.ready and self.group is not None:
             self._spawn()
 

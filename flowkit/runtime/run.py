@@ -3,9 +3,9 @@
 The order of every move is fixed: decide, append, act, signal. What moves the run,
 a worker on an event loop or a plain loop in the caller's thread, is in
 :mod:`flowkit.runtime.runner` and :mod:`flowkit.runtime.blocking`; both use the
-verbs here, and those that are loaded when a run needs them: what fails
-(:mod:`~flowkit.runtime.failing`), starts again (:mod:`~flowkit.runtime.restarts`),
-is due (:mod:`~flowkit.runtime.dues`), ends early (:mod:`~flowkit.runtime.endings`).
+verbs here and those beside them: what fails (:mod:`~flowkit.runtime.failing`), starts
+again (:mod:`~flowkit.runtime.restarts`), is due (:mod:`~flowkit.runtime.dues`) or ends
+early (:mod:`~flowkit.runtime.endings`).
 """
 
 from __future__ import annotations
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Run"]
 
-_lock = threading.Lock()
 _NOTHING: tuple[
     tuple[str, ...], tuple[str, ...], tuple[tuple[str, Any], ...], Any, bool
 ] = (), (), (), None, False
@@ -109,7 +108,7 @@ class Run(Handle):
             records there were.
     """
 
-    lock = _lock
+    lock = threading.Lock()
     """Held while somebody begins or ceases to move a run: never for long."""
 
     on_wait: ClassVar[list[Callable[[Run], None]]] = []
@@ -438,7 +437,7 @@ class Run(Handle):
         """Nothing moves here until something outside happens, or it moves again."""
         if self.at_rest is None:
             return
-        with _lock:
+        with self.lock:
             if resting == self.resting:
                 return
             self.resting = resting
