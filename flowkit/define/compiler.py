@@ -141,7 +141,7 @@ def compile_class(
     if errors and not tolerant.get():
         raise DefinitionError(cls.__name__, errors)
     for fault in faults:
-        warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
+        warnings.warn(fault.text, FlowkitWarning, stacklevel=5)  # the class
     return compiled
 
 

@@ -18,6 +18,7 @@ from flowkit.journal.rows import Query, is_over
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.presence import presence_in
+from flowkit.runtime.restarts import again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -131,7 +132,7 @@ class Children:
         for number in stirred:
             firing = run.marking.live[number]
             firing.attempt += 1
-            run.ready.append(run.again(firing))
+            run.ready.append(again(run, firing))
         if stirred:
             run.journal.jot("again", stirred)
             run.journal.flush(run)

@@ -33,7 +33,11 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime import commits
 from flowkit.runtime.clock import now
+from flowkit.runtime.failing import is_unheard
+from flowkit.runtime.orders import carry_folded, judge_open
+from flowkit.runtime.restarts import restart
 from flowkit.runtime.restore import EXTRA, restored
 
 if TYPE_CHECKING:
@@ -116,7 +120,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             apply(fields, delta)
         _remember(run, record)
         run.records.append(record)
-        run.act_folded(decide(net, marking, record))
+        carry_folded(run, decide(net, marking, record))
     journal.seq = entries[-1].seq
     journal.rewinds = sum(
         entry.kind == "note:rewind" and not retries(entry) for entry in entries
@@ -294,7 +298,8 @@ def go_on(run: Run, journal: Journal) -> None:
         fail_poisoned(run, journal, poisoned)
         if run.over:
             return
-    run.restart(again)
+    restart(run, again)
+    judge_open(run)
     if marking.asked and run.children is not None:
         run.children.stir()
 
@@ -314,7 +319,7 @@ def _remember(run: Run, record: Any) -> None:
         run.called(record)
     elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and run.is_unheard(firing, record.late):
+        if firing is not None and is_unheard(run, firing, record.late):
             run.failures.append(record.error)
     elif not _remember_end(run, record):
         _remember_acts(run, record)
@@ -344,7 +349,7 @@ def _remember_acts(run: Run, record: Any) -> None:
     """What a step had done when it was interrupted, or failed: not again."""
     kind = type(record)
     if kind is StepTurned:
-        run._forget(run.marking.live[record.firing])
+        commits.forget(run, run.marking.live[record.firing])
     elif kind is StepYielded:
         run.yielded[record.firing] = record.ordinal + 1
     elif kind is StepActed:

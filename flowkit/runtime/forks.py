@@ -32,6 +32,17 @@ if TYPE_CHECKING:
 
 __all__ = ["fork", "rewind"]
 
+_BEGUN: dict[str, Any] = {
+    "status": "running",
+    "owner": None,
+    "due": None,
+    "fence": 1,
+    "error": "",
+    "result": "",
+    "state": "",
+}
+"""What of another run's row is not its fork's."""
+
 
 class Place(NamedTuple):
     """Where to go back to: after which record, and which firings ask anew."""
@@ -80,40 +91,48 @@ def fork(
     place = store_of(store)
     row = row_of(place, run_id)
     entries = place.entries(row.id)
-    if seq is not None and from_step is None:
-        _check_seq(row, entries, seq)
-        kept = effective(entries[:seq])
-    else:
-        to, anew = _place(place, row, entries, from_step, seq)
-        kept = effective(entries)
-        kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
-    kept = without_open_calls(kept)
-    at, number = now(), id or new_id(now())
+    kept = _kept(place, row, entries, from_step, seq)
     copied = [each._replace(seq=new) for new, each in enumerate(kept, 1)]
-    graph = Story(place, row, entries).fold(kept).graph
-    journal = Journal(
-        place,
-        row._replace(
-            id=number,
-            parent=row.id,
-            graph=graph,
-            created=at,
-            updated=at,
-            created_by=created_by,
-            tags=tuple(tags),
-            status="running",
-            owner=None,
-            due=None,
-            fence=1,
-            error="",
-            result="",
-            state="",
-        ),
+    at, number = now(), id or new_id(now())
+    forked = row._replace(
+        id=number,
+        parent=row.id,
+        graph=Story(place, row, entries).fold(kept).graph,
+        created=at,
+        updated=at,
+        created_by=created_by,
+        tags=tuple(tags),
+        **_BEGUN,
     )
+    journal = Journal(place, forked)
     run = _stood(journal, copied)
     if isinstance(dict.get(raw_fields(run.box.live), "id"), str):
         state = {"id": number, **(state or {})}
     _edit(run, journal, state)
+    _store(journal, run, copied)
+    return number
+
+
+def _kept(
+    store: Store, row: RunRow, entries: Sequence[Entry], step: Any, seq: int | None
+) -> list[Entry]:
+    """The records that a fork begins with."""
+    if seq is not None and step is None:
+        _check_seq(row, entries, seq)
+        kept = effective(entries[:seq])
+    else:
+        to, anew = _place(store, row, entries, step, seq)
+        kept = effective(entries)
+        kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+    return without_open_calls(kept)
+
+
+def _store(journal: Journal, run: Run, copied: Sequence[Entry]) -> None:
+    """Write a new run down as it stands.
+
+    Raises:
+        InputError: its id is taken.
+    """
     notes, changes = journal.jotted()
     changes.update(journal.standing(run))
     waits = changes.pop("waits")
@@ -127,9 +146,8 @@ def fork(
     try:
         journal.writer.now(begin)
     except RunExistsError as error:
-        msg = f"There is a run {number!r} already; give the fork another id."
+        msg = f"There is a run {journal.row.id!r} already; give the fork another id."
         raise InputError(msg) from error
-    return number
 
 
 def rewind(

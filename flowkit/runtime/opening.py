@@ -19,6 +19,7 @@ from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.folding import effective, go_on, refold, requeue
 from flowkit.runtime.ids import next_id, run_id
@@ -217,7 +218,7 @@ def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
         from flowkit.runtime.callers import orphaned  # only called runs
 
         orphaned(run)
-    run.expire(now())
+    expire(run, now())
     journal._post(run, store.letters(row.id))
     return run
 

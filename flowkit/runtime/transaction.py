@@ -15,7 +15,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import RunError, StoreError
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
