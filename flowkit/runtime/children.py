@@ -17,6 +17,7 @@ from flowkit.journal.entries import read
 from flowkit.journal.rows import Query, is_over
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
+from flowkit.runtime.notes import flush, jot
 from flowkit.runtime.presence import presence_in
 
 if TYPE_CHECKING:
@@ -133,8 +134,8 @@ class Children:
             firing.attempt += 1
             run.ready.append(run.again(firing))
         if stirred:
-            run.journal.jot("again", stirred)
-            run.journal.flush(run)
+            jot(run.journal, "again", stirred)
+            flush(run.journal, run)
 
 
 def withdraw_rows(

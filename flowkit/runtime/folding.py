@@ -34,7 +34,9 @@ from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
 from flowkit.runtime.clock import now
+from flowkit.runtime.notes import flush, jot
 from flowkit.runtime.restore import EXTRA, restored
+from flowkit.runtime.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -134,12 +136,8 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
 
     restored(run.box, fields)
     run.root.state = run.box.live
-    journal._status = journal.row.status
-    journal._due = journal.row.due
-    journal._waits = tuple(
-        each.wait for each in journal.store.waits(run=journal.row.id)
-    )
-    journal._state_id = journal.row.state_id
+    waits = journal.store.waits(run=journal.row.id)
+    journal.standing = Standing(journal.row, tuple(each.wait for each in waits))
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})
@@ -284,10 +282,10 @@ def go_on(run: Run, journal: Journal) -> None:
         gone = {each.id for each in poisoned}
         again = [each for each in again if each not in gone]
     if again:
-        journal.jot("again", again)
+        jot(journal, "again", again)
         for number in again:
             marking.live[number].attempt += 1
-    journal.flush(run)
+    flush(journal, run)
     if poisoned:
         from flowkit.runtime.recovery import fail_poisoned  # the same
 
