@@ -1,4 +1,4 @@
-"""After a record was dealt with: what settles now, and whether anything is left (R14)."""
+"""After a record was dealt with: what settles, and whether anything is left (R14)."""
 
 from __future__ import annotations
 

@@ -13,11 +13,13 @@ from flowkit.core import (
     ending,
     gates,
     groups,
+    late,
     leaving,
     machine,
     marking,
     net,
     rounds,
+    settling,
     windows,
     withdraw,
 )
@@ -290,7 +292,7 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
         test_gates.test_a_step_before_its_time_waits_for_it,
     ),
     "line": (
-        (machine, "next_in_line", swallows),
+        (late, "next_in_line", swallows),
         test_gates.test_all_events_in_line_are_missed_when_the_time_is_over,
     ),
     "region": (
@@ -338,5 +340,5 @@ def test_the_player_notices_a_decision_that_is_not_repeatable(
         settle(place, out)
         place.next_token += next(chance)
 
-    monkeypatch.setattr(machine, "settle", drifting)
+    monkeypatch.setattr(settling, "settle", drifting)
     fails(nets.looped(), test_properties.fires_once_a_turn)
