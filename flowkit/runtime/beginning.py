@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.journal.codec import keyed, to_plain
 from flowkit.journal.graphs import graph_hash, graph_text
 from flowkit.journal.rows import Begin
-from flowkit.runtime.state import raw_fields
+from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
     from flowkit.journal.rows import Entry

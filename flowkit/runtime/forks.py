@@ -9,6 +9,7 @@ from flowkit.errors import InputError, RunError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
 from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
@@ -22,7 +23,6 @@ from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.notes import jot, jotted
 from flowkit.runtime.opening import cancel_row, class_for, empty_run, made, widen
 from flowkit.runtime.restore import EXTRA
-from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
 
 if TYPE_CHECKING:

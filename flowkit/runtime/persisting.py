@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import FlowkitWarning, InputError, RunError
 from flowkit.runtime import initial, signals
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.ids import random_id
-from flowkit.runtime.state import StateBox, raw_fields
 from flowkit.runtime.values import snapshot
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.people import PendingFeedbackContext
     from flowkit.runtime.run import Run
     from flowkit.runtime.scope import Scope
+    from flowkit.runtime.state import StateBox
 
 __all__ = [
     "Keeper",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.records import RunAborted, RunCancelled, RunStopped
 from flowkit.journal.codec import encode, keyed, to_plain, write
 from flowkit.journal.rows import Wait, is_over
-from flowkit.runtime.state import raw_fields
+from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
