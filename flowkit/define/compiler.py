@@ -23,7 +23,7 @@ from flowkit.define.conditions import (
     TimerSource,
     timer_name,
 )
-from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
+from flowkit.define.marks import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flowkit.core.definition import Ending, Region
     from flowkit.core.net import Net
     from flowkit.core.policies import Policy
-    from flowkit.define.decorators import Review, Saved
+    from flowkit.define.marks import Review, Saved
 
 __all__ = ["Builder", "Compiled", "compile_class", "faults_of", "tolerant"]
 

@@ -18,7 +18,7 @@ from flowkit.runtime.values import snapshot
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowkit.define.decorators import Saved
+    from flowkit.define.marks import Saved
     from flowkit.runtime.people import PendingFeedbackContext
     from flowkit.runtime.run import Run
     from flowkit.runtime.scope import Scope
