@@ -66,7 +66,7 @@ def _open(
     token: Token,
     past: frozenset[int],
 ) -> None:
-    from flowkit.core.groups import lanes_of, open_group  # only flows that fan out
+    from flowkit.core.fanning import lanes_of, open_group  # only flows that fan out
 
     lane = token.lane
     if not goes_on(marking, lane):

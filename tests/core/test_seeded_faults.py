@@ -11,8 +11,10 @@ from flowkit.core import (
     acts,
     dead,
     ending,
+    fanning,
     gates,
     groups,
+    lanes,
     late,
     leaving,
     machine,
@@ -143,7 +145,7 @@ def one_lane(place: Any, group: Any, out: Any) -> None:
         number = place.next_firing
         place.next_firing = number + 1
         firing = marking.Firing(number, group.node, group.name, item, lane=group.lane)
-        groups.begin(place, firing, out)
+        fanning.begin(place, firing, out)
 
 
 def without_limit(*_: Any) -> bool:
@@ -204,8 +206,8 @@ BY_PROPERTY = {
     "alive": ((rounds, "dead_inputs", none_dead), nets.branching,
               "waits_for_all_that_may_come"),
     "turn": ((machine, "same_turn", no_turn), nets.looped, "fires_once_a_turn"),
-    "lane": ((groups, "_pump", one_lane), lane_nets.grouped, "keeps_the_rules_in_lanes"),
-    "limit": ((groups.Group, "full", property(without_limit)), lane_nets.grouped,
+    "lane": ((fanning, "pump", one_lane), lane_nets.grouped, "keeps_the_rules_in_lanes"),
+    "limit": ((lanes.Group, "full", property(without_limit)), lane_nets.grouped,
               "keeps_the_rules_in_lanes"),
     "index": ((groups, "_values", in_order_of_arrival), lane_nets.grouped,
               "keeps_the_rules_in_lanes"),
