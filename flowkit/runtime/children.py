@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from flowkit.errors import FlowkitError, RunError
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.entries import read
-from flowkit.journal.rows import Query, is_over
+from flowkit.journal.queries import Query
+from flowkit.journal.rows import is_over
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.notes import flush, jot

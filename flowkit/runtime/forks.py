@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.validate import closest
-from flowkit.errors import InputError, RunError
+from flowkit.errors import InputError, RunError, RunExistsError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
-from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.journal.rows import Advance, Begin
 from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.journal.rows import figured
+from flowkit.journal.queries import figured
 
 if TYPE_CHECKING:
-    from flowkit.journal.rows import Figures, Query, RunRow
+    from flowkit.journal.queries import Figures, Query
+    from flowkit.journal.rows import RunRow
 
 __all__ = ["figures_of", "fits"]
 

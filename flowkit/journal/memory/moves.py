@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from flowkit.journal.memory.tables import Run, Tables
+from flowkit.journal.refusals import fenced, gap, occupied, taken, token_taken
 from flowkit.journal.rows import (
     KEEP,
     Accept,
@@ -18,12 +19,7 @@ from flowkit.journal.rows import (
     Fate,
     Hold,
     Letter,
-    fenced,
-    gap,
     is_over,
-    occupied,
-    taken,
-    token_taken,
 )
 
 if TYPE_CHECKING:

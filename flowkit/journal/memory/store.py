@@ -12,28 +12,15 @@ from weakref import WeakSet
 from flowkit.journal.memory.asking import figures_of, fits
 from flowkit.journal.memory.moves import MOVES, fenced_from
 from flowkit.journal.memory.tables import Tables
-from flowkit.journal.rows import (
-    Dead,
-    Failing,
-    Figures,
-    Hold,
-    Letter,
-    Waiting,
-    gap,
-    is_over,
-)
+from flowkit.journal.queries import Failing, Figures
+from flowkit.journal.refusals import gap
+from flowkit.journal.rows import Dead, Hold, Letter, Waiting, is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
 
-    from flowkit.journal.rows import (
-        Entry,
-        Move,
-        Outcome,
-        Owner,
-        Query,
-        RunRow,
-    )
+    from flowkit.journal.queries import Query
+    from flowkit.journal.rows import Entry, Move, Outcome, Owner, RunRow
 
 __all__ = ["MemoryStore"]
 

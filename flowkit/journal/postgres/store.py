@@ -22,21 +22,18 @@ from flowkit.journal.postgres.queries import statements
 from flowkit.journal.postgres.readers import Readers
 from flowkit.journal.postgres.steps import Ask, only, taking
 from flowkit.journal.postgres.writer import COLLISIONS, TRIES, Writer
+from flowkit.journal.queries import Failing, Figures, figured
+from flowkit.journal.refusals import fenced, gap
 from flowkit.journal.rows import (
     Advance,
     Begin,
     Bury,
     Dead,
     Entry,
-    Failing,
-    Figures,
     Hold,
     Owner,
     Wait,
     Waiting,
-    fenced,
-    figured,
-    gap,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +42,8 @@ if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
     from flowkit.journal.postgres.places import Spot
     from flowkit.journal.postgres.steps import Rows, Steps
-    from flowkit.journal.rows import Letter, Move, Outcome, Query, RunRow
+    from flowkit.journal.queries import Query
+    from flowkit.journal.rows import Letter, Move, Outcome, RunRow
 
 __all__ = ["PostgresStore"]
 
