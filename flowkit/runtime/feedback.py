@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from flowkit.core.marking import Firing
-    from flowkit.define.decorators import Review
+    from flowkit.define.marks import Review
     from flowkit.runtime.calls import Call
     from flowkit.runtime.handle import Handle
     from flowkit.runtime.run import Run

@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.validate import closest
-from flowkit.errors import InputError, RunError
+from flowkit.errors import InputError, RunError, RunExistsError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
-from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.journal.rows import Advance, Begin
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.executions import executions
 from flowkit.runtime.folding import asks, effective, refold
+from flowkit.runtime.giving_up import give_up
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
 from flowkit.runtime.lookup import row_of, store_of
+from flowkit.runtime.notes import jot, jotted
 from flowkit.runtime.opening import cancel_row, class_for, empty_run, made, widen
 from flowkit.runtime.restore import EXTRA
-from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
 
 if TYPE_CHECKING:
@@ -133,8 +135,8 @@ def _store(journal: Journal, run: Run, copied: Sequence[Entry]) -> None:
     Raises:
         InputError: its id is taken.
     """
-    notes, changes = journal.jotted()
-    changes.update(journal.standing(run))
+    notes, changes = jotted(journal)
+    changes.update(journal.standing.anew(run))
     waits = changes.pop("waits")
     changes.pop("graph", None)
     begin = Begin(
@@ -190,15 +192,15 @@ def rewind(
         entries = place.entries(row.id)
         where = _place(place, row, entries, to_step, seq)
         journal.seq = row.seq
-        note = journal.jot("rewind", {"to": where.to, "anew": where.anew})
+        note = jot(journal, "rewind", {"to": where.to, "anew": where.anew})
         run = _stood(journal, [*entries, note])
         _edit(run, journal, state)
-        notes, changes = journal.jotted()
-        changes.update(journal.standing(run))
+        notes, changes = jotted(journal)
+        changes.update(journal.standing.anew(run))
         move = Advance(hold, notes, notes[-1].at, owner=None, **changes)
         journal.writer.now(move)
     except BaseException:
-        journal.give_up()
+        give_up(journal)
         raise
     withdraw_rows(place, row.id, cancel_row)
 
@@ -284,4 +286,4 @@ def _edit(run: Run, journal: Journal, state: Mapping[str, Any] | None) -> None:
         fields[EXTRA] = run.box.extra
     for name, value in fields.items():
         to_plain(value, f"state.{name}")
-    journal.jot("state", fields)
+    jot(journal, "state", fields)
