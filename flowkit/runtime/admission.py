@@ -17,9 +17,10 @@ from flowkit.core.durations import shown
 from flowkit.errors import AdmissionError, AdmissionFullError, ShedError, StoreError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now, wait_until
-from flowkit.runtime.notes import note
+from flowkit.runtime.noting import note_down
 from flowkit.runtime.places import LATEST, SOONEST, places_of
 from flowkit.runtime.shared import storeless
+from flowkit.runtime.timing import overdue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -259,7 +260,7 @@ class Stay:
         except StoreError as error:
             run.halt(error)
         if run.until is not None and run.until <= now():
-            run.overdue()
+            overdue(run)
         self._begun = True
 
     async def _wait(self, run: Run) -> None:
@@ -294,7 +295,7 @@ class Stay:
         waited = now() - self._since
         name = self.door.places.name
         said = {"limit": "admission", "name": name, "what": "waited", "seconds": waited}
-        note(run, None, "limit", said)
+        note_down(run, None, "limit", said)
         if signals.run_admitted.receivers:
             run.tell(signals.run_admitted, waited=waited)
 

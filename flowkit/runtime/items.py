@@ -14,8 +14,8 @@ from flowkit.errors import UnstorableError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.entries import Note
 from flowkit.runtime.clock import now
-from flowkit.runtime.notes import put
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.noting import put
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing

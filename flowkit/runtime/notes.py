@@ -1,77 +1,52 @@
-"""Notes: what happens in a run and decides nothing, in its journal.
+"""Notes in a run's journal: facts that decide nothing, between its records.
 
-A note is written behind what is there, in the thread that moves the run; whoever has
-one, in a step or a thread of it, hands it over.
+They are jotted down as they come up, and written together with what they mean for
+the run's row.
 """
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import StoreError
 from flowkit.journal.entries import Note, note_entry
+from flowkit.journal.rows import Advance
 from flowkit.runtime.clock import now
 
 if TYPE_CHECKING:
-    from flowkit.core.marking import Firing
+    from flowkit.journal.rows import Entry
+    from flowkit.runtime.durable import Journal
     from flowkit.runtime.run import Run
 
-__all__ = ["note", "put"]
+__all__ = ["flush", "jot", "jotted", "note"]
 
 
-def note(run: Run, firing: Firing | None, kind: str, data: dict[str, Any]) -> None:
-    """Note in a run's journal what decides nothing; nothing of a run in memory.
-
-    Args:
-        run: in which it happened, moved in this process.
-        firing: which it is about, None for the run.
-        kind: of the note.
-        data: plain.
-    """
-    if run.journal is not None:
-        number = None if firing is None else firing.id
-        put(run, firing, Note(now(), kind, {"firing": number, **data}))
-
-
-def put(run: Run, firing: Firing | None, made: Note) -> None:
-    """Have a note written, or kept with the records of a run in memory."""
-    if run.home is None or run.home == threading.get_ident():
-        _keep(run, firing, made)
-    else:
-        run.post(lambda: _keep(run, firing, made))
-
-
-def _keep(run: Run, firing: Firing | None, made: Note) -> None:
-    """Write a note behind what is there, in the thread that moves the run."""
-    if run.over or (firing is not None and firing.id not in run.marking.live):
-        return  # nothing of a step that was given up counts
-    journal = run.journal
-    if journal is None:
-        if made.kind == "item":
-            run.items.append((len(run.records), made))
-        for bell in [*run.__dict__.get("bells", ())]:  # of those who read it now
-            bell()
-        return
+def jot(journal: Journal, kind: str, data: Any = None, **changes: Any) -> Entry:
+    """A fact to be written by the next :func:`flush`, with changes of the row."""
     journal.seq += 1
-    entry = note_entry(made, journal.seq)
-    if firing is not None:
-        entry = entry._replace(firing=firing.id, step=firing.node.name)
-    # Where a commit takes long, items go out many at a time, and the step goes on: the
-    # next record waits for them.
-    blocking, journal.blocking = journal.blocking, False
-    try:
-        journal._write(run, made, entry, (), None)
-    except StoreError as error:
-        run.halt(error)
-    finally:
-        journal.blocking = blocking
-    if run.held:  # on its way: told as soon as it is durable, not at the step's end
-        if run.hurry is not None:
-            run.hurry()
-        elif not run.pending:
-            run.pending.append(_nothing)
+    entry = note_entry(Note(now(), kind, data), journal.seq)
+    journal.notes.append(entry)
+    journal.noted.update(changes)
+    return entry
 
 
-def _nothing() -> None:
-    """Has the loop look at what is held once it gets to it."""
+def jotted(journal: Journal) -> tuple[tuple[Entry, ...], dict[str, Any]]:
+    """What was jotted down and what changes with it; it is written elsewhere."""
+    found = tuple(journal.notes), journal.noted
+    journal.notes, journal.noted = [], {}
+    return found
+
+
+def flush(journal: Journal, run: Run) -> None:
+    """Write what was jotted down and where the run stands, in one commit."""
+    entries, changes = jotted(journal)
+    if entries and journal.hold is not None:
+        changes = {**journal.standing.anew(run), **changes}
+        journal.writer.now(Advance(journal.hold, entries, entries[-1].at, **changes))
+
+
+def note(journal: Journal, kind: str, data: Any) -> None:
+    """Write a fact at once."""
+    jot(journal, kind, data)
+    entries, also = jotted(journal)
+    assert journal.hold is not None  # noqa: S101 - only an owner notes
+    journal.writer.now(Advance(journal.hold, entries, entries[-1].at, **also))

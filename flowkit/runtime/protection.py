@@ -16,7 +16,7 @@ from flowkit.core.limits import Breaker
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
-from flowkit.runtime.notes import note
+from flowkit.runtime.noting import note_down
 from flowkit.runtime.places import places_of
 from flowkit.runtime.shared import SharedLimit, share, storeless
 
@@ -184,7 +184,9 @@ class Gate:
         assert self.breaker is not None  # noqa: S101 - asked before
         name = self.breaker.name
         signals.log().warning("the breaker %r is %s (%s)", name, status, self.step)
-        note(run, firing, "limit", {"limit": "breaker", "name": name, "what": status})
+        note_down(
+            run, firing, "limit", {"limit": "breaker", "name": name, "what": status}
+        )
         if signals.breaker_changed.receivers:
             run.tell(signals.breaker_changed, name=name, status=status)
 
@@ -244,7 +246,7 @@ class Gate:
         waited = now() - since
         name = self.bulkhead.name
         said = {"limit": "bulkhead", "name": name, "what": "waited", "seconds": waited}
-        note(run, firing, "limit", said)
+        note_down(run, firing, "limit", said)
         if signals.step_admitted.receivers:
             self._tell(run, firing, signals.step_admitted, waited=waited)
 

@@ -10,7 +10,9 @@ if TYPE_CHECKING:
     from flowkit.errors import AdmissionError
     from flowkit.runtime.run import Run
 
-__all__ = ["Receipt", "Rejection", "status_of"]
+__all__ = ["LOST", "Receipt", "Rejection", "status_of"]
+
+LOST = "It is transient, and no run could take it at once."
 
 Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped", "full", "shed"]
 

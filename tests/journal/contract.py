@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 import pytest
 
 from flowkit.core.limits import Bulkhead
-from flowkit.errors import StoreError
+from flowkit.errors import FencedError, RunExistsError, StoreError
+from flowkit.journal.queries import Query
 from flowkit.journal.rows import (
     Accept,
     Accepted,
@@ -25,12 +26,9 @@ from flowkit.journal.rows import (
     Dead,
     Delivery,
     Entry,
-    FencedError,
     Hold,
     Letter,
     Owner,
-    Query,
-    RunExistsError,
     RunRow,
     Wait,
 )
