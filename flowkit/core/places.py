@@ -46,6 +46,12 @@ class PlacesState:
         """How many wait to begin."""
         return len(self._line)
 
+    @property
+    def free(self) -> bool:
+        """Whether one who comes has a place at once."""
+        waits = self._first or self._line
+        return len(self.inside) < self._most and not waits
+
     def enter(
         self, key: str, at: float, *, until: float | None = None, first: bool = False
     ) -> Entered:

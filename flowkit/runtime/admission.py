@@ -282,11 +282,10 @@ class Stay:
                     return
                 if places.is_inside(place.store, place.key):
                     break
-                at = now() + pause if places.polls else None
-                await wait_until(at, come, soon)
+                await wait_until(places.next_look(place.key, pause), come, soon)
                 pause = min(2 * pause, LATEST)
         finally:
-            places.waiters.pop(place.key, None)
+            places.waits_no_more(place.key)
             run.hurry = hurry
         self._place = place._replace(inside=True)
         self._admitted(run)

@@ -32,7 +32,9 @@ __all__ = ["Places", "StoredPlaces", "places_of"]
 
 SOONEST = 0.02
 LATEST = 0.5
-"""Seconds after which who waits in a store's line looks at it again: doubling."""
+"""Seconds after which the first to wait for a store's places looks again: doubling."""
+OTHERS = 5.0
+"""The same for those behind him, whom he wakes if they have a place."""
 _numbers = count()
 
 
@@ -110,6 +112,19 @@ class Places:
             except RuntimeError:  # his loop is gone, and his place goes on
                 self.leave(store, key)
 
+    def next_look(self, key: str, pause: float) -> float | None:
+        """When one who waits looks for himself; None if he will be told."""
+        if not self.polls:
+            return None
+        return now() + (pause if next(iter(self.waiters), key) == key else OTHERS)
+
+    def waits_no_more(self, key: str) -> None:
+        """One who waited is gone, with a place or without; the next one looks."""
+        self.waiters.pop(key, None)
+        if self.polls and (following := next(iter([*self.waiters.values()]), None)):
+            with suppress(RuntimeError):  # his loop is gone
+                following()
+
     async def wait(self, store: Store | None, key: str) -> None:
         """Wait in the line until there is a place; given up, it is left."""
         import anyio  # a loop runs, so it is there
@@ -123,14 +138,13 @@ class Places:
                 self.waiters[key] = partial(soon, come.set)
                 if self.is_inside(store, key):
                     return
-                at = now() + pause if self.polls else None
-                await wait_until(at, come, soon)
+                await wait_until(self.next_look(key, pause), come, soon)
                 pause = min(2 * pause, LATEST)
         except BaseException:
             self.leave(store, key)
             raise
         finally:
-            self.waiters.pop(key, None)
+            self.waits_no_more(key)
 
     def block(self, store: Store | None, key: str, wanted: Callable[[], bool]) -> bool:
         """The same in a thread; whether the place is wanted still."""
@@ -141,7 +155,7 @@ class Places:
                 self.waiters[key] = come.set
                 if self.is_inside(store, key):
                     break
-                block_until(now() + pause if self.polls else None, come)
+                block_until(self.next_look(key, pause), come)
                 if not wanted():
                     break
                 pause = min(2 * pause, LATEST)
@@ -149,7 +163,7 @@ class Places:
             self.leave(store, key)
             raise
         finally:
-            self.waiters.pop(key, None)
+            self.waits_no_more(key)
         if wanted():
             return True
         self.leave(store, key)
@@ -177,7 +191,7 @@ class StoredPlaces(Places):
         """As in a process; what processes hold that are gone counts no more."""
 
         def come(state: PlacesState) -> tuple[Entered, Iterable[str]]:
-            given = _without_the_gone(store, state)
+            given = [] if state.free else _without_the_gone(store, state)
             return state.enter(key, now(), until=until, first=first), given
 
         entered: Entered = self._change(store, come)
@@ -198,9 +212,10 @@ class StoredPlaces(Places):
 
         def look(state: PlacesState) -> tuple[bool, Iterable[str]]:
             given = _without_the_gone(store, state)
+            given += [each for each in [*self.waiters] if each in state.inside]
             if key not in state.inside and state.ahead(key) is None:
                 state.enter(key, now(), first=True)
-            return key in state.inside, given
+            return key in state.inside, [each for each in given if each != key]
 
         return bool(self._change(store, look))
 

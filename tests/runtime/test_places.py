@@ -361,3 +361,48 @@ def test_the_place_of_a_killed_process_comes_back(tmp_path) -> None:
 def test_an_admission_is_a_limit_like_others() -> None:
     """It says what it allows in the words of a bulkhead."""
     assert str(Admission(2, queue=3)) == str(Bulkhead(2, queue=3))
+
+
+async def test_one_looks_for_all_that_wait_in_a_process(clock) -> None:
+    """However many they are; and the next one does when he has his place."""
+    looks = []
+
+    class Counts(MemoryStore):
+        def cell(self, name):
+            looks.append(name)
+            return super().cell(name)
+
+    store = Counts("memory:test")
+    value = Bulkhead(2, name="two", shared="store")
+    here, other = StoredPlaces(value, "two"), Elsewhere(value, "two", "other")
+    store.beat(Owner("other", now() + 1_000, "elsewhere", 1))
+    theirs = [other.key(store) for _ in range(2)]
+    for key in theirs:
+        other.enter(store, key)
+    inside = []
+
+    async def come(number):
+        key = here.key(store)
+        here.enter(store, key)
+        await here.wait(store, key)
+        inside.append(number)
+        here.leave(store, key)
+
+    async with anyio.create_task_group() as group:
+        for number in range(20):
+            group.start_soon(come, number)
+        await until(lambda: len(here.waiters) == 20)
+        for _ in range(4):
+            clock.advance(0.5)
+            await anyio.sleep(0.002)
+        looks.clear()
+        for _ in range(4):
+            clock.advance(0.5)
+            await anyio.sleep(0.002)
+        assert 0 < len(looks) <= 4
+        for key in theirs:
+            other.leave(store, key)
+        for _ in range(40):
+            clock.advance(0.5)
+            await anyio.sleep(0.001)
+    assert sorted(inside) == [*range(20)]
