@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Entered", "PlacesState"]
 
 Entered = Literal["inside", "waits", "full", "late"]
+_NOBODY: list[str] = []
 LATEST = 0.2
 """How much the latest stay counts in the mean of all."""
 
@@ -103,7 +104,7 @@ class PlacesState:
         stay = max(0.0, at - since)
         self.mean = stay if self.mean is None else self.mean
         self.mean += (stay - self.mean) * LATEST
-        return self._hand_on(at)
+        return self._hand_on(at) if self._first or self._line else _NOBODY
 
     def drop(self, lives: Callable[[str], bool], at: float) -> list[str]:
         """Take out whose owner is gone; who has a place through that."""

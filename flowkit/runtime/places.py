@@ -66,23 +66,26 @@ class Places:
 
     def enter(
         self,
-        store: Store | None,
+        store: Store | None,  # noqa: ARG002 - the same
         key: str,
         *,
         until: float | None = None,
         first: bool = False,
     ) -> Entered:
         """As :meth:`PlacesState.enter`, now."""
-
-        def come(state: PlacesState) -> tuple[Entered, Iterable[str]]:
-            return state.enter(key, now(), until=until, first=first), ()
-
-        entered: Entered = self._change(store, come)
-        return entered
+        if self.owed:
+            self._repay()
+        with self._lock:
+            return self._state.enter(key, now(), until=until, first=first)
 
     def leave(self, store: Store | None, key: str) -> None:
         """A place, or one in the line, is not needed any more; never raises."""
-        self._change(store, lambda state: (None, state.leave(key, now())))
+        if self.owed:
+            self._repay()
+        with self._lock:
+            given = self._state.leave(key, now())
+        if given:
+            self._wake(store, given)
 
     def is_inside(self, store: Store | None, key: str) -> bool:  # noqa: ARG002 - the same
         """Whether one who waited has a place now."""
@@ -93,14 +96,14 @@ class Places:
         """Who is inside and who waits, to be read only."""
         return self._state
 
-    def _change(self, store: Store | None, change: Any) -> Any:
-        given: list[str] = []
-        with self._lock:
-            while self.owed:
-                given += self._state.leave(self.owed.popleft()[1], now())
-            found, more = change(self._state)
-        self._wake(store, [*given, *more])
-        return found
+    def _repay(self) -> None:
+        """Give back what runs had that were left behind."""
+        with suppress(IndexError):
+            while True:
+                store, key = self.owed.popleft()
+                with self._lock:
+                    given = self._state.leave(key, now())
+                self._wake(store, given)
 
     def _wake(self, store: Store | None, keys: Iterable[str]) -> None:
         for key in keys:
@@ -200,7 +203,7 @@ class StoredPlaces(Places):
     def leave(self, store: Store | None, key: str) -> None:
         """The same; if the store fails, it is given back with the next change."""
         try:
-            super().leave(store, key)
+            self._change(store, lambda state: (None, state.leave(key, now())))
         except StoreError as error:
             signals.log().warning(
                 "a place of %r was not given back yet: %s", self.name, error

@@ -9,7 +9,7 @@ decide is told by signals, and noted in the run's journal.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowkit.core.durations import shown
 from flowkit.core.limits import Breaker
@@ -54,20 +54,12 @@ def _left(
     return before, state.status
 
 
-class Taken(NamedTuple):
-    """What an attempt has taken.
-
-    Attributes:
-        permit: of the breaker.
-        begun: since when.
-        key: of its place in the bulkhead.
-        store: where that is.
-    """
-
-    permit: int | None = None
-    begun: float = 0.0
-    key: str = ""
-    store: Store | None = None
+Place: TypeAlias = "tuple[Store | None, str]"
+"""A place in a bulkhead: where, and its key."""
+Permit = tuple[int, float]
+"""A breaker's permit, and since when."""
+Taken: TypeAlias = "tuple[Place | None, Permit | None]"
+"""What an attempt has taken."""
 
 
 class Gate:
@@ -127,15 +119,14 @@ class Gate:
         if due > at:
             raise Postponed(due)
 
-    def permit(self, run: Run, firing: Firing, taken: Taken) -> Taken:
-        """Take the breaker's permit, if there is a breaker.
+    def permit(self, run: Run, firing: Firing) -> Permit:
+        """Take the breaker's permit.
 
         Raises:
             BreakerOpenError: it refuses.
         """
         shared = self.breaker
-        if shared is None:
-            return taken
+        assert shared is not None  # noqa: S101 - asked before
         at = now()
         if shared.value.shared == "store":
             before, permit, after, left = shared.through(
@@ -154,21 +145,23 @@ class Gate:
                 f"fallback= or retry= bridges the time."
             )
             raise BreakerOpenError(msg, step=self.step, retry_after=left)
-        return taken._replace(permit=permit, begun=at)
+        return permit, at
 
     def leave(
         self, run: Run, firing: Firing, taken: Taken, error: BaseException | None
     ) -> None:
         """Give back what an attempt has taken, which ended with that error."""
-        if taken.key and self.bulkhead is not None:
-            self.bulkhead.leave(taken.store, taken.key)
+        place, allowed = taken
+        if place is not None:
+            self.bulkhead.leave(*place)  # type: ignore[union-attr]  # it was taken there
         shared = self.breaker
-        if shared is None or taken.permit is None:
+        if shared is None or allowed is None:
             return
-        at, permit = now(), taken.permit
+        at = now()
+        permit, begun = allowed
         well = self.judged(run, firing, error)
         slow = shared.value.slow
-        if well and slow is not None and at - taken.begun > slow:
+        if well and slow is not None and at - begun > slow:
             well = False
         if shared.value.shared == "store":
             before, after = shared.through(
@@ -210,7 +203,7 @@ class Gate:
         except Exception:  # noqa: BLE001 - the function is the user's
             return False
 
-    def _comes(self, run: Run, firing: Firing) -> tuple[Taken, float | None]:
+    def _comes(self, run: Run, firing: Firing) -> tuple[Place, float | None]:
         """A place in the bulkhead at once, or one in its line and since when.
 
         Raises:
@@ -233,12 +226,11 @@ class Gate:
                 f"same time, or allow a longer queue."
             )
             raise BulkheadFullError(msg, step=self.step)
-        taken = Taken(key=key, store=store)
         if entered == "inside":
-            return taken, None
+            return (store, key), None
         if signals.step_queued.receivers:
             self._tell(run, firing, signals.step_queued)
-        return taken, now()
+        return (store, key), now()
 
     def _admitted(self, run: Run, firing: Firing, since: float) -> None:
         """One that stood in line has its place."""
@@ -256,33 +248,30 @@ class Gate:
         step, attempt = firing.node.name, firing.attempt
         run.tell(signal, step=step, firing=firing.id, attempt=attempt, **more)
 
-    async def wait_inside(self, run: Run, firing: Firing) -> Taken:
+    async def wait_inside(self, run: Run, firing: Firing) -> Place:
         """A place in the bulkhead, waited for on an event loop."""
-        taken, since = self._comes(run, firing)
+        place, since = self._comes(run, firing)
         if since is not None:
             assert self.bulkhead is not None  # noqa: S101 - asked before
-            await self.bulkhead.wait(taken.store, taken.key)
+            await self.bulkhead.wait(*place)
             self._admitted(run, firing, since)
-        return taken
+        return place
 
-    def block_inside(self, run: Run, firing: Firing) -> Taken | None:
+    def block_inside(self, run: Run, firing: Firing) -> Place | None:
         """The same in the thread of a step; None if the step is wanted no more."""
-        taken, since = self._comes(run, firing)
+        place, since = self._comes(run, firing)
         if since is None:
-            return taken
+            return place
 
         def wanted() -> bool:
             given_up = threading.get_ident() in run.given_up
             return not given_up and firing.id in run.marking.live
 
         assert self.bulkhead is not None  # noqa: S101 - asked before
-        if not self.bulkhead.block(taken.store, taken.key, wanted):
+        if not self.bulkhead.block(*place, wanted):
             return None
         self._admitted(run, firing, since)
-        return taken
-
-
-_NOTHING = Taken()
+        return place
 
 
 def gated(function: Callable[..., Any], gate: Gate, *, is_async: bool) -> Any:
@@ -295,13 +284,12 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        inside = _NOTHING
+        place = None
         if gate.bulkhead is not None:
             place = gate.block_inside(run, firing)
             if place is None:
                 return None
-            inside = place
-        taken = _permit(gate, run, firing, inside)
+        taken = _taken(gate, run, firing, place)
         try:
             output = function(flow, *arguments, **keywords)
         except BaseException as error:
@@ -332,10 +320,10 @@ def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        inside = _NOTHING
+        place = None
         if gate.bulkhead is not None:
-            inside = await gate.wait_inside(run, firing)
-        taken = _permit(gate, run, firing, inside)
+            place = await gate.wait_inside(run, firing)
+        taken = _taken(gate, run, firing, place)
         try:
             output = await function(flow, *arguments, **keywords)
         except BaseException as error:
@@ -347,12 +335,12 @@ def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     return call
 
 
-def _permit(gate: Gate, run: Run, firing: Firing, inside: Taken) -> Taken:
+def _taken(gate: Gate, run: Run, firing: Firing, place: Place | None) -> Taken:
     if gate.breaker is None:
-        return inside
+        return place, None
     try:
-        return gate.permit(run, firing, inside)
+        return place, gate.permit(run, firing)
     except BaseException:
-        if gate.bulkhead is not None and inside.key:
-            gate.bulkhead.leave(inside.store, inside.key)
+        if place is not None:
+            gate.bulkhead.leave(*place)  # type: ignore[union-attr]  # the same
         raise
