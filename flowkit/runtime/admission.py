@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Door", "Place", "Stay", "door_of"]
 
-_along: ContextVar[bool] = ContextVar("flowkit_admitted", default=False)
-"""Whether this code is of a run that was admitted: what it begins goes with it."""
+_above: ContextVar[Stay | None] = ContextVar("flowkit_admitted", default=None)
+"""The run that this code is of, if it was admitted: what it begins goes with it."""
 
 
 class Place(NamedTuple):
@@ -208,14 +208,15 @@ class Stay:
 
     def _goes_along(self) -> bool:
         """Whether a run with a place awaits this one: it may not wait for others."""
-        if not self._free and _along.get() and not self.alone:
+        above = _above.get()
+        if above is not None and above._place is not None and not self.alone:
             self._free = True
         return self._free
 
     def take(self, run: Run, place: Place) -> None:
         """What was reserved is this run's."""
         self._place, self._since = place, now()
-        run.context.run(_along.set, True)  # noqa: FBT003 - the value of a variable
+        run.context.run(_above.set, self)
         if not place.inside and signals.run_queued.receivers:
             run.tell(signals.run_queued, ahead=place.ahead)
 
@@ -240,7 +241,7 @@ class Stay:
         Raises:
             RunError: the places are in the store, and the run is not.
         """
-        if self._place is None and not self._goes_along():
+        if not run.over and self._place is None and not self._goes_along():
             store = None if run.journal is None else run.journal.store
             self.take(run, self.door.reserve(store, None, refuses=False))
         return self._free or self._place is None or self._place.inside

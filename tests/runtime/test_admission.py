@@ -439,6 +439,16 @@ class Order(Flow[dict], admission=Admission(2, queue=3)):
         self.begun.append(f"paid {payload}")
 
 
+class Late(Flow[dict], admission=1, deadline="1m"):
+    """Has a deadline."""
+
+    release: anyio.Event
+
+    @start(event("late"))
+    async def work(self, payload: int):
+        await self.release.wait()
+
+
 class Ledger(Flow[dict]):
     """Takes the same events."""
 
@@ -453,7 +463,8 @@ class Ledger(Flow[dict]):
 def bus_of(request):
     """Makes a bus, with a store or without."""
     shared.forget_all()
-    for cls in (Order, Ledger):
+    Late.release = anyio.Event()
+    for cls in (Order, Ledger, Late):
         cls.begun = []
         door = known[cls].admission
         if door is not None:
@@ -533,6 +544,46 @@ async def test_an_event_for_a_run_that_waits_is_never_refused(bus_of) -> None:
         await bus.drain()
         assert "paid 0" in Order.begun[3:6]  # ahead of those that begin
     assert set(Order.begun) == {0, 1, 2, 3, 4, 5, "paid 0"}
+
+
+async def test_an_event_that_would_come_too_late_is_shed(bus_of) -> None:
+    """Its sender is told before anybody has it."""
+    async with bus_of() as bus:
+        bus.register(Late)
+        receipts = [await bus.send_async("late", 0)]
+        known[Late].admission.places.state(None).mean = 100.0
+        receipts.append(await bus.send_async("late", 1))
+        Late.release.set()
+    assert [each.status for each in receipts] == ["accepted", "shed"]
+    assert receipts[1].reason.startswith(
+        "Late does not take this run on: its turn would come in about 1m40s, and it "
+    )
+
+
+async def test_what_a_run_leaves_behind_is_none_of_it(clock) -> None:
+    """A task of a step that kicks off when its run is over waits for its turn."""
+    cls = held(admission=1)
+    over = anyio.Event()
+    async with anyio.create_task_group() as group:
+
+        async def later():
+            await over.wait()
+            await cls().kickoff_async({"n": 2})
+
+        class Leaves(cls, admission=1):
+            @start()
+            async def leave(self):
+                group.start_soon(later)
+
+        cls.release.set()
+        await Leaves().kickoff_async({"n": 0})
+        cls.release = anyio.Event()
+        group.start_soon(cls().kickoff_async, {"n": 1})
+        await pause()
+        over.set()
+        await pause()
+        assert places(cls) == (1, 1)
+        cls.release.set()
 
 
 async def test_runs_in_line_leave_the_bus_to_others(bus_of) -> None:
