@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkit import Admission, Bulkhead, Flow, runs, signals, start
+from flowkit import Admission, Bulkhead, EventBus, Flow, runs, signals, start
 from flowkit.errors import BulkheadFullError, RunError, StoreError
 from flowkit.journal.codec import decode
 from flowkit.journal.memory import MemoryStore
@@ -21,6 +21,7 @@ from flowkit.journal.rows import Owner
 from flowkit.journal.urls import open_store
 from flowkit.runtime.clock import ManualClock, now, use_clock
 from flowkit.runtime.places import Places, StoredPlaces
+from tests.runtime.liner import Lined
 from tests.runtime.sharer import RUNS
 
 SHARER = Path(__file__).with_name("sharer.py")
@@ -356,6 +357,30 @@ def test_the_place_of_a_killed_process_comes_back(tmp_path) -> None:
     for each in held:
         each.wait()
         each.stdout.close()
+
+
+def test_what_was_accepted_survives_its_process_in_line(tmp_path) -> None:
+    """Killed with one run inside and four in line: another process runs all five."""
+    url = f"sqlite:///{tmp_path}/line.db"
+    process = subprocess.Popen(
+        [sys.executable, str(SHARER.with_name("liner.py")), url],
+        stdout=subprocess.PIPE,
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "LINER": "1"},
+        text=True,
+    )
+    said = sorted(process.stdout.readline() for _ in range(2))
+    assert said == ["accepted\n", "inside\n"]
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    Lined.done.clear()
+    with EventBus(store=url) as bus:
+        bus.register(Lined)
+        while len(Lined.done) < 5:
+            threading.Event().wait(0.01)
+    assert sorted(Lined.done) == [0, 1, 2, 3, 4]
+    found = runs.list(store=url)
+    assert [each.status for each in found] == ["completed"] * 5
 
 
 def test_an_admission_is_a_limit_like_others() -> None:
