@@ -25,7 +25,8 @@ signal                    arguments beside ``run``
                           ``due``
 ``step_queued``           ``step``, ``firing``, ``attempt``, ``limit``: bulkhead,
                           ``name``: its name
-``step_admitted``         the same, ``waited``: seconds
+``step_admitted``         ``step``, ``firing``, ``attempt``, ``limit``, ``name``: the
+                          same, ``waited``: seconds
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``

@@ -19,7 +19,9 @@ from flowkit import (
     signals,
     start,
 )
+from flowkit.cli.show import came_of
 from flowkit.errors import AdmissionError, AdmissionFullError, RunError, ShedError
+from flowkit.observe.path import waited as waits_in
 from flowkit.runtime import shared
 from flowkit.runtime.clock import ManualClock, now, use_clock
 from flowkit.runtime.launch import known, new_run
@@ -234,6 +236,8 @@ async def test_who_waited_is_told_and_noted(clock) -> None:
     (third,) = runs.history(flows[2].run.id, store=store)
     (waited,) = third.limits
     assert (waited.limit, waited.what, waited.seconds) == ("admission", "waited", 5.0)
+    assert waits_in(third) == {"admission": 5.0}
+    assert came_of(third) == "2; waited 5.0s for admission"
 
 
 async def test_a_cancelled_run_gives_its_place_in_the_line_up(clock) -> None:

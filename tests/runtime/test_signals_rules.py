@@ -22,10 +22,15 @@ COMMON = {
     "run_finished": {"status", "result"},
     "run_failed": {"error"},
     "run_waiting": {"events"},
+    "run_queued": {"ahead"},
+    "run_admitted": {"waited"},
+    "run_rejected": {"error"},
     "step_started": {"step", "firing", "attempt"},
     "step_finished": {"step", "firing", "attempt", "output", "metrics"},
     "step_failed": {"step", "firing", "attempt", "error", "metrics"},
     "step_cancelled": {"step", "firing", "attempt"},
+    "step_queued": {"step", "firing", "attempt", "limit", "name"},
+    "step_admitted": {"step", "firing", "attempt", "limit", "name", "waited"},
     "step_deferred": {"step", "firing", "attempt", "why", "error", "due"},
     "routed": {"step", "firing", "attempt", "labels"},
     "stuck": {"step", "reason"},
@@ -33,7 +38,16 @@ COMMON = {
     "cache_hit": {"step", "firing", "attempt"},
     "state_changed": {"step", "firing", "attempt", "changed", "state"},
 }
-RARE = {"step_deferred", "breaker_changed", "cache_hit"}
+RARE = {
+    "run_queued",
+    "run_admitted",
+    "run_rejected",
+    "step_queued",
+    "step_admitted",
+    "step_deferred",
+    "breaker_changed",
+    "cache_hit",
+}
 BUS = {
     "event_accepted": {"name", "payload", "key", "id"},
     "event_rejected": {"name", "payload", "key", "id", "reason"},
