@@ -24,7 +24,7 @@ from flowkit.runtime import initial
 from flowkit.runtime.bodies import BodyVerbs
 from flowkit.runtime.descriptors import either, shown
 from flowkit.runtime.kickoffs import Kickoffs
-from flowkit.runtime.launch import known, no_scope
+from flowkit.runtime.kinds import known, no_scope
 from flowkit.runtime.scope import Scope
 
 if TYPE_CHECKING:

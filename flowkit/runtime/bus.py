@@ -22,7 +22,7 @@ from flowkit.runtime import signals
 from flowkit.runtime.addressing import odd, takes, unknown
 from flowkit.runtime.calls import validated
 from flowkit.runtime.handlers import Handler
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.local_post import LocalPost
 from flowkit.runtime.loops import in_running_loop, loop_caller
 from flowkit.runtime.receipt import LOST, Receipt, Rejection

@@ -22,7 +22,8 @@ from flowkit.runtime.correlation import (
     only_transient,
 )
 from flowkit.runtime.inbox import accepted, fitting, listeners
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.receipt import LOST, Receipt, Rejection
 
 if TYPE_CHECKING:

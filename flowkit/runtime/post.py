@@ -29,7 +29,8 @@ from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.endings import cut_off
 from flowkit.runtime.ids import random_id, run_id
 from flowkit.runtime.inbox import fitting
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
