@@ -88,6 +88,8 @@ class StateBox:
         self.reducers: Mapping[str, Callable[..., Any]] = {}
         self._validate: Callable[[Any, list[str]], list[tuple[str, Any, str]]] | None
         self._validate = None
+        self.link: Callable[[Any, Changes], None] = link_dict
+        self.unlink: Callable[[Any], None] = unlink_dict
         self.live: Any = None
         self.adopt(live)
 
