@@ -197,18 +197,32 @@ class Kickoffs:
         go = partial(self.kickoff_async, inputs, **said)
         return streaming.session(self, go, known[type(self)].backend, after)
 
-    def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
-        """Begin a run in a thread of its own; gives its handle at once.
+    def start(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> Run:
+        """Begin a run in a thread of its own; gives its handle once it has begun.
 
+        A kickoff that nobody waits for: kept in the flow's store, if it has one.
         The thread is a daemon: it keeps no process alive. ``run.wait()`` gives the
         result, ``run.cancel()`` ends it.
+
+        Args:
+            inputs: as :meth:`kickoff` takes them, and the others, too.
+            id: of the run, with a store.
+            tags: short words to find a new run by, with a store.
+            created_by: whoever begins it, with a store.
 
         Raises:
             InputError: inputs that do not fit, all faults named.
         """
-        from flowkit.runtime.launch import start  # the engine, with the first run
+        from flowkit.runtime.launch import Said, start  # the engine
 
-        return start(self, inputs)
+        return start(self, inputs, Said(id, None, tags, created_by))
 
 
 def _streams(flow: Any) -> bool:

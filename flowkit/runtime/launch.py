@@ -84,17 +84,11 @@ def kickoff_of_its_own(flow: Any, inputs: Any, id: str | None, restore: Any) -> 
     return in_thread(run, lambda: _interrupt(flow)) if in_running_loop() else run()
 
 
-def start(flow: Any, inputs: Mapping[str, Any] | None) -> Run:
-    """Begin a run in a thread of its own."""
-    run = new_run(flow, inputs)
-    payloads = kickoff_payloads(flow, run)
-    run.active = True
-
-    def work() -> None:
-        run.begin(None, payloads)
-        drive_blocking(run, known[type(flow)].backend)
-
-    spawn(work)
+def start(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Run:
+    """Begin a run, which goes on in a thread of its own."""
+    run = opened(flow, inputs, said, blocking=True, verb="start")
+    run.active = not run.over
+    spawn(lambda: drive_blocking(run, known[type(flow)].backend))
     return run
 
 
@@ -105,6 +99,7 @@ def opened(
     *,
     blocking: bool,
     met: RunRow | None = None,
+    verb: str = "kickoff",
 ) -> Run:
     """The run of a kickoff, begun; with a store it may be one that goes on."""
     store, lenient = store_of(flow)
@@ -112,7 +107,7 @@ def opened(
     if store is None:
         if said.id is not None:
             msg = (
-                f"{type(flow).__name__}.kickoff(id=..) needs a store to find the run "
+                f"{type(flow).__name__}.{verb}(id=..) needs a store to find the run "
                 f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
                 f"app.db')."
             )

@@ -54,8 +54,8 @@ class LocalPost:
         self._shop = shop
         self._busy: set[Run] = set()
         self.inbox: Inbox = MemoryInbox(keep)
-        self.open = OpenRuns()
-        self.lock = threading.RLock()
+        self.open: OpenRuns = OpenRuns()
+        self.lock: threading.RLock = threading.RLock()
 
     def deliver(
         self,

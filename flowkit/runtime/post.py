@@ -86,7 +86,7 @@ class Post:
         self._deaf: Callable[[], None] | None = None
         self._listens = False
         self._forgot = 0.0
-        self.dead = DeadLetters(store, self.writer)
+        self.dead: DeadLetters = DeadLetters(store, self.writer)
         self._handled = Handled(bus, store, self.dead, self._put)
 
     def deliveries(
