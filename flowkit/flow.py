@@ -14,7 +14,6 @@ from typing import (
     Generic,
     Self,
     TypeVar,
-    cast,
     get_args,
     get_origin,
 )
@@ -199,7 +198,8 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
             scope = self._flowkit
         except AttributeError:
             raise RunError(no_scope(type(self))) from None
-        return cast("StateT", scope.state)
+        state: StateT = scope.state
+        return state
 
     @state.setter
     def state(self, value: Any) -> None:
