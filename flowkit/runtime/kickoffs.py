@@ -66,7 +66,7 @@ class Kickoffs:
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
-        from flowkit.runtime.launch import (  # the engine, with the first run
+        from flowkit.runtime.opened import (  # the engine, with the first run
             Said,
             kickoff,
             kickoff_of_its_own,
@@ -99,7 +99,7 @@ class Kickoffs:
         Synchronous steps run in worker threads. Cancelling it cancels the run; one
         with a store is left where it is, to be resumed.
         """
-        from flowkit.runtime.launch import Said, opened, reopened  # with the first run
+        from flowkit.runtime.opened import Said, opened, reopened  # with the first run
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
         if input_files is not None or from_checkpoint is not None:
@@ -220,7 +220,7 @@ class Kickoffs:
         Raises:
             InputError: inputs that do not fit, all faults named.
         """
-        from flowkit.runtime.launch import Said, start  # the engine
+        from flowkit.runtime.opened import Said, start  # the engine
 
         return start(self, inputs, Said(id, None, tags, created_by))
 
