@@ -609,6 +609,8 @@ class MemoryStore:
             move.id,
             delivery.payload,
             move.at,
+            None,
+            move.traceparent,
         )
 
     def _bury(self, move: Bury) -> int:

@@ -422,7 +422,8 @@ class EventBus:
             for run in self._open.find(flow, name, key):
                 if listeners(run, name) and not _lost(run, name):
                     taken, shares = accepted(run, name, payload)
-                    run.event(name, taken, key, receipt.id, shares)
+                    trace = receipt.traceparent
+                    run.event(name, taken, key, receipt.id, shares, trace)
                     receipt.runs.append(run)
                     self._schedule(run)
                     return
@@ -462,7 +463,8 @@ class EventBus:
         nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
         # Now, while the sender can be told: later it would spoil another event.
         fitting(flow, nodes, name, payload)
-        event = KeptEvent(name, payload, key, receipt.id, now())
+        trace = receipt.traceparent
+        event = KeptEvent(name, payload, key, receipt.id, now(), trace)
         dropped = self._inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
@@ -525,6 +527,7 @@ class EventBus:
         run.pending.clear()
         for each in left:
             receipt = Receipt(each.name, each.key, each.id)
+            receipt.traceparent = each.traceparent
             self._to_flow(type(run.flow), receipt, each.payload)
             for reason in receipt.refusals:
                 gone = Rejection(each.name, each.id, "invalid", reason)
@@ -560,7 +563,7 @@ class EventBus:
             since = now() - self.keep_for
             while event := self._inbox.take(_subscriber(cls), name, key, since):
                 taken, shares = accepted(run, name, event.payload)
-                run.event(name, taken, key, event.id, shares)
+                run.event(name, taken, key, event.id, shares, event.traceparent)
                 found = True
         if found and run not in self._busy:
             self._busy.add(run)

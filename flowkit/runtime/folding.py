@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import (
@@ -33,6 +32,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime import trail
 from flowkit.runtime.clock import now
 from flowkit.runtime.restore import EXTRA, restored
 
@@ -116,7 +116,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             apply(fields, delta)
         _remember(run, record)
         run.records.append(record)
-        run.act_folded(decide(net, marking, record))
+        run.act_folded(trail.recall(run, net, marking, record))
     journal.seq = entries[-1].seq
     journal.rewinds = sum(
         entry.kind == "note:rewind" and not retries(entry) for entry in entries

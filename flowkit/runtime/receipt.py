@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from flowkit.runtime import trail
+
 if TYPE_CHECKING:
     from flowkit.runtime.run import Run
 
@@ -33,6 +35,7 @@ class Receipt:
         kept: it waits for a run that is not there yet.
         reason: one sentence, if it was refused.
         refusals: subscribers that refused it while others took it.
+        traceparent: of the span it was sent in, "" if nothing is traced.
     """
 
     __slots__ = (
@@ -46,6 +49,7 @@ class Receipt:
         "run_ids",
         "runs",
         "status",
+        "traceparent",
     )
 
     def __init__(self, name: str, key: str | None, id: str | None) -> None:
@@ -59,6 +63,7 @@ class Receipt:
         self.handlers: list[str] = []
         self.refusals: list[str] = []
         self.kept: bool = False
+        self.traceparent: str = trail.here()
 
     @property
     def taken(self) -> bool:

@@ -50,7 +50,7 @@ from flowkit.errors import (
     RunExistsError,
     StepTimeoutError,
 )
-from flowkit.runtime import signals
+from flowkit.runtime import signals, trail
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.ids import run_id
@@ -783,9 +783,12 @@ class Run:
                 wanted: Record | None = each
                 if self.marking.asked and type(each) is EventReceived:
                     wanted = self._wanted(each)
-                if wanted is None or self._set_aside(wanted):
+                if wanted is not None and self._set_aside(wanted):
                     continue
-                self.apply(wanted)
+                if type(each) is EventReceived:
+                    trail.take(self, each, wanted)
+                elif wanted is not None:
+                    self.apply(wanted)
 
     def _set_aside(self, record: Record) -> bool:
         return self.journal is not None and self.journal.sets_aside(self, record)
@@ -830,16 +833,18 @@ class Run:
             if self.caller is not None and self.over:
                 self.caller.tell_blocking(self)
 
-    def event(
+    def event(  # noqa: PLR0917 - an envelope, part for part
         self,
         name: str,
         payload: Any,
         key: str | None,
         id: str | None,
         shares: dict[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """Queue an outside event; whoever drives the run takes it in order."""
-        self.pending.append(EventReceived(now(), name, payload, key, id, shares))
+        trace = trail.here() if traceparent is None else traceparent
+        self.pending.append(EventReceived(now(), name, payload, key, id, shares, trace))
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
