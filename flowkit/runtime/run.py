@@ -629,11 +629,13 @@ class Run:
         if firing.driver is not None:
             self.discard(firing.driver)
         name = f"{self.net.definition.name}.{firing.node.name}"
+        about = signals.about(self, firing)
         if error is None:
             text = "%s ended after it was cancelled; its result %.60r does not count"
-            signals.log().info(text, name, output)
+            signals.log().info(text, name, output, extra=about)
             return
-        signals.log().error("%s failed after it was cancelled", name, exc_info=error)
+        text = "%s failed after it was cancelled"
+        signals.log().error(text, name, exc_info=error, extra=about)
         if self.failures and not isinstance(error, Stop):
             self.failures.append(error)
 
@@ -1007,20 +1009,21 @@ class Run:
         self.failures.append(command.error)
 
     def _report(self, command: Report) -> None:
+        about = signals.about(self, step=command.step)
         if command.kind == "stuck":
             self.stuck.append(command.text)
-            signals.log().warning("%s", command.text)
+            signals.log().warning("%s", command.text, extra=about)
             if signals.stuck.receivers:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
         elif command.kind == "missed":
-            signals.log().warning("%s", command.text)
+            signals.log().warning("%s", command.text, extra=about)
         elif command.kind == "not undone":
             self.not_undone.append(command.step)
-            signals.log().error("%s", command.text)
+            signals.log().error("%s", command.text, extra=about)
             if self.failures:
                 self.failures[0].add_note(f"flowkit: {command.text}")
         else:
-            signals.log().info("%s", command.text)
+            signals.log().info("%s", command.text, extra=about)
 
     def _waits(self, _: Wait) -> None:
         for told in self.on_wait:
