@@ -9,7 +9,9 @@ from flowkit.runtime import trail
 if TYPE_CHECKING:
     from flowkit.runtime.run import Run
 
-__all__ = ["Receipt", "Rejection"]
+__all__ = ["LOST", "Receipt", "Rejection"]
+
+LOST = "It is transient, and no run could take it at once."
 
 Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped"]
 
