@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.lanes import Group
     from flowkit.core.marking import Lane, Marking, Round
     from flowkit.core.net import Edge, Net
     from flowkit.core.records import Record
@@ -40,6 +41,7 @@ class Ledger:
         self.first = 1
         self.born = 0
         self.lanes: dict[int, Lane] = {}
+        self.groups: dict[int, Group] = {}
         self.record: Record | None = None
         self.losers = 0
         for trigger in net.triggers:
@@ -50,6 +52,8 @@ class Ledger:
         """Note what a record will deliver to joins."""
         self.due = set()
         self.record = record
+        if self.marking.lanes is not None:
+            self.groups |= self.marking.lanes.groups
         self.first = self.marking.next_firing
         seq = self.marking.next_token
         for edges in self._deliveries(record, firing):
@@ -102,6 +106,14 @@ class Ledger:
         group = None if lanes is None else lanes.groups.get(number)
         return group is not None and index in group.lanes
 
+    def _failed(self, lane: Lane) -> bool:
+        """Whether a lane is over because an instance in it, or around it, has failed."""
+        return any(
+            number in self.groups
+            and (self.groups[number].failed or index in self.groups[number].failures)
+            for number, index in lane
+        )
+
     def after(self, commands: Sequence[Command]) -> None:
         """Find where each token has gone."""
         if self.marking.status in {"completed", "failed", "cancelled"} and (
@@ -151,7 +163,8 @@ class Ledger:
                 continue
             place = f"token {seq} in {self.net.triggers[trigger].slots[slot].text}"
             assert not self._goes_on(lane), f"{place} is lost"
-            ended.add((trigger, lane))
+            if not self._failed(lane):
+                ended.add((trigger, lane))
         told = [each for each in commands if isinstance(each, Report)]
         stuck = sum(each.kind == "stuck" for each in told)
         withdrawn = losers or any(isinstance(each, Cancel) for each in commands)

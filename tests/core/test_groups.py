@@ -606,6 +606,20 @@ def test_a_failed_instance_takes_the_rest_of_its_lane_along() -> None:
     assert len(played.given("end")[0]) == 1
 
 
+def test_what_is_parked_in_the_lane_of_a_failed_instance_is_not_called_stuck() -> None:
+    """The failure tells what there is to tell."""
+    net = flow(
+        split=BEGIN,
+        a=each("split", max_failures=1),
+        pair=times(2, "a"),
+        b="a",
+        end=gather("pair"),
+    )
+    played = play(net, gives=items(1), fails={"b": [1]})
+    assert played.given("end") == [[]]
+    assert played.stuck == []
+
+
 # --- what stays in a lane --------------------------------------------------------
 
 

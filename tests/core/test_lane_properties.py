@@ -11,7 +11,6 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 
 from flowkit.core.checks import groups
@@ -224,10 +223,6 @@ def test_every_token_of_any_net_with_groups_is_accounted_for(case: Case) -> None
     accounts_for_everything(case)
 
 
-@pytest.mark.skipif(
-    os.environ.get("FLOWKIT_PROVE") != "1",
-    reason="its strategy is not steady yet; under FLOWKIT_PROVE only",
-)
 @EXAMPLES
 @given(wild())
 def test_deferred_firings_keep_their_lanes_and_gates(case: Case) -> None:
