@@ -129,6 +129,7 @@ class Ledger:
         for each in rounds:
             for tokens in each.held.values():
                 self.lanes.update((token.seq, token.lane) for token in tokens)
+        self.fired |= {(each.trigger.index, each.lane) for each in rounds if each.fired}
         absorbed = {entry for each in rounds if each.fired for entry in _held(each)}
         parked = {entry for each in rounds if not each.fired for entry in _held(each)}
         taken = self._taken(list(firings.values()), held - parked)
