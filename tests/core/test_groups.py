@@ -323,6 +323,24 @@ def test_until_is_asked_after_each_result_with_the_results_so_far() -> None:
     assert played.at("report") == [6]
 
 
+def test_the_result_of_an_instance_that_fails_in_the_end_is_taken_out() -> None:
+    """It is given to the predicate, but not to who gathers."""
+    net = flow(
+        split=BEGIN,
+        read=each("split", max_failures=1),
+        check="read",
+        report=gather("read", until=lambda *_: False),
+    )
+    played = play(
+        net,
+        gives={**items(3), "read": echo},
+        takes={"read": [9, 5, 1]},
+        fails={"check": [2]},
+    )
+    assert [one.results for one in played.judged] == [[2], [1, 2], [0, 2]]
+    assert played.given("report") == [[0, 2]]
+
+
 def test_until_that_is_never_true_fires_when_the_group_is_done() -> None:
     """With all there is."""
     net = flow(
