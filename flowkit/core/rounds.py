@@ -330,12 +330,9 @@ def _held_back(
     marking: Marking, each: Round, part: Tree, aside: frozenset[int]
 ) -> bool:
     """Whether an older round lacks an input of this condition that may come."""
-    before = older(marking, each)
-    if each.trigger.flat and len(before) > 1:
-        return True  # the second of them is not complete before the first
     return any(
         part.mask & ~other.arrived & ~dead_inputs(marking, other, aside)
-        for other in before
+        for other in older(marking, each)
     )
 
 

@@ -15,6 +15,7 @@ from flowkit.core import (
     ending,
     gates,
     groups,
+    lanes,
     leaving,
     machine,
     marking,
@@ -189,10 +190,11 @@ def without_limit(*_: Any) -> bool:
     return False
 
 
-@breaks(groups, "_values", in_lanes)
-def in_order_of_arrival(group: Any, gather: Any) -> list[Any]:
+@breaks(lanes.Results, "put", in_lanes)
+def in_order_of_arrival(results: Any, index: int, value: Any) -> None:
     """R10 broken: results as they came."""
-    return list(group.results.get(gather.index, {}).values())
+    results.indexes.append(index)
+    results.values.append(value)
 
 
 @breaks(groups, "_withdraw_rest", in_lanes)
