@@ -381,6 +381,21 @@ def test_labels_are_gathered_of_those_who_chose_them() -> None:
     assert played.unheard == ["Flow.pick chose 'drop'; nobody listens"]
 
 
+def test_a_gather_that_one_label_ends_comes_before_the_next_label() -> None:
+    """Each waits in its join; none is taken for another."""
+    net = flow(
+        split=BEGIN,
+        pick=step(each("split"), router=True, labels=("keep", "more")),
+        two=times(2, "more"),
+        kept=and_(gather("keep", 1), "split", "never"),
+    )
+    played = play(net, gives=items(1), routes={"pick": [["keep", "more"]]})
+    assert [text.partition(" on ")[0] for text in played.stuck] == [
+        "Flow.two is stuck",
+        "Flow.kept is stuck",
+    ]
+
+
 def test_a_lane_that_comes_by_twice_counts_once_with_its_last_result() -> None:
     """A result is an instance's, not a firing's."""
     net = flow(
