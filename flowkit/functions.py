@@ -37,9 +37,10 @@ from typing import (
 from flowkit.define.decorators import start
 from flowkit.errors import RunError
 from flowkit.flow import Flow
-from flowkit.runtime import calling, verbs
+from flowkit.runtime import calling
 from flowkit.runtime.arguments import Arguments
 from flowkit.runtime.called import Branch, Called, Inside, claim_here, here
+from flowkit.runtime.positions import shown_position
 from flowkit.runtime.together import together
 from flowkit.runtime.values import snapshot
 
@@ -391,7 +392,7 @@ def idempotency_key() -> str:
     key: str = current().idempotency_key
     place = here()
     if isinstance(place, Inside):
-        return f"{key}:{verbs.shown_position(place.position)}"
+        return f"{key}:{shown_position(place.position)}"
     return key
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Figures, Query
+    from flowkit.journal.queries import Figures, Query
 
 __all__ = ["insights"]
 

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Leaf, leaves
-from flowkit.runtime.state import raw_fields
+from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
     from flowkit.runtime.launch import Kind

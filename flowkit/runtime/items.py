@@ -15,7 +15,7 @@ from flowkit.errors import StoreError, UnstorableError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.entries import Note, note_entry
 from flowkit.runtime.clock import now
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing

@@ -24,7 +24,9 @@ from flowkit.runtime.calls import validated
 from flowkit.runtime.children import stirring
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.correlation import carried_key, only_transient
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import Journal, flow_name
+from flowkit.runtime.endings import cut_off
 from flowkit.runtime.ids import random_id, run_id
 from flowkit.runtime.inbox import fitting
 from flowkit.runtime.launch import known, new_run, payload_for, required
@@ -340,7 +342,7 @@ class Post:
             run.journal.acquire(run)
             if run.children is not None:
                 run.children.stir()
-            run.expire(now())
+            expire(run, now())
         else:
             row = self.store.run(run_id)
             if row is None:
@@ -395,7 +397,7 @@ class Post:
         """The bus ends: runs that wait here are left to whoever comes next."""
         for run in list(self._live.values()):
             if run.resting:
-                run.post(partial(run.cut_off, "the bus was closed"))
+                run.post(partial(cut_off, run, "the bus was closed"))
 
     def _names(self) -> list[str]:
         return [flow_name(flow) for flow in self._bus.flows]

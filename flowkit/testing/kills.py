@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkit.journal.codec import decode_loosely
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.runtime import desk, signals
 from flowkit.runtime.children import called_rows
 from flowkit.runtime.folding import effective

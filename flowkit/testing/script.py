@@ -15,6 +15,7 @@ from flowkit.journal.rows import Accept, Delivery
 from flowkit.journal.writer import writer_of
 from flowkit.runtime.clock import ManualClock, current_clock, now
 from flowkit.runtime.correlation import carried_key
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import accepted, drive_on, takes
 from flowkit.runtime.launch import known, new_run, payload_for, required, store_of
@@ -127,7 +128,7 @@ class TimePasses(NamedTuple):
         if due is None or due > now():
             return False
         if not run.active:
-            run.expire(now())
+            expire(run, now())
             _move(run)
         return True
 

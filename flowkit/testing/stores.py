@@ -114,7 +114,7 @@ class KillingStore(MemoryStore):
         return outcomes
 
     def _place(self, hold: Hold) -> str:
-        return place(self._runs[hold.n].row.id)
+        return place(self._tables.runs[hold.n].row.id)
 
     def _hit(self, entries: Sequence[tuple[str, Entry]]) -> Entry | None:
         if self.gone:

@@ -13,14 +13,18 @@ from flowkit.core import (
     acts,
     dead,
     ending,
+    fanning,
     gates,
     groups,
     lanes,
+    late,
     leaving,
     machine,
     marking,
     net,
+    outside,
     rounds,
+    settling,
     windows,
     withdraw,
 )
@@ -53,6 +57,7 @@ in_deferred_lanes = over(lane_nets.wild, test_lane_properties.keeps_lanes_and_ga
 in_deferred_gates = over(lane_nets.gated, test_lane_properties.keeps_its_mutex)
 
 HANDLERS = machine._HANDLERS
+HANDLERS |= outside.HANDLERS  # else the first of them would take a break away
 fire, arrive = rounds.fire, rounds.arrive
 withdraw_as_it_is = withdraw.withdraw
 
@@ -173,7 +178,7 @@ def keeps_a_copy(place: Any, each: Any) -> None:
     place.watched.pop(each.id, None)
 
 
-@breaks(groups, "_pump", in_lanes)
+@breaks(fanning, "pump", in_lanes)
 def one_lane(place: Any, group: Any, out: Any) -> None:
     """R10 broken: instances share the lane around them."""
     while group.items:
@@ -181,10 +186,10 @@ def one_lane(place: Any, group: Any, out: Any) -> None:
         number = place.next_firing
         place.next_firing = number + 1
         firing = marking.Firing(number, group.node, group.name, item, lane=group.lane)
-        groups.begin(place, firing, out)
+        fanning.begin(place, firing, out)
 
 
-@breaks(groups.Group, "full", in_lanes, as_=property)
+@breaks(lanes.Group, "full", in_lanes, as_=property)
 def without_limit(*_: Any) -> bool:
     """R12 broken: a group is never full."""
     return False
@@ -248,7 +253,7 @@ def no_groups(*_: Any) -> list[Any]:
     test_groups.test_a_join_that_cannot_fire_is_reported_when_its_lane_is_over,
 )
 @breaks(
-    machine,
+    late,
     "next_in_line",
     test_gates.test_all_events_in_line_are_missed_when_the_time_is_over,
 )
@@ -408,5 +413,5 @@ def test_the_player_notices_a_decision_that_is_not_repeatable(
         settle(place, out)
         place.next_token += next(chance)
 
-    monkeypatch.setattr(machine, "settle", drifting)
+    monkeypatch.setattr(settling, "settle", drifting)
     fails(in_turns)
