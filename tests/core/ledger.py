@@ -78,7 +78,8 @@ class Ledger:
                     due.add((edge.trigger.index, edge.slot, self.born))
                     self.lanes[self.born] = self.lane
             self.born += 1
-            now = {each.index for each in self.net.gathered.get(name, ())} & fired
+            gathers = self.net.gathered.get(name, ())
+            now = {each.index for each in gathers if each.leaf.need} & fired
             self.between.update(range(self.born, self.born + len(now)))
             self.born += len(now)
             fired -= now

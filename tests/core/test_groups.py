@@ -387,12 +387,14 @@ def test_a_gather_that_one_label_ends_comes_before_the_next_label() -> None:
         split=BEGIN,
         pick=step(each("split"), router=True, labels=("keep", "more")),
         two=times(2, "more"),
-        kept=and_(gather("keep", 1), "split", "never"),
+        kept=and_(gather("keep", 1), "never"),
+        done=and_(gather("keep"), "never"),
     )
     played = play(net, gives=items(1), routes={"pick": [["keep", "more"]]})
     assert [text.partition(" on ")[0] for text in played.stuck] == [
         "Flow.two is stuck",
         "Flow.kept is stuck",
+        "Flow.done is stuck",
     ]
 
 
