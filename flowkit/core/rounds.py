@@ -138,13 +138,14 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
     else:
         marking.watch(each)
         own = frozenset((each.id,))
-    past = own.union(*(token.past for token in tokens)) if own or tokens else own
-    if past:
-        past = frozenset(
+    past = own
+    inherited = NOTHING.union(*[token.past for token in tokens])
+    if inherited:
+        past |= {
             number
-            for number in past
+            for number in inherited
             if (known := _known(marking, each.lane, abs(number))) and known.fired
-        )
+        }
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
 
 
