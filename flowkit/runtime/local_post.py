@@ -22,7 +22,8 @@ from flowkit.runtime.correlation import (
     only_transient,
 )
 from flowkit.runtime.inbox import accepted, fitting, listeners
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.receipt import LOST, Receipt, Rejection
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class LocalPost:
         self._shop = shop
         self._busy: set[Run] = set()
         self.inbox: Inbox = MemoryInbox(keep)
-        self.open = OpenRuns()
-        self.lock = threading.RLock()
+        self.open: OpenRuns = OpenRuns()
+        self.lock: threading.RLock = threading.RLock()
 
     def deliver(
         self,
@@ -105,7 +106,7 @@ class LocalPost:
             run = self._taker(flow, name, key)
             if run is not None:
                 taken, shares = accepted(run, name, payload)
-                run.event(name, taken, key, receipt.id, shares)
+                run.event(name, taken, key, receipt.id, shares, receipt.traceparent)
                 receipt.runs.append(run)
                 self.schedule(run)
                 return
@@ -157,7 +158,8 @@ class LocalPost:
         nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
         # Now, while the sender can be told: later it would spoil another event.
         fitting(flow, nodes, name, payload)
-        event = KeptEvent(name, payload, key, receipt.id, now())
+        trace = receipt.traceparent
+        event = KeptEvent(name, payload, key, receipt.id, now(), trace)
         dropped = self.inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
@@ -223,6 +225,7 @@ class LocalPost:
         run.pending.clear()
         for each in left:
             receipt = Receipt(each.name, each.key, each.id)
+            receipt.traceparent = each.traceparent
             self._to_flow(type(run.flow), receipt, each.payload)
             for reason in receipt.refusals:
                 gone = Rejection(each.name, each.id, "invalid", reason)
@@ -246,7 +249,7 @@ class LocalPost:
             since = now() - self._bus.keep_for
             while event := self.inbox.take(_subscriber(cls), name, key, since):
                 taken, shares = accepted(run, name, event.payload)
-                run.event(name, taken, key, event.id, shares)
+                run.event(name, taken, key, event.id, shares, event.traceparent)
                 found = True
         if found and run not in self._busy:
             self._busy.add(run)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from flowkit.errors import ShedError
+from flowkit.runtime import trail
 
 if TYPE_CHECKING:
     from flowkit.errors import AdmissionError
@@ -45,6 +46,7 @@ class Receipt:
         kept: it waits for a run that is not there yet.
         reason: one sentence, if it was refused.
         refusals: subscribers that refused it while others took it.
+        traceparent: of the span it was sent in, "" if nothing is traced.
     """
 
     __slots__ = (
@@ -58,6 +60,7 @@ class Receipt:
         "run_ids",
         "runs",
         "status",
+        "traceparent",
     )
 
     def __init__(self, name: str, key: str | None, id: str | None) -> None:
@@ -71,6 +74,7 @@ class Receipt:
         self.handlers: list[str] = []
         self.refusals: list[str] = []
         self.kept: bool = False
+        self.traceparent: str = trail.here()
 
     @property
     def taken(self) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.errors import AdmissionError, FlowkitError
 from flowkit.runtime.clock import now
 from flowkit.runtime.correlation import carried_key
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.receipt import status_of
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from flowkit.errors import AdmissionError, AdmissionFullError, RunError, ShedErr
 from flowkit.observe.path import waited as waits_in
 from flowkit.runtime import shared
 from flowkit.runtime.clock import ManualClock, now, use_clock
-from flowkit.runtime.launch import known, new_run
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run
 from flowkit.runtime.resumption import resume_async
 from tests.runtime.stored import MemoryStore, flow_named
 
