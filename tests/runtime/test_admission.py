@@ -6,6 +6,7 @@ import gc
 import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from flowkit import (
@@ -765,3 +766,50 @@ async def test_a_place_of_a_run_left_behind_comes_back(clock) -> None:
     gc.collect()
     cls.release.set()
     assert await cls().kickoff_async({"n": 2}) == 2
+
+
+class Many(Flow[dict], admission=Admission(3, queue=5)):
+    """Begun by events from several threads."""
+
+    inside: list
+    most: list
+    done: list
+
+    @start(event("many"))
+    def begin(self, payload: int):
+        self.inside.append(1)
+        self.most.append(len(self.inside))
+        self.state["n"] = payload
+
+    @listen(begin)
+    async def end(self):
+        await anyio.lowlevel.checkpoint()
+        self.inside.pop()
+        self.done.append(self.state["n"])
+
+
+@pytest.mark.parametrize("place", ["memory", "sqlite"])
+def test_each_accepted_event_runs_once_however_many_are_refused(place, tmp_path):
+    """Four threads send until all are accepted; never more than three at work."""
+    Many.inside, Many.most, Many.done = [], [], []
+    url = None if place == "memory" else f"sqlite:///{tmp_path}/many.db"
+    refused = []
+    with EventBus(store=url) as bus:
+        bus.register(Many)
+
+        def send(first):
+            for number in range(first, 60, 4):
+                while not (receipt := bus.send("many", number, id=str(number))):
+                    refused.append(receipt.status)
+                    threading.Event().wait(0.001)
+
+        threads = [threading.Thread(target=send, args=(first,)) for first in range(4)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        bus.drain()
+    assert sorted(Many.done) == [*range(60)]
+    assert max(Many.most) <= 3
+    assert set(refused) == {"full"}
+    assert places(Many) == (0, 0)
