@@ -230,8 +230,13 @@ class Stay:
 
     def leave(self) -> None:
         """Nobody moves the run: its place is free, or its place in the line."""
+        self.alone, self.aside = False, None
+        self.pause()
+
+    def pause(self) -> None:
+        """Nothing moves until something outside happens: the same for so long."""
         place, self._place = self._place, None
-        self._free, self.alone, self.aside = False, False, None
+        self._free = False
         if place is not None:
             self.door.places.leave(place.store, place.key)
 

@@ -358,6 +358,37 @@ async def test_a_run_that_waits_outside_has_no_place(clock) -> None:
     assert Asks.order[3:] == ["paid 1", "begin 2"]
 
 
+async def test_a_long_sleep_has_no_place(clock) -> None:
+    """From when its step has left memory until it goes on, in its turn."""
+
+    class Sleeps(Flow[dict], admission=1):
+        order: list = []
+
+        @start()
+        async def work(self):
+            if self.state["n"] == 0:
+                await self.sleep("1h")
+            elif self.state["n"] == 2:
+                await Sleeps.release.wait()
+            self.order.append(self.state["n"])
+
+    Sleeps.order, Sleeps.release = [], anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(Sleeps().kickoff_async, {"n": 0})
+        await pause()
+        group.start_soon(Sleeps().kickoff_async, {"n": 1})
+        await ticks(clock, 59)
+        assert places(Sleeps) == (1, 1)
+        await ticks(clock, 2)
+        assert (Sleeps.order, places(Sleeps)) == ([1], (0, 0))
+        group.start_soon(Sleeps().kickoff_async, {"n": 2})
+        await ticks(clock, 3_600)
+        assert (Sleeps.order, places(Sleeps)) == ([1], (1, 0))
+        Sleeps.release.set()
+    assert Sleeps.order == [1, 2, 0]
+    assert places(Sleeps) == (0, 0)
+
+
 @pytest.mark.parametrize("stored", [False, True])
 async def test_what_a_run_calls_goes_with_it(stored) -> None:
     """A recursion of flows with one place does not wait for itself."""
