@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from flowkit.core.admission import Admission
     from flowkit.core.definition import Definition
     from flowkit.core.policies import Policy
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
@@ -131,7 +132,7 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
         on_error: str | None = None,
         deadline: float | str | None = None,
         sla: Any = None,
-        admission: Any = None,
+        admission: Admission | int | None = None,
         **keywords: Any,
     ) -> None:
         from flowkit.runtime.declared import check_options, declare  # with a class
