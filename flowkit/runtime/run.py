@@ -140,6 +140,7 @@ class Run:
         underway: steps that another one has called and that run now, by firing and
             position; whether their beginning is recorded.
         claim: gives a question its position, if a function counts them itself.
+        bars: refuses a verb where the step is called twice at once, or elsewhere.
         gone: a function that waits gives its place in memory up: it calls no more.
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
@@ -199,6 +200,7 @@ class Run:
     lifetime: float | None = None
     resting: bool = False
     claim: Callable[[str], int] | None = None
+    bars: Callable[[str], None] | None = None
     gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     lost: BaseException | None = None
