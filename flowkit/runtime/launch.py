@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from os import environ
 from typing import TYPE_CHECKING, Any
 
@@ -315,3 +316,9 @@ def store_of(flow: Any) -> tuple[Any, bool]:
     if backend is None:
         return None, False
     return getattr(backend, "journal_store", None), True
+
+
+if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
+    from flowkit.runtime.far import guard
+
+    guard()

@@ -1,0 +1,182 @@
+"""What runs in the process of an isolated step.
+
+It has a process group of its own, and no Ctrl-C: whoever began it ends it. It is gone
+when that process is gone, however that ended.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import io
+import os
+import pickle  # noqa: S403 - between a process and its own child
+import signal
+import sys
+import threading
+import traceback
+from multiprocessing import connection, current_process, parent_process
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["PREFIX", "Ended", "guard", "main", "off_guard"]
+
+PREFIX = "flowkit step "
+"""How the names of these processes begin."""
+_POSIX = os.name == "posix"
+
+
+class Ended(BaseException):
+    """Raised in a plain step that is told to end: its ``finally`` blocks run."""
+
+
+def main(channel: Any, trace: Any) -> None:
+    """Do what is asked for over the channel, and say what came of it."""
+    _settle(trace)
+    off_guard()
+    said = _Said(channel)
+    sys.stdout = _stream(said, "out", 1)
+    sys.stderr = _stream(said, "err", 2)
+    said("ready")
+    from flowkit.runtime.far_step import work  # after the streams: it imports much
+
+    answer = work(channel.recv_bytes(), said)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    said(*answer)
+
+
+class _Said:
+    """Says something to whoever has begun this process; from any thread."""
+
+    def __init__(self, channel: Any) -> None:
+        self._channel = channel
+        self._lock = threading.Lock()
+
+    def __call__(self, *message: Any) -> None:
+        with self._lock:
+            self._channel.send_bytes(pickle.dumps(message))
+
+
+class _Out(io.RawIOBase):
+    def __init__(self, said: _Said, kind: str, number: int) -> None:
+        self._said = said
+        self._kind = kind
+        self._number = number
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._number
+
+    def write(self, data: Any) -> int:
+        found = bytes(data)
+        self._said(self._kind, found)
+        return len(found)
+
+
+def _stream(said: _Said, kind: str, number: int) -> io.TextIOWrapper:
+    raw: Any = _Out(said, kind, number)
+    return io.TextIOWrapper(
+        raw, encoding="utf-8", errors="backslashreplace", write_through=True
+    )
+
+
+def _settle(trace: Any) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not _POSIX:
+        faulthandler.enable()
+        _watch_parent()
+        return
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    if os.getpgrp() != os.getpid():
+        os.setpgid(0, 0)
+    faulthandler.enable(file=trace.fileno(), all_threads=False)
+    signal.signal(signal.SIGTERM, _told_to_end)
+    _traces.append(trace.fileno())
+    tell_where()
+    _watch_parent()
+
+
+def tell_where() -> None:
+    """Told to end, say where the main thread is first, even within C code."""
+    number, told = _traces[0], signal.SIGTERM
+    faulthandler.unregister(told)  # whoever has set another handler since, goes on
+    faulthandler.register(told, file=number, all_threads=False, chain=True)
+
+
+_traces: list[int] = []
+_told: list[bool] = []
+
+
+def _told_to_end(_number: int, _frame: Any) -> None:
+    if not _told:
+        _told.append(True)
+        raise Ended
+
+
+def _watch_parent() -> None:
+    """End with the process that began this one."""
+    parent = parent_process()
+    if parent is None:
+        return
+    sentinel: Any = parent.sentinel
+    if sys.platform == "linux":  # else C code that never lets a thread run would stay
+        import fcntl
+
+        fcntl.fcntl(sentinel, fcntl.F_SETOWN, -os.getpgrp())
+        flags = fcntl.fcntl(sentinel, fcntl.F_GETFL)
+        fcntl.fcntl(sentinel, fcntl.F_SETFL, flags | os.O_ASYNC)  # SIGIO at its end
+
+    def watch() -> None:
+        connection.wait([sentinel])
+        _end_group()
+
+    threading.Thread(target=watch, name="flowkit-parent", daemon=True).start()
+
+
+def _end_group() -> None:
+    if _POSIX:
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
+
+
+_guards: list[Callable[..., None]] = []
+
+
+def guard() -> None:
+    """Have no flow begin while the process of a step loads the main module again."""
+    if not current_process().name.startswith(PREFIX) or _guards:
+        return
+    from flowkit.runtime import signals
+
+    def refuse(sender: Any, **_: Any) -> None:
+        sys.exit(
+            f"{sender.__name__} was kicked off while the process of a step with "
+            f"isolate='process' loaded this module. Put what begins runs under "
+            f"if __name__ == '__main__':"
+        )
+
+    _guards.append(refuse)
+    signals.run_begins.connect(refuse, weak=False)
+
+
+def off_guard() -> None:
+    """All is loaded: the step may run flows of its own."""
+    if _guards:
+        from flowkit.runtime import signals
+
+        signals.run_begins.disconnect(_guards.pop())
+
+
+def told_of(error: BaseException) -> str:
+    """The traceback of a step's error, from the step's own frames on."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not frame.filename.startswith(_RUNTIME)]
+    lines = traceback.format_list(own)
+    return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()
+
+
+_RUNTIME = __file__.removesuffix("far.py")
