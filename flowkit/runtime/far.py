@@ -174,9 +174,9 @@ def off_guard() -> None:
 def told_of(error: BaseException) -> str:
     """The traceback of a step's error, from the step's own frames on."""
     frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not frame.filename.startswith(_RUNTIME)]
+    own = [frame for frame in frames if not frame.filename.startswith(_PACKAGE)]
     lines = traceback.format_list(own)
     return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()
 
 
-_RUNTIME = __file__.removesuffix("far.py")
+_PACKAGE = __file__.removesuffix(os.path.join("runtime", "far.py"))  # noqa: PTH118

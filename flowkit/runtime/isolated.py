@@ -290,8 +290,8 @@ def _told(exitcode: int, child: Child) -> tuple[str, str, str]:
     if exitcode >= 0:
         if not child.ready:
             cure = (
-                "What it has printed tells why; in a script, put what begins runs under "
-                "if __name__ == '__main__':"
+                "What it has printed tells why. It imports the module of the class: in "
+                "a script, what begins runs stands under if __name__ == '__main__'"
             )
             return f"exited with code {exitcode} while it loaded", cure, ""
         cure = "Return from the step, or raise an error, instead of ending its process"
@@ -324,11 +324,13 @@ def _own_frames(trace: str) -> str:
     for line in trace.splitlines():
         if _FAR in line:
             break
-        if line.startswith("  File "):
+        if line.startswith("  File ") and not any(each in line for each in _LOOPS):
             lines.append(line)
     return "\n".join(lines)
 
 
+_LOOPS = [f"{os.sep}{name}{os.sep}" for name in ("asyncio", "anyio", "trio")]
+_LOOPS.append("selectors.py")
 _FAR = os.path.join("flowkit", "runtime", "far")  # noqa: PTH118 - a part of a path
 
 
