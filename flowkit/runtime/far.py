@@ -56,7 +56,14 @@ class _Said:
 
     def __call__(self, *message: Any) -> None:
         with self._lock:
-            self._channel.send_bytes(pickle.dumps(message))
+            _held.append(threading.get_ident())
+            try:
+                self._channel.send_bytes(pickle.dumps(message))
+            finally:
+                _held.pop()
+        if _late and threading.current_thread() is threading.main_thread():
+            _late.pop()
+            raise Ended
 
 
 class _Out(io.RawIOBase):
@@ -109,11 +116,18 @@ def tell_where() -> None:
 
 _traces: list[int] = []
 _told: list[bool] = []
+_held: list[int] = []
+"""The thread that sends a message, which is not to be cut in two."""
+_late: list[bool] = []
+"""The end is to be told once it is sent."""
 
 
 def _told_to_end(_number: int, _frame: Any) -> None:
     if not _told:
         _told.append(True)
+        if threading.get_ident() in _held:
+            _late.append(True)
+            return
         raise Ended
 
 

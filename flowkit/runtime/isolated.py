@@ -136,7 +136,7 @@ class _Isolated:
         self._check_class(cls)
         attributes, missing = _attributes_of(self.flow)
         changes, firing = self.changes, self.firing
-        names = self.run.calls[firing.node.index].by_position
+        names = self.run.calls[firing.node.index].names
         handed = []
         for number, value in enumerate(arguments):
             known = number < len(names)
@@ -322,8 +322,11 @@ def _own_frames(trace: str) -> str:
     """A dump of faulthandler, as far as it is the step's own."""
     lines = []
     for line in trace.splitlines():
-        if _FAR in line:
+        if f"{_FAR}_step.py" in line:
             break
+        if f"{_FAR}.py" in line:  # it was printing
+            lines.clear()
+            continue
         if line.startswith("  File ") and not any(each in line for each in _LOOPS):
             lines.append(line)
     return "\n".join(lines)

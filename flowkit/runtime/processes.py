@@ -154,6 +154,9 @@ class Child:
                     self._take(*self._channel.recv())
                 except (EOFError, OSError):
                     return
+                except Exception:  # noqa: BLE001 - killed while it said something
+                    self.end(kill=True)
+                    return
             elif sentinel in found:
                 return
 
