@@ -184,11 +184,8 @@ class Policy:
             _check_limits(self)
         if self.cache is not None:
             object.__setattr__(self, "cache", _cache(self.cache))
-        if self.hedge is not None:
-            object.__setattr__(self, "hedge", _hedge(self.hedge))
-        if self.isolate not in {None, "process"}:
-            msg = f"isolate takes 'process', not {self.isolate!r}."
-            raise ValueError(msg)
+        if not (self.hedge is None and self.isolate is None):
+            _check_apart(self)
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -312,6 +309,14 @@ def _cache(value: Any) -> Any:
             f"cache='1h', or cache=Cache('1h', key=INPUTS)."
         )
         raise ValueError(msg) from None
+
+
+def _check_apart(policy: Policy) -> None:
+    if policy.hedge is not None:
+        object.__setattr__(policy, "hedge", _hedge(policy.hedge))
+    if policy.isolate not in {None, "process"}:
+        msg = f"isolate takes 'process', not {policy.isolate!r}."
+        raise ValueError(msg)
 
 
 def _hedge(value: Any) -> Any:

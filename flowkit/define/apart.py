@@ -44,8 +44,9 @@ def check_apart(
             if isinstance(value, Policy) and getattr(value, option) is not None:
                 where = Step(name, file=place[0], line=place[1]).place
                 text = (
-                    f"{builder.cls.__name__}.{name} has a fallback that says {option}=, "
-                    f"which holds for a step as a whole. Say it on the step. ({where})"
+                    f"{builder.cls.__name__}.{name} has a fallback that says "
+                    f"{option}=, which holds for a step as a whole. Say it on the "
+                    f"step. ({where})"
                 )
                 builder.faults.append(Fault("error", name, text))
 

@@ -26,7 +26,7 @@ class Carried(NamedTuple):
     Attributes:
         fields: the new value of each changed field, and whether it is the object that
             was there, changed in place. Without a value the field is gone.
-        extra: what a model that allows more fields holds now; None if that is as before.
+        extra: what a model that allows more fields holds now; None if as before.
     """
 
     fields: dict[str, tuple[bool, Any] | None]
@@ -45,7 +45,7 @@ def changes_in(scope: Scope) -> Changes:
 
 def view_beside(changes: Changes) -> Changes:
     """A further view, of what these changes show now; nobody else commits it."""
-    view = changes.box._view(dict.copy(changes.raw))  # noqa: SLF001 - of one piece
+    view = changes.box._view(dict.copy(changes.raw))
     view.since = changes.since
     if changes.extra is not None:
         view.extra = changes.extra

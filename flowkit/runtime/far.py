@@ -9,21 +9,18 @@ from __future__ import annotations
 import faulthandler
 import io
 import os
-import pickle  # noqa: S403 - between a process and its own child
+import pickle
 import signal
 import sys
 import threading
 import traceback
-from multiprocessing import connection, current_process, parent_process
-from typing import TYPE_CHECKING, Any
+from multiprocessing import connection, parent_process
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from flowkit.runtime.guarding import off_guard
 
-__all__ = ["PREFIX", "Ended", "guard", "main", "off_guard"]
+__all__ = ["Ended", "main", "tell_where", "told_of"]
 
-PREFIX = "flowkit step "
-"""How the names of these processes begin."""
 _POSIX = os.name == "posix"
 
 
@@ -33,14 +30,14 @@ class Ended(BaseException):
 
 def main(channel: Any, trace: Any) -> None:
     """Do what is asked for over the channel, and say what came of it."""
+    from flowkit.runtime.far_step import work  # there only, where all is loaded
+
     _settle(trace)
-    off_guard()
     said = _Said(channel)
     sys.stdout = _stream(said, "out", 1)
     sys.stderr = _stream(said, "err", 2)
+    off_guard()
     said("ready")
-    from flowkit.runtime.far_step import work  # after the streams: it imports much
-
     answer = work(channel.recv_bytes(), said)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -155,34 +152,6 @@ def _end_group() -> None:
     if _POSIX:
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
-
-
-_guards: list[Callable[..., None]] = []
-
-
-def guard() -> None:
-    """Have no flow begin while the process of a step loads the main module again."""
-    if not current_process().name.startswith(PREFIX) or _guards:
-        return
-    from flowkit.runtime import signals
-
-    def refuse(sender: Any, **_: Any) -> None:
-        sys.exit(
-            f"{sender.__name__} was kicked off while the process of a step with "
-            f"isolate='process' loaded this module. Put what begins runs under "
-            f"if __name__ == '__main__':"
-        )
-
-    _guards.append(refuse)
-    signals.run_begins.connect(refuse, weak=False)
-
-
-def off_guard() -> None:
-    """All is loaded: the step may run flows of its own."""
-    if _guards:
-        from flowkit.runtime import signals
-
-        signals.run_begins.disconnect(_guards.pop())
 
 
 def told_of(error: BaseException) -> str:

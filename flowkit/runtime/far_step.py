@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import pickle  # noqa: S403 - between a process and its own child
+import pickle
 import signal
 from importlib import import_module
 from types import SimpleNamespace
@@ -15,7 +15,7 @@ from flowkit.journal.codec import encode
 from flowkit.runtime import far
 from flowkit.runtime.beside import ALLOWED
 from flowkit.runtime.carried import carried_from
-from flowkit.runtime.launch import known
+from flowkit.runtime.guarding import kind_of
 from flowkit.runtime.recovery import asked_wait
 from flowkit.runtime.scope import Scope
 from flowkit.runtime.state import StateBox
@@ -28,7 +28,7 @@ __all__ = ["FarRun", "work"]
 Answer = tuple[Any, ...]
 
 
-class _Unsendable(Exception):
+class _Unsendable(Exception):  # noqa: N818 - it is told, not raised, there
     """A value that does not go from one process to the other."""
 
     def __init__(self, where: str, error: Exception) -> None:
@@ -90,9 +90,15 @@ class _Pulse:
     __slots__ = ("_said",)
 
     def __init__(self, said: Callable[..., None]) -> None:
-        object.__setattr__(self, "_said", said)
+        self._said: Callable[..., None] = said
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    @property
+    def beat(self) -> float:
+        """When it was last heard of; nobody asks for it here."""
+        return 0.0
+
+    @beat.setter
+    def beat(self, _: float) -> None:
         self._said("beat")
 
 
@@ -124,7 +130,7 @@ def work(payload: bytes, said: Callable[..., None]) -> Answer:
 def _prepared(found: dict[str, Any], said: Callable[..., None]) -> tuple[Any, Any]:
     """The flow object, and the call of its step."""
     cls = _class_of(found)
-    kind = known[cls]
+    kind = kind_of(cls)
     flow = object.__new__(cls)
     for name, text in found["attributes"].items():
         try:
@@ -151,7 +157,7 @@ def _class_of(found: dict[str, Any]) -> Any:
         cls: Any = import_module(found["module"])
         for name in found["class"].split("."):
             cls = getattr(cls, name)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - of any module
         raise _Unsendable("its class", error) from None
     return cls
 
@@ -183,19 +189,20 @@ def _no_facade(_origin: Any, _scope: Scope) -> Any:
 def _read(where: str, text: bytes) -> Any:
     try:
         return pickle.loads(text)  # noqa: S301 - the same
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - what a value's class raises
         raise _Unsendable(where, error) from None
 
 
 def _written(where: str, value: Any) -> bytes:
     try:
         return pickle.dumps(value)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the same
         raise _Unsendable(where, error) from None
 
 
 def _done(scope: Scope, output: Any) -> Answer:
     run: Any = scope.run
+    firing: Any = scope.firing
     assert scope.changes is not None  # noqa: S101 - set above
     carried = carried_from(scope.changes)
     fields = {
@@ -207,9 +214,9 @@ def _done(scope: Scope, output: Any) -> Answer:
         extra = _written("the state's extra fields", carried.extra)
     said = [
         (name, _written(f"what it emits as {name!r}", payload))
-        for name, payload in (run.emitted or {}).get(scope.firing.id, ())
+        for name, payload in (run.emitted or {}).get(firing.id, ())
     ]
-    metered = (run.metered or {}).get(scope.firing.id)
+    metered = (run.metered or {}).get(firing.id)
     return "done", _written("its result", output), fields, extra, said, metered
 
 

@@ -86,7 +86,7 @@ class _Call:
         self.firing: Firing = firing
         self.changes: Changes = view_beside(changes)
         self.target: Any = run.root.beside(firing, self.changes)
-        self.target._flowkit.run = self.run  # noqa: SLF001 - the flow's own scope
+        self.target._flowkit.run = self.run
         self.over: bool = False
         self.output: Any = None
         self.error: BaseException | None = None

@@ -8,7 +8,7 @@ of a step beside others is. Each call has a new process.
 from __future__ import annotations
 
 import os
-import pickle  # noqa: S403 - between a process and its own child
+import pickle
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -81,7 +81,7 @@ class _Isolated:
             UnsendableError: something cannot go there, or come back.
             BaseException: what the step raises.
         """
-        from flowkit.runtime.far import PREFIX  # multiprocessing, once it is needed
+        from flowkit.runtime.guarding import PREFIX  # multiprocessing, once needed
         from flowkit.runtime.processes import Child
 
         child = Child(PREFIX + self.name, self._packed(arguments, keywords), self._beat)
@@ -243,7 +243,9 @@ class _Isolated:
         self, output: bytes, fields: Any, extra: Any, said: Any, metered: Any
     ) -> Any:
         read = {
-            name: None if each is None else (each[0], self._read(f"state.{name}", each[1]))
+            name: None
+            if each is None
+            else (each[0], self._read(f"state.{name}", each[1]))
             for name, each in fields.items()
         }
         more = None if extra is None else self._read("the state's extra fields", extra)
@@ -320,7 +322,7 @@ _CURES = {
 
 def _own_frames(trace: str) -> str:
     """A dump of faulthandler, as far as it is the step's own."""
-    lines = []
+    lines: list[str] = []
     for line in trace.splitlines():
         if f"{_FAR}_step.py" in line:
             break
@@ -344,7 +346,7 @@ def _attributes_of(flow: Any) -> tuple[dict[str, bytes], dict[str, str]]:
     for name, value in flow.__dict__.items():
         try:
             found[name] = pickle.dumps(value)
-        except Exception as error:  # noqa: BLE001, PERF203 - the user's values
+        except Exception as error:  # noqa: BLE001 - the user's values
             missing[name] = f"{type(error).__name__}: {error}"
     return found, missing
 

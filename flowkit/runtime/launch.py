@@ -319,6 +319,6 @@ def store_of(flow: Any) -> tuple[Any, bool]:
 
 
 if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
-    from flowkit.runtime.far import guard
+    from flowkit.runtime.guarding import guard
 
-    guard()
+    guard(known)

@@ -136,7 +136,7 @@ def twin(state: Any, fields: dict[str, Any]) -> Any:
 
 def shell(state: Any) -> Any:
     """A twin without fields, with what of its private values can be pickled."""
-    import pickle  # noqa: S403 - only steps that run elsewhere
+    import pickle  # only steps that run elsewhere
 
     new = twin(state, {})
     unlink(new)
@@ -144,7 +144,7 @@ def shell(state: Any) -> Any:
     for name, value in (new.__pydantic_private__ or {}).items():
         try:
             pickle.dumps(value)
-        except Exception:  # noqa: BLE001, PERF203, S112 - the user's values
+        except Exception:  # noqa: BLE001, S112 - the user's values
             continue
         kept[name] = value
     if new.__pydantic_private__ is not None:

@@ -1,7 +1,7 @@
 """A process for one call: begun, listened to, and ended for certain.
 
-The standard library's ``multiprocessing`` begins it afresh ("spawn"), so that nothing of
-this process is half there. A thread looks after it, for a loop that waits for it.
+The standard library's ``multiprocessing`` begins it afresh ("spawn"), so that nothing
+of this process is half there. A thread looks after it, for a loop that waits for it.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ class Child:
 
     def _read_trace(self) -> None:
         number = self._trace.fileno()
-        os.set_blocking(number, False)  # noqa: FBT003 - by position only
+        os.set_blocking(number, False)
         with suppress(OSError):
             self._traced = os.read(number, 1 << 16)
 

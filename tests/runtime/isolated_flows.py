@@ -59,7 +59,7 @@ class Sums(Flow[Bill]):
 
     @listen(begin, isolate="process")
     async def go_on(self, pid):
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         self.state.total *= 10
         self.state.lines.append(f"{pid != os.getpid()} {self.attempt}")
         return self.idempotency_key, self.run.id

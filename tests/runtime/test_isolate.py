@@ -206,7 +206,7 @@ def test_a_process_that_dies_is_a_named_error(what, how, exitcode, signal) -> No
 @pytest.mark.parametrize(
     ("make", "where", "way"),
     [
-        (lambda: Takes(), "the argument 'lock'", "go there"),
+        (Takes, "the argument 'lock'", "go there"),
         (lambda: Does("result"), "its result", "come back from there"),
         (lambda: Does("state"), "state.held", "come back from there"),
         (lambda: Does("emit"), "what it emits as 'something'", "come back from there"),
@@ -290,7 +290,9 @@ async def test_a_timeout_ends_the_process(clock, printed) -> None:
     assert " in plain" in errors[0].__notes__[0]
 
 
-async def test_heartbeats_come_from_there(clock, printed, tmp_path, monkeypatch) -> None:
+async def test_heartbeats_come_from_there(
+    clock, printed, tmp_path, monkeypatch
+) -> None:
     """They hold off the idle timeout, but not the timeout."""
     printed.begin()
     flow = Hangs()
