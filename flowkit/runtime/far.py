@@ -1,4 +1,4 @@
-"""What runs in the process of an isolated step.
+"""A process that is begun for one step.
 
 It has a process group of its own, and no Ctrl-C: whoever began it ends it. It is gone
 when that process is gone, however that ended.
@@ -19,7 +19,7 @@ from typing import Any
 
 from flowkit.runtime.guarding import off_guard
 
-__all__ = ["Ended", "main", "tell_where", "told_of"]
+__all__ = ["Ended", "Said", "settle", "tell_where", "told_of"]
 
 _POSIX = os.name == "posix"
 
@@ -28,23 +28,18 @@ class Ended(BaseException):
     """Raised in a plain step that is told to end: its ``finally`` blocks run."""
 
 
-def main(channel: Any, trace: Any) -> None:
-    """Do what is asked for over the channel, and say what came of it."""
-    from flowkit.runtime.far_step import work  # there only, where all is loaded
-
+def settle(channel: Any, trace: Any) -> Said:
+    """Make this process one of a step; what says something to who has begun it."""
     _settle(trace)
-    said = _Said(channel)
+    said = Said(channel)
     sys.stdout = _stream(said, "out", 1)
     sys.stderr = _stream(said, "err", 2)
     off_guard()
     said("ready")
-    answer = work(channel.recv_bytes(), said)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    said(*answer)
+    return said
 
 
-class _Said:
+class Said:
     """Says something to whoever has begun this process; from any thread."""
 
     def __init__(self, channel: Any) -> None:
@@ -64,7 +59,7 @@ class _Said:
 
 
 class _Out(io.RawIOBase):
-    def __init__(self, said: _Said, kind: str, number: int) -> None:
+    def __init__(self, said: Said, kind: str, number: int) -> None:
         self._said = said
         self._kind = kind
         self._number = number
@@ -81,7 +76,7 @@ class _Out(io.RawIOBase):
         return len(found)
 
 
-def _stream(said: _Said, kind: str, number: int) -> io.TextIOWrapper:
+def _stream(said: Said, kind: str, number: int) -> io.TextIOWrapper:
     raw: Any = _Out(said, kind, number)
     return io.TextIOWrapper(
         raw, encoding="utf-8", errors="backslashreplace", write_through=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import sys
 from importlib import import_module
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -23,9 +24,18 @@ from flowkit.runtime.state import StateBox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FarRun", "work"]
+__all__ = ["FarRun", "main", "work"]
 
 Answer = tuple[Any, ...]
+
+
+def main(channel: Any, trace: Any) -> None:
+    """Do what is asked for over the channel, and say what came of it."""
+    said = far.settle(channel, trace)
+    answer = work(channel.recv_bytes(), said)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    said(*answer)
 
 
 class _Unsendable(Exception):  # noqa: N818 - it is told, not raised, there

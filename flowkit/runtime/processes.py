@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from flowkit.runtime import far
+from flowkit.runtime.far_step import main
 from flowkit.runtime.loops import loop_caller
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class Child:
         self._channel, theirs = context.Pipe()
         self._trace, their_trace = context.Pipe(duplex=False)
         given = (theirs, their_trace)
-        process = context.Process(target=far.main, args=given, name=self._name)
+        process = context.Process(target=main, args=given, name=self._name)
         with _without_interrupts():
             process.start()
         theirs.close()
