@@ -47,6 +47,7 @@ class Said:
         self._lock = threading.Lock()
 
     def __call__(self, *message: Any) -> None:
+        """Say it, whole."""
         with self._lock:
             _held.append(threading.get_ident())
             try:
