@@ -35,7 +35,7 @@ class Work(Flow):
         note(self, "second")
         if Path(self.state["folder"], "quick").exists():
             return number + 1
-        begun = subprocess.Popen(["sleep", "600"])  # noqa: S607 - of this test
+        begun = subprocess.Popen(["sleep", "600"])
         print("busy", os.getpid(), begun.pid, flush=True)
         sum(iter(int, 1))  # in C, where no other thread of the process has a turn
 
