@@ -10,7 +10,7 @@ from flowkit.core.validate import Fault
 
 if TYPE_CHECKING:
     from flowkit.define.compiler import Builder
-    from flowkit.define.decorators import Mark
+    from flowkit.define.marks import Mark
 
 __all__ = ["check_apart"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from flowkit.runtime.state import raw_extra
 from flowkit.runtime.values import MISSING, same, snapshot
 
 if TYPE_CHECKING:
@@ -49,7 +48,9 @@ def view_beside(changes: Changes) -> Changes:
     view.since = changes.since
     if changes.extra is not None:
         view.extra = changes.extra
-        _put(view.state, "__pydantic_extra__", snapshot(raw_extra(changes.state)))
+        _put(
+            view.state, "__pydantic_extra__", snapshot(changes.state.__pydantic_extra__)
+        )
     return view
 
 
