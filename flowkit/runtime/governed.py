@@ -35,7 +35,7 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
         call.timed = policy.times
         call.looped = call.looped or call.timed
         name = f"{compiled.definition.name}.{node.name}"
-        if policy.isolate is not None:
+        if policy.isolate is not None and _is_own(call, compiled, node.name):
             from flowkit.runtime.isolated import bounded, isolated  # the same
 
             call.looped = True
@@ -57,6 +57,11 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
             call.function = cached(call.function, shelf, is_async=call.is_async)
         if policy.stages:
             call.function = staged(call, policy)
+
+
+def _is_own(call: Call, compiled: Compiled, step: str) -> bool:
+    """Whether it is the step itself, which another process can find: no stub of it."""
+    return call.function is compiled.functions[step]
 
 
 def _hedge(call: Call, name: str, place: str, policy: Policy) -> None:

@@ -86,21 +86,17 @@ class _Isolated:
 
         child = Child(PREFIX + self.name, self._packed(arguments, keywords), self._beat)
         try:
-            await self._until_over(child)
+            await child.begun.wait()
+            if child.pid is not None:
+                self._note(child.pid)
+            await child.over.wait()
         except BaseException:
+            await child.stop()
             self._say_where(child)
             raise
         if child.fault is not None:
             raise child.fault
         return self._came_of(child)
-
-    async def _until_over(self, child: Child) -> None:
-        try:
-            await child.begun.wait()
-            if child.pid is not None:
-                self._note(child.pid)
-        finally:
-            await child.wait()
 
     def _note(self, pid: int) -> None:
         run, firing = self.run, self.firing

@@ -73,18 +73,14 @@ class Child:
         self._decoders: dict[str, Any] = {}
         threading.Thread(target=self._work, name=name, daemon=True).start()
 
-    async def wait(self) -> None:
-        """Wait until it is gone; cancelled, it is told to end, then killed."""
-        try:
-            await self.over.wait()
-        except BaseException:
-            self.end()
-            with anyio.CancelScope(shield=True):
-                with anyio.move_on_after(GRACE):
-                    await self.over.wait()
-                self.end(kill=True)
+    async def stop(self) -> None:
+        """Tell it to end, kill it after a while, wait until it is gone."""
+        self.end()
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(GRACE):
                 await self.over.wait()
-            raise
+            self.end(kill=True)
+            await self.over.wait()
 
     @property
     def trace(self) -> str:

@@ -10,7 +10,7 @@ import threading
 import anyio
 import pytest
 
-from flowkit import Flow, listen, runs, signals, start
+from flowkit import Flow, Run, listen, runs, signals, start
 from flowkit.core.records import StepIsolated
 from flowkit.errors import (
     DefinitionError,
@@ -22,6 +22,7 @@ from flowkit.errors import (
     UnsendableError,
 )
 from flowkit.runtime.clock import ManualClock, use_clock
+from flowkit.testing import stub
 from tests.runtime import isolated_flows
 from tests.runtime.isolated_flows import (
     AsyncHangs,
@@ -421,3 +422,28 @@ def test_a_class_that_cannot_be_found_is_refused(monkeypatch) -> None:
         "module tests.runtime.isolated_flows has no Does that is it. Define the "
         "class at the top of a module that can be imported."
     )
+
+
+def test_a_stub_stands_in_for_an_isolated_step() -> None:
+    """In this process: a test's stub is of this process."""
+    with stub(Caught, "crash", calls=lambda flow: os.getpid()):
+        flow = Caught()
+        assert flow.kickoff() == os.getpid()
+    assert pids_of(flow.run) == []
+
+
+async def test_a_failure_to_record_ends_the_process(monkeypatch, printed) -> None:
+    """Whatever goes wrong here: the process does not stay."""
+    flow, told = AsyncHangs(), []
+
+    def refuse(run, record):
+        if isinstance(record, StepIsolated):
+            told.append(record.pid)
+            raise OSError("disk full")
+        apply(run, record)
+
+    apply = Run.apply
+    monkeypatch.setattr(Run, "apply", refuse)
+    with pytest.raises(OSError, match="disk full"):
+        await flow.kickoff_async()
+    assert not is_alive(told[0])
