@@ -8,6 +8,7 @@ and awaited. That a call begins late, and that such an attempt is won, are recor
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,16 @@ import anyio
 
 from flowkit.core.records import StepHedged
 from flowkit.runtime import signals
+from flowkit.runtime.alarm import call_at
 from flowkit.runtime.beside import BesideRun, keep_said
 from flowkit.runtime.carried import carried_from, carry_to, changes_in, view_beside
-from flowkit.runtime.clock import now, wait_until
+from flowkit.runtime.clock import now
 from flowkit.runtime.loops import forget_loop, loop_caller
 from flowkit.runtime.threads import pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from flowkit.core.hedging import Hedge
     from flowkit.core.marking import Firing
@@ -161,7 +164,13 @@ class _Hedged:
         self.calls: list[_Call] = []
         self.winner: _Call | None = None
         self.fault: BaseException | None = None
-        self.told: anyio.Event = anyio.Event()
+        self._told: anyio.Event | None = None
+        self._first: anyio.CancelScope = anyio.CancelScope()
+        self._closed: bool = False
+        self._group: Any = None
+        self._soon: Any = None
+        self._context: Context = copy_context()
+        self._take_back: Callable[[], None] | None = None
 
     async def go(self) -> Any:
         """What the first call gives that ends well.
@@ -170,12 +179,10 @@ class _Hedged:
             BaseException: what the first call has failed with, if all have.
         """
         try:
-            async with anyio.create_task_group() as group:
-                try:
-                    await self._call_until_over(group)
-                except Exception as error:  # noqa: BLE001 - not in a group
-                    self.fault = error
-                group.cancel_scope.cancel()
+            async with anyio.create_task_group() as self._group:
+                await self._call_until_over()
+                if not all(call.over for call in self.calls):
+                    self._group.cancel_scope.cancel()
             if self.fault is not None:
                 raise self.fault
             if self.winner is None:
@@ -188,29 +195,62 @@ class _Hedged:
             self._note(self.winner.number, won=True)
         return self.winner.output
 
-    async def _call_until_over(self, group: Any) -> None:
-        soon = loop_caller()
-        due: float | None = self._begin(group)
-        while self._is_open():
-            if await wait_until(due, self.told, soon):
-                self.told = anyio.Event()
-                continue
-            due = now() + self.hedge.after
-            if self.gate is None or self.gate.spare(self.run):
-                due = self._begin(group)
-                self._note(len(self.calls), won=False)
+    async def _call_until_over(self) -> None:
+        """The first call here, the others beside it when their time comes."""
+        self._soon = loop_caller()
+        first = self._made()
+        self._arm()
+        try:
+            with self._first:
+                await self._work(first)
+            while self._is_open():
+                self._told = anyio.Event()
+                await self._told.wait()
+        finally:
+            self._closed = True
+            if self._take_back is not None:
+                self._take_back()
 
     def _is_open(self) -> bool:
         if self.winner is not None or self.fault is not None:
             return False
         return not all(call.over for call in self.calls)
 
-    def _begin(self, group: Any) -> float | None:
-        """Begin a call; when the next one is due, None if it is the last."""
+    def _made(self) -> _Call:
         call = _Call(self.run, self.firing, self.changes, len(self.calls) + 1)
         self.calls.append(call)
-        group.start_soon(self._work, call)
-        return now() + self.hedge.after if len(self.calls) < self.hedge.most else None
+        return call
+
+    def _arm(self) -> None:
+        """Begin a further call when it is due, if there may be one more."""
+        self._take_back = None
+        if len(self.calls) < self.hedge.most:
+            self._take_back = call_at(now() + self.hedge.after, self._ring)
+
+    def _ring(self) -> None:
+        """Another call is due; in any thread."""
+        with suppress(RuntimeError):  # the loop is gone, and the run with it
+            self._soon(self._further)
+
+    def _further(self) -> None:
+        if self._closed or not self._is_open():
+            return
+        try:
+            if self.gate is None or self.gate.spare(self.run):
+                call = self._made()
+                self._note(call.number, won=False)
+                self._context.run(self._group.start_soon, self._work, call)
+            self._arm()
+        except Exception as error:  # noqa: BLE001 - raised by the step
+            self.fault = error
+            self._tell()
+
+    def _tell(self) -> None:
+        """A call has ended: look whether all is over."""
+        if not (self._is_open() or self.calls[0].over):
+            self._first.cancel()
+        if self._told is not None:
+            self._told.set()
 
     async def _work(self, call: _Call) -> None:
         try:
@@ -226,7 +266,7 @@ class _Hedged:
         elif call.error is None and self.fault is None:
             self.winner = call
         call.over = True
-        self.told.set()
+        self._tell()
 
     def _failure(self) -> BaseException:
         first, *others = [call for call in self.calls if call.error is not None]
