@@ -123,12 +123,13 @@ class _Call:
         """It has ended though it does not count any more."""
         name = f"{self.run.net.definition.name}.{self.firing.node.name}"
         said = signals.log().info
+        about = signals.about(self.run, self.firing)
         if error is None:
             text = "call %s of %s ended when it did not count any more, with %.60r"
-            said(text, self.number, name, value)
+            said(text, self.number, name, value, extra=about)
         else:
             text = "call %s of %s failed when it did not count any more"
-            said(text, self.number, name, exc_info=error)
+            said(text, self.number, name, exc_info=error, extra=about)
 
     def forget(self) -> None:
         """Nobody commits its view; a thread that goes on keeps it for itself."""
