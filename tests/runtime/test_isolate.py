@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import threading
 
@@ -447,3 +448,88 @@ async def test_a_failure_to_record_ends_the_process(monkeypatch, printed) -> Non
     with pytest.raises(OSError, match="disk full"):
         await flow.kickoff_async()
     assert not is_alive(told[0])
+
+
+SCRIPT = """
+from dataclasses import dataclass
+from flowkit import Flow, listen, start
+
+@dataclass
+class Page:
+    text: str
+
+class OddError(Exception):
+    def __init__(self, *, page):
+        super().__init__(page)
+        self.page = page
+
+class Script(Flow):
+    @start()
+    def first(self):
+        print("first")
+        return Page("one")
+
+    @listen(first, isolate="process")
+    def second(self, page):
+        if self.state["fails"]:
+            raise OddError(page=page)
+        return Page(page.text + " two")
+"""
+BEGIN = """
+for fails in (False, True):
+    try:
+        print(Script().kickoff({"fails": fails}))
+    except Exception as error:
+        print(type(error), error)
+"""
+
+
+def run_script(*command):
+    """What a script prints, and its errors."""
+    done = subprocess.run(
+        [sys.executable, *command], capture_output=True, text=True, check=False
+    )
+    return done.stdout.splitlines(), done.stderr
+
+
+def test_classes_of_a_script_go_and_come(tmp_path) -> None:
+    """Those of ``__main__``: values, errors, the flow itself."""
+    script = tmp_path / "script.py"
+    guarded = 'if __name__ == "__main__":' + BEGIN.replace("\n", "\n    ")
+    script.write_text(SCRIPT + guarded)
+    out, err = run_script(str(script))
+    assert out == [
+        "first",
+        "Page(text='one two')",
+        "first",
+        "<class '__main__.OddError'> Page(text='one')",
+    ], err
+
+
+def test_a_script_that_would_begin_again_is_refused(tmp_path) -> None:
+    """Its first step is not done twice; both sides say what to do."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT + 'print(Script().kickoff({"fails": False}))\n')
+    out, err = run_script(str(script))
+    assert out == ["first"]
+    assert (
+        "Script was kicked off while the process of a step with isolate='process' "
+        "loaded this module. Put what begins runs under if __name__ == '__main__':\n"
+    ) in err
+    assert (
+        "StepCrashedError: Script.second did not end well: its process exited with "
+        "code 1 while it loaded. What it has printed tells why. It imports the module "
+        "of the class: in a script, what begins runs stands under if __name__ == "
+        "'__main__'. (script.py:"
+    ) in err
+
+
+def test_a_session_has_no_module_to_find(tmp_path) -> None:
+    """The sentence says so before anything begins."""
+    out, err = run_script("-c", SCRIPT + 'Script().kickoff({"fails": False})\n')
+    assert out == ["first"]
+    assert (
+        "RunError: Script.second runs in a process of its own, which cannot find its "
+        "class: it was defined in an interactive session. Define the class at the top "
+        "of a module that can be imported. (<string>:"
+    ) in err
