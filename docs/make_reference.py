@@ -39,6 +39,7 @@ SECTIONS: dict[str, list[str]] = {
         "Breaker",
         "Admission",
         "Cache",
+        "Hedge",
         "INPUTS",
         "SOURCE",
     ],

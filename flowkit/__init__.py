@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from flowkit.core.admission import Admission
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
+    from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
     from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
@@ -112,6 +113,7 @@ __all__ = [
     "FlowState",
     "FlowkitError",
     "FlowkitWarning",
+    "Hedge",
     "HumanFeedbackPending",
     "HumanFeedbackProvider",
     "HumanFeedbackResult",
@@ -196,6 +198,7 @@ _LAZY = {
     "Admission": "flowkit.core.admission",
     "Bulkhead": "flowkit.core.limits",
     "Cache": "flowkit.core.caching",
+    "Hedge": "flowkit.core.hedging",
     "INPUTS": "flowkit.core.caching",
     "SOURCE": "flowkit.core.caching",
     "Policy": "flowkit.core.policies",

@@ -112,7 +112,8 @@ def came_of(each: Execution) -> str:
     else:
         text = ""
     again = f"attempt {each.attempt}" if each.attempt > 1 else ""
-    return "; ".join(filter(None, [text, again, *_limits_of(each)]))
+    won = f"call {each.winner} won" if each.winner else ""
+    return "; ".join(filter(None, [text, again, won, *_limits_of(each)]))
 
 
 def _limits_of(each: Execution) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from flowkit.core.definition import Step
 from flowkit.core.policies import Policy, Retry
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from flowkit.core.caching import Cache
+    from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
 
 __all__ = ["PolicyOptions", "default_policy", "policy_of"]
@@ -32,6 +33,8 @@ class PolicyOptions(TypedDict, total=False):
     bulkhead: Bulkhead | int
     breaker: Breaker | str
     cache: Cache | float | str | timedelta
+    hedge: Hedge | float | str | timedelta
+    isolate: Literal["process"]
     max_starts: int
     fallback: Any
     undo: Callable[..., Any] | str

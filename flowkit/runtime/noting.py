@@ -37,6 +37,7 @@ def note_down(run: Run, firing: Firing | None, kind: str, data: dict[str, Any]) 
 
 def put(run: Run, firing: Firing | None, made: Note) -> None:
     """Have a note written, or kept with the records of a run in memory."""
+    run = getattr(run, "whole", run)  # of a call beside others
     if run.home is None or run.home == threading.get_ident():
         _keep(run, firing, made)
     else:

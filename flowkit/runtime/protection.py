@@ -40,6 +40,13 @@ class Postponed(Exception):  # noqa: N818 - no error: its turn comes later
         self.due: float = due
 
 
+def _spared(state: RateState, at: float) -> bool:
+    if state.left(at) > 0:
+        return False
+    state.take(at)
+    return True
+
+
 def _entered(state: BreakerState, at: float) -> tuple[str, int | None, str, float]:
     before = state.status
     permit = state.enter(at)
@@ -118,6 +125,20 @@ class Gate:
             raise RateLimitedError(msg, step=self.step, retry_after=left)
         if due > at:
             raise Postponed(due)
+
+    def spare(self, run: Run) -> bool:
+        """Take a turn in the rate if there is one now; whether there was."""
+        shared = self.rate
+        if shared is None:
+            return True
+        at = now()
+        if shared.value.shared == "store":
+            found: bool = shared.through(
+                run, self.step, lambda state: _spared(state, at)
+            )
+            return found
+        with shared.lock:
+            return _spared(shared.state, at)
 
     def permit(self, run: Run, firing: Firing) -> Permit:
         """Take the breaker's permit.

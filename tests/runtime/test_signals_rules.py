@@ -36,6 +36,8 @@ COMMON = {
     "stuck": {"step", "reason"},
     "breaker_changed": {"name", "status"},
     "cache_hit": {"step", "firing", "attempt"},
+    "step_hedged": {"step", "firing", "attempt", "call", "won"},
+    "step_isolated": {"step", "firing", "attempt", "pid"},
     "state_changed": {"step", "firing", "attempt", "changed", "state"},
 }
 RARE = {
@@ -47,6 +49,8 @@ RARE = {
     "step_deferred",
     "breaker_changed",
     "cache_hit",
+    "step_hedged",
+    "step_isolated",
 }
 BUS = {
     "event_accepted": {"name", "payload", "key", "id"},

@@ -11,6 +11,7 @@ from flowkit import (
     Bulkhead,
     Cache,
     Flow,
+    Hedge,
     Policy,
     Rate,
     Retry,
@@ -48,6 +49,8 @@ class Governed(
         breaker=Breaker(5, name="crm"),
         cache=Cache("1h", key=INPUTS + SOURCE - "debug"),
         max_starts=3,
+        hedge=Hedge("500ms", most=3),
+        isolate="process",
     )
     def use(self, number: int, *, debug: bool = False) -> str:
         return str(number)
