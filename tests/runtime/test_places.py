@@ -301,25 +301,37 @@ async def test_a_waiter_whose_loop_is_gone_hands_its_place_on() -> None:
     assert list(places.state(None).inside) == [keys[2]]
 
 
-def started(url, log, what, *more):
-    """A process of its own."""
-    return subprocess.Popen(
-        [sys.executable, str(SHARER), url, str(log), what, *more],
-        stdout=subprocess.PIPE,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
-        text=True,
-    )
+@pytest.fixture
+def started():
+    """Begins processes of their own; none is left behind."""
+    processes = []
+
+    def start_one(script, *given, **env):
+        process = subprocess.Popen(
+            [sys.executable, str(script), *map(str, given)],
+            stdout=subprocess.PIPE,
+            env={"PYTHONPATH": str(ROOT), "PATH": "", **env},
+            text=True,
+        )
+        processes.append(process)
+        return process
+
+    yield start_one
+    for each in processes:
+        each.kill()
+        each.wait()
+        each.stdout.close()
 
 
 @pytest.mark.parametrize("what", ["bulkhead", "admission"])
-def test_two_processes_never_have_more_places_than_there_are(what, tmp_path) -> None:
+def test_two_processes_never_have_more_places_than_there_are(
+    what, tmp_path, started
+) -> None:
     """In one SQLite store; each line of their log is one that comes or goes."""
     url, log = f"sqlite:///{tmp_path}/two.db", tmp_path / "log"
     open_store(url).close()
-    both = [started(url, log, what) for _ in range(2)]
+    both = [started(SHARER, url, log, what) for _ in range(2)]
     assert [each.wait() for each in both] == [0, 0]
-    for each in both:
-        each.stdout.close()
     lines = log.read_text().split()
     inside, most = 0, 0
     for line in lines:
@@ -329,11 +341,11 @@ def test_two_processes_never_have_more_places_than_there_are(what, tmp_path) -> 
     assert most <= 2
 
 
-def test_the_place_of_a_killed_process_comes_back(tmp_path) -> None:
+def test_the_place_of_a_killed_process_comes_back(tmp_path, started) -> None:
     """At once, where it is seen to be gone: on one host."""
     url, log = f"sqlite:///{tmp_path}/killed.db", tmp_path / "log"
     open_store(url).close()
-    held = [started(url, log, "bulkhead", "stays") for _ in range(2)]
+    held = [started(SHARER, url, log, "bulkhead", "stays") for _ in range(2)]
     for each in held:
         assert each.stdout.readline() == "inside\n"
     done = threading.Event()
@@ -353,26 +365,16 @@ def test_the_place_of_a_killed_process_comes_back(tmp_path) -> None:
     held[0].wait()
     assert done.wait(20)
     run.join()
-    held[1].kill()
-    for each in held:
-        each.wait()
-        each.stdout.close()
 
 
-def test_what_was_accepted_survives_its_process_in_line(tmp_path) -> None:
+def test_what_was_accepted_survives_its_process_in_line(tmp_path, started) -> None:
     """Killed with one run inside and four in line: another process runs all five."""
     url = f"sqlite:///{tmp_path}/line.db"
-    process = subprocess.Popen(
-        [sys.executable, str(SHARER.with_name("liner.py")), url],
-        stdout=subprocess.PIPE,
-        env={"PYTHONPATH": str(ROOT), "PATH": "", "LINER": "1"},
-        text=True,
-    )
+    process = started(SHARER.with_name("liner.py"), url, LINER="1")
     said = sorted(process.stdout.readline() for _ in range(2))
     assert said == ["accepted\n", "inside\n"]
     process.kill()
     process.wait()
-    process.stdout.close()
     Lined.done.clear()
     with EventBus(store=url) as bus:
         bus.register(Lined)
