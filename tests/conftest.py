@@ -1,4 +1,4 @@
-"""What every test shares: two backends, and how hard hypothesis tries."""
+"""What every test shares: two backends, a clock, how hard hypothesis tries."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import os
 import pytest
 from hypothesis import HealthCheck, settings
 
+from flowkit.journal.memory import MemoryStore
+from flowkit.journal.sqlite.store import SqliteStore
+from flowkit.testing import manual_clock
 from tests.replay import always_replay
 
 __all__ = ["PROVE", "always_replay"]
@@ -45,6 +48,21 @@ settings.load_profile(_profile())
 def anyio_backend(request: pytest.FixtureRequest) -> str:
     """Every async test runs once on each."""
     return request.param
+
+
+@pytest.fixture
+def clock():
+    """The engine's clock: it stands still at 1,000 seconds until a test moves it."""
+    with manual_clock(1_000.0) as made:
+        yield made
+
+
+@pytest.fixture(params=["memory", "sqlite"])
+def store(request, tmp_path):
+    """An empty store, of each kind that needs no server."""
+    if request.param == "memory":
+        return MemoryStore()
+    return SqliteStore(tmp_path / "journal.db")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -75,7 +75,7 @@ def clock():
 
 async def met(condition):
     """Until something is so; others move it."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         while not condition():  # noqa: ASYNC110 - threads, too
             await anyio.sleep(0.001)
 
@@ -142,7 +142,7 @@ async def test_nobody_waits_for_a_deadline_that_is_not_needed(clock, monkeypatch
     freight = module("scatter_gather")
     monkeypatch.setitem(freight.SECONDS, "Ship", 0)
     quotes = freight.Quotes()
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         await quotes.kickoff_async()
     assert quotes.run.status == "completed"
     assert quotes.run.result == "Ship for 20 euros, of 3 quotes"

@@ -8,28 +8,10 @@ import pytest
 
 from flowkit import Flow, and_, event, listen, observe, router, runs, start
 from flowkit.errors import InputError
-from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.observe import Spread
 from flowkit.observe.gathering import pattern, spread
-from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore
 
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    """Time stands still until a step moves it."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+pytestmark = pytest.mark.usefixtures("clock")
 
 
 PLAN: dict[str, float] = {}

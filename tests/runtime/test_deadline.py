@@ -9,27 +9,9 @@ import pytest
 
 from flowkit import Flow, Retry, event, listen, resume, runs, start
 from flowkit.errors import DeadlineError
-from flowkit.runtime.clock import ManualClock, now, use_clock
+from flowkit.runtime.clock import now
 from tests.runtime.stored import MemoryStore, flow_named
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
-
-
-async def ticks(clock, seconds, times=1):
-    """Let what waits for the clock get there, and move it."""
-    for _ in range(times):
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-        clock.advance(seconds)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+from tests.runtime.ticking import ticks
 
 
 class Slow(Flow, deadline="10s"):
@@ -205,7 +187,7 @@ def test_a_blocking_step_is_given_up_at_the_deadline(anyio_backend) -> None:
     class Blocks(Flow, deadline="50ms", backend=anyio_backend):
         @start()
         def go(self):
-            release.wait(20)
+            release.wait(50)
 
     with pytest.raises(DeadlineError, match="go was not done"):
         Blocks().kickoff()

@@ -109,7 +109,7 @@ async def kicked(flow, form, **given):
 
 async def met(condition):
     """Let other tasks and threads work until something is true."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         while not condition():  # noqa: ASYNC110 - threads work, too
             await anyio.sleep(0.005)
 
@@ -355,7 +355,7 @@ class Slow(MemoryStore):
     def commit(self, moves):
         if any(type(move) is Advance and move.consumed for move in moves):
             self.came.set()
-            assert self.on.wait(10)
+            assert self.on.wait(50)
         return super().commit(moves)
 
 

@@ -19,18 +19,8 @@ from flowkit import (
     start,
     tasks,
 )
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.resumption import resume, resume_async
 from tests.runtime.stored import MemoryStore, crashed, flow_named
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 def failing(fallback, *, is_async=False, error=OSError, **more):

@@ -5,29 +5,11 @@ from __future__ import annotations
 import pytest
 
 from flowkit import Flow, InputError, Retention, event, listen, runs, start
-from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.launch import known
-from tests.runtime.stored import MemoryStore
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 DAY = 86_400
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    """Time stands still until it is moved."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 class Kept(Flow, retention=Retention(keep=2, age="90d")):

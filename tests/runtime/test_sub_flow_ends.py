@@ -11,7 +11,6 @@ import pytest
 from flowkit import Flow, listen, runs, start
 from flowkit.errors import CallError, StoreError
 from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
 from flowkit.runtime.presence import presence_in
 from tests.runtime.three_levels import (
@@ -22,15 +21,6 @@ from tests.runtime.three_levels import (
     opened,
     rows_of,
 )
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 @pytest.fixture(params=STORES)
@@ -343,7 +333,7 @@ async def test_cancelling_reaches_the_blocking_steps_of_called_runs(store) -> No
         @start()
         def work(self):
             begun.set()
-            go_on.wait(10)
+            go_on.wait(50)
 
         @listen(work)
         def more(self):
@@ -375,7 +365,7 @@ def test_a_cancelled_handle_of_a_thread_takes_called_runs_along(store) -> None:
         @start()
         def work(self):
             begun.set()
-            go_on.wait(10)
+            go_on.wait(50)
 
         @listen(work)
         def more(self):
@@ -396,17 +386,17 @@ def test_a_cancelled_handle_of_a_thread_takes_called_runs_along(store) -> None:
         thread.start()
     else:
         root.start()
-    begun.wait(10)
+    begun.wait(50)
     root.run.cancel()
     for _ in range(2_000):
         if root.run.over:
             break
         time.sleep(0.005)
     go_on.set()
-    root.run.wait(10)
+    root.run.wait(50)
     assert root.run.status == "cancelled"
     if store is not None:
-        thread.join(10)
+        thread.join(50)
         for _ in range(2_000):
             if {row.status for row in rows_of(store)} == {"cancelled"}:
                 break

@@ -7,7 +7,6 @@ from pydantic import BaseModel
 
 from flowkit import Flow, listen, start
 from flowkit.errors import InputError, RunawayError, RunError
-from flowkit.runtime.clock import ManualClock, use_clock
 from tests.runtime.three_levels import (
     STORES,
     Leaf,
@@ -17,15 +16,6 @@ from tests.runtime.three_levels import (
     opened,
     rows_of,
 )
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 @pytest.fixture(params=STORES)
