@@ -103,7 +103,7 @@ def test_a_torn_log_leaves_a_committed_prefix(path, tmp_path):
         store.commit([move])
     log = (tmp_path / "journal.db-wal").read_bytes()
     found = []
-    for cut in [*range(0, len(log), 997), len(log)]:
+    for cut in [*range(0, len(log), 1_993), len(log)]:
         torn = tmp_path / "torn.db"
         for old in tmp_path.glob("torn.db*"):
             old.unlink()
