@@ -13,7 +13,6 @@ from flowkit import EventBus, Flow, each, gather, listen, resume_async, runs, si
 from flowkit import start as begin
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from tests.patterns.stage import Stage
 from tests.runtime.stored import crashed
 
@@ -62,15 +61,6 @@ def stage(monkeypatch):
     made = Stage(monkeypatch)
     yield made
     made.close()
-
-
-@pytest.fixture
-def clock():
-    """The engine's time, moved by hand."""
-    manual = ManualClock(1_000_000.0)
-    before = use_clock(manual)
-    yield manual
-    use_clock(before)
 
 
 async def met(condition):

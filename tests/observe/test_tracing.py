@@ -28,7 +28,7 @@ from flowkit import (
 )
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore
+from tests.runtime.stored import STORES, opened
 
 
 @pytest.fixture
@@ -60,14 +60,10 @@ def tracing(provider, reader):
     meters.shutdown()
 
 
-@pytest.fixture(params=["none", "memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
     """No store, one in memory, one in a file."""
-    if request.param == "none":
-        return None
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
+    return opened(request.param, tmp_path)
 
 
 def named(exporter, name):

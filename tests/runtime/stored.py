@@ -5,11 +5,49 @@ from __future__ import annotations
 import sys
 
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Begin
+from flowkit.journal.rows import Begin, Query
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.launch import known
+from flowkit.runtime.opening import store_for
 
-__all__ = ["MemoryStore", "copied", "crashed", "flow_named", "instead"]
+__all__ = [
+    "STORES",
+    "MemoryStore",
+    "copied",
+    "crashed",
+    "flow_named",
+    "instead",
+    "made",
+    "name_of",
+    "opened",
+    "rows_of",
+]
+
+STORES = ["none", "memory", "sqlite"]
+
+
+def opened(kind, folder):
+    """Nothing, or a store of a test's own, of one of these kinds."""
+    if kind == "none":
+        return None
+    if kind == "memory":
+        return MemoryStore("memory:test")
+    return store_for(f"sqlite:///{folder}/runs.db")
+
+
+def made(cls, store):
+    """A flow that is kept there."""
+    return cls() if store is None else cls(store=store)
+
+
+def rows_of(store, status=()):
+    """All runs of a store."""
+    return store.runs(Query(status=status, limit=1_000))
+
+
+def name_of(row):
+    """The name of a run's class."""
+    return row.flow.replace(":", ".").rpartition(".")[2]
 
 
 def copied(store, run, ids):

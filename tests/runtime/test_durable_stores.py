@@ -16,7 +16,6 @@ from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Accept, Advance, Begin, Delivery, Query
 from flowkit.journal.writer import Writer
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.post import POLL
 from flowkit.runtime.presence import presence_in
@@ -73,15 +72,6 @@ def place(request, tmp_path):
     with_place = Place(request.param, tmp_path)
     yield with_place
     with_place.close()
-
-
-@pytest.fixture
-def clock():
-    """Time moves by hand."""
-    manual = ManualClock(1_000_000.0)
-    before = use_clock(manual)
-    yield manual
-    use_clock(before)
 
 
 @pytest.fixture(autouse=True)

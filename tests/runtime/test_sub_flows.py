@@ -7,15 +7,8 @@ from pydantic import BaseModel
 
 from flowkit import Flow, listen, start
 from flowkit.errors import InputError, RunawayError, RunError
-from tests.runtime.three_levels import (
-    STORES,
-    Leaf,
-    Root,
-    made,
-    name_of,
-    opened,
-    rows_of,
-)
+from tests.runtime.stored import STORES, made, name_of, opened, rows_of
+from tests.runtime.three_levels import Leaf, Root
 
 
 @pytest.fixture(params=STORES)

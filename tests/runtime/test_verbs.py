@@ -11,6 +11,7 @@ import pytest
 from flowkit import Flow, event, listen, start, timer
 from flowkit.errors import DriftError, FlowkitWarning, RunError
 from flowkit.runtime.opening import store_for
+from tests.runtime.stored import made
 from tests.runtime.ticking import ticks
 
 STORES = [None, "memory:"]
@@ -21,10 +22,6 @@ def place(store):
     from flowkit.journal.memory import MemoryStore
 
     return None if store is None else MemoryStore("memory:test")
-
-
-def made(cls, store):
-    return cls() if store is None else cls(store=store)
 
 
 @pytest.mark.parametrize("store", STORES)
