@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
-from flowkit.runtime.run import Evicted
+from flowkit.runtime.exits import Evicted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -15,7 +15,7 @@ __all__ = ["close", "joined", "side_by_side"]
 
 def joined(flow: Any, awaitables: Iterable[Any]) -> Any:
     """In an async step something to await, in a synchronous one the results."""
-    from flowkit.runtime.verbs import step_of
+    from flowkit.runtime.positions import step_of
 
     run, firing = step_of(flow, "join")
     found = [*awaitables]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Begin, Query
+from flowkit.journal.queries import Query
+from flowkit.journal.rows import Begin
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import store_for
 
 __all__ = [

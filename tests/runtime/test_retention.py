@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flowkit import Flow, InputError, Retention, event, listen, runs, start
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from tests.runtime.stored import copied
 
 pytestmark = pytest.mark.usefixtures("clock")

@@ -23,7 +23,7 @@ from flowkit import (
 )
 from flowkit.journal.codec import names
 from flowkit.journal.writer import writer_of
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import factories
 from tests.runtime.stored import MemoryStore, crashed, instead
 
