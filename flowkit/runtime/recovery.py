@@ -112,7 +112,9 @@ def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) 
             name = f"{run.net.definition.name}.{firing.node.name}"
             text = "%s failed at attempt %s and is tried again in %s"
             wait = shown(round(due - tried.at, 3))
-            signals.log().info(text, name, firing.attempt, wait, exc_info=error)
+            about = signals.about(run, firing)
+            said = (text, name, firing.attempt, wait)
+            signals.log().info(*said, exc_info=error, extra=about)
             error.with_traceback(None)  # else the run keeps the frames of every try
             defer(run, firing, tried._replace(due=due))
             return True

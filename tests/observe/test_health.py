@@ -9,9 +9,15 @@ import pytest
 from flowkit import Flow, event, listen, observe, start
 from flowkit.errors import InputError
 from flowkit.journal.rows import Begin, Bury, Owner, RunRow
-from tests.runtime.stored import crashed
+from tests.runtime.stored import STORES, crashed, opened
 
 pytestmark = pytest.mark.usefixtures("clock")
+
+
+@pytest.fixture(params=STORES[1:])
+def store(request, tmp_path):
+    """An empty store."""
+    return opened(request.param, tmp_path)
 
 
 class Order(Flow):
