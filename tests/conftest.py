@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+from shutil import rmtree
+from tempfile import mkdtemp
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -13,6 +16,11 @@ from flowkit.testing import manual_clock
 from tests.replay import always_replay
 
 __all__ = ["PROVE", "always_replay"]
+
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", ""):
+    # Hundreds of processes begin in the tests: each would compile flowkit again.
+    os.environ["PYTHONPYCACHEPREFIX"] = mkdtemp(prefix="flowkit-pyc-")
+    atexit.register(rmtree, os.environ["PYTHONPYCACHEPREFIX"], ignore_errors=True)
 
 PROVE = os.environ.get("FLOWKIT_PROVE") == "1"
 """Set by ``make prove``: proofs run their full count, and may take hours."""

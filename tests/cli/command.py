@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from tests.cli.forks import Forks
 
 ROOT = Path(__file__).parents[2]
-COMPILED = tempfile.mkdtemp(prefix="flowkit-pyc-")
-atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
-BLOCKED = ("FLOWKIT_STORE", "PYTHONDONTWRITEBYTECODE", "NO_COLOR", "COLUMNS")
+BLOCKED = ("FLOWKIT_STORE", "NO_COLOR", "COLUMNS")
 
 PROJECT = """\
 [project]
@@ -123,7 +118,7 @@ def environment(**more):
     """Where the library is found, as a user who has installed it."""
     kept = {key: value for key, value in os.environ.items() if key not in BLOCKED}
     paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    return {**kept, "PYTHONPATH": paths, "PYTHONPYCACHEPREFIX": COMPILED, **more}
+    return {**kept, "PYTHONPATH": paths, **more}
 
 
 def made_project(folder):

@@ -154,6 +154,7 @@ def _serve(orders):
     ends = {}
     told, tell = os.pipe()
     os.set_blocking(tell, False)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is for the commands
     signal.signal(signal.SIGCHLD, lambda *_: None)
     signal.set_wakeup_fd(tell, warn_on_full_buffer=False)
     while True:
@@ -173,6 +174,7 @@ def _serve(orders):
             if pid == 0:
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                signal.signal(signal.SIGINT, signal.default_int_handler)
                 for each in (orders.detach(), told, tell, end, *ends.values()):
                     os.close(each)
                 _run(order, streams)
