@@ -18,6 +18,7 @@ __all__ = [
     "crashed",
     "flow_named",
     "instead",
+    "kicked",
     "made",
     "name_of",
     "opened",
@@ -85,3 +86,10 @@ def instead(old, new):
     new.__name__ = old.__name__
     assert flow_name(new) == flow_name(old)
     return new
+
+
+async def kicked(flow, form, **given):
+    """The outcome of a kickoff, awaited or not."""
+    if form == "async":
+        return await flow.kickoff_async(**given)
+    return flow.kickoff(**given)

@@ -22,6 +22,7 @@ from flowkit.runtime.post import POLL
 from flowkit.runtime.presence import presence_in
 from tests.journal import postgres_server
 from tests.runtime import durable_flows as flows
+from tests.runtime.stored import kicked
 
 STORES = ["memory", "full", "normal", "postgres"]
 DURABLE = STORES[1:]
@@ -89,13 +90,6 @@ def only(store):
 def kinds(store, run):
     """What was recorded of a run, in order."""
     return [each.kind for each in store.entries(run)]
-
-
-async def kicked(flow, form, **given):
-    """The outcome of a kickoff, awaited or not."""
-    if form == "async":
-        return await flow.kickoff_async(**given)
-    return flow.kickoff(**given)
 
 
 async def met(condition):
