@@ -21,28 +21,10 @@ from flowkit import (
 )
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
 from flowkit.runtime import shared
-from flowkit.runtime.clock import ManualClock, now, use_clock
+from flowkit.runtime.clock import now
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
-
-
-async def ticks(clock, seconds, times=1):
-    """Let what waits for the clock get there, and move it."""
-    for _ in range(times):
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-        clock.advance(seconds)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+from tests.runtime.ticking import ticks
 
 
 def calling(fails, **policies):
