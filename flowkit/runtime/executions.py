@@ -150,6 +150,7 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
+        turns: of a step that repeats itself, those that have begun; else 1.
         hit: its result is a cached one.
         undone: a rewind took it back: it does not count any more.
         position: of a step that a function flow called: where among its calls, such
@@ -174,6 +175,7 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
+    turns: int = 1
     hit: bool = False
     undone: bool = False
     position: str | None = None
@@ -195,6 +197,8 @@ class Execution:
         told = [f"{self.step} ({self.firing})", self.outcome]
         if self.attempt > 1:
             told.append(f"attempt {self.attempt}")
+        if self.turns > 1:
+            told.append(f"{self.turns} turns")
         if self.duration is not None:
             told.append(f"{self.duration:g}s")
         if self.error is not None:
@@ -397,7 +401,8 @@ def _done(each: Execution, record: StepFinished) -> None:
 
 
 def _turned(each: Execution, record: StepTurned) -> None:
-    """It goes on; what a turn measured counts."""
+    """It goes on with another turn; what one measured counts."""
+    each.turns += 1
 
 
 def _stopped(each: Execution, record: RunStopped) -> None:
