@@ -14,7 +14,6 @@ from typing import (
     Generic,
     Self,
     TypeVar,
-    cast,
     get_args,
     get_origin,
 )
@@ -24,7 +23,7 @@ from flowkit.runtime import initial
 from flowkit.runtime.bodies import BodyVerbs
 from flowkit.runtime.descriptors import either, shown
 from flowkit.runtime.kickoffs import Kickoffs
-from flowkit.runtime.launch import known, no_scope
+from flowkit.runtime.kinds import known, no_scope
 from flowkit.runtime.scope import Scope
 
 if TYPE_CHECKING:
@@ -200,7 +199,8 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
             scope = self._flowkit
         except AttributeError:
             raise RunError(no_scope(type(self))) from None
-        return cast("StateT", scope.state)
+        state: StateT = scope.state
+        return state
 
     @state.setter
     def state(self, value: Any) -> None:

@@ -296,16 +296,11 @@ class FunctionFlow(Generic[P, R]):
     def start(self, *args: P.args, **keywords: P.kwargs) -> Run:
         """Begin a run in a thread of its own; gives its handle at once.
 
-        As ``Flow.start``: the run is kept in memory.
+        As ``Flow.start``.
         """
         inputs = self.arguments.bound(args, keywords)
-        if {"id", "tags", "created_by"} & self._options.keys():
-            msg = (
-                f"{self.arguments.name}.start(..) runs in memory, where no id, tags or "
-                f"creator is kept. Use kickoff(..) in a thread, or leave them out."
-            )
-            raise RunError(msg)
-        return self._made()[0].start(inputs)
+        made, said = self._made()
+        return made.start(inputs, **said)
 
     def with_options(
         self,

@@ -18,7 +18,7 @@ from flowkit.observe.gathering import Gathered, failures_of, spread
 from flowkit.observe.reads import taken_by
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.lookup import paged, query_of, store_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.correlation import event_leaves
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -22,7 +22,7 @@ from flowkit.runtime import signals
 from flowkit.runtime.addressing import odd, takes, unknown
 from flowkit.runtime.calls import validated
 from flowkit.runtime.handlers import Handler
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.local_post import LocalPost
 from flowkit.runtime.loops import in_running_loop, loop_caller
 from flowkit.runtime.receipt import LOST, Receipt, Rejection
@@ -101,7 +101,7 @@ class EventBus:
     @property
     def dead(self) -> list[Dead]:
         """Events that were refused or failed, oldest first; needs a store."""
-        return [] if self._post is None else self._post.dead(1_000)
+        return [] if self._post is None else self._post.dead.listed(1_000)
 
     def requeue(self, number: int) -> Receipt:
         """Take a dead letter out and send it once more.
@@ -112,7 +112,10 @@ class EventBus:
         if self._post is None:
             msg = "This bus has no store, and so no dead letters: EventBus(store=..)."
             raise RunError(msg)
-        return self._post.requeue(number)
+        from flowkit.journal.codec import decode  # loaded already, with the store
+
+        letter = self._post.dead.taken(number)
+        return self.send(letter.name, decode(letter.payload), key=letter.key)
 
     def register(self, *flows: Any) -> None:
         """Let these flow classes begin runs, by events and schedules, and take events.
@@ -389,7 +392,7 @@ class EventBus:
         self.rejected.append(gone)
         if self._post is not None and gone.status in {"unknown", "invalid"}:
             letter = Letter(0, "", gone.name, key, gone.id, payload, 0.0)
-            self._post.bury(letter, gone.reason, gone.status)
+            self._post.dead.bury(letter, gone.reason, gone.status)
         signals.log().warning("event %r refused: %s", gone.name, gone.reason)
         if signals.event_rejected.receivers:
             self._tell(

@@ -13,6 +13,7 @@ from flowkit.journal.writer import Ticket
 
 if TYPE_CHECKING:
     from flowkit.core.records import Record
+    from flowkit.journal.entries import Note
     from flowkit.journal.rows import Move
     from flowkit.journal.writer import Writer
     from flowkit.runtime.transaction import Transaction
@@ -35,7 +36,7 @@ class Carriers:
         self.ahead: Ticket | None = None
         self._behind: dict[Ticket, list[Ticket]] = {}
 
-    def of(self, record: Record) -> Transaction | None:
+    def of(self, record: Record | Note) -> Transaction | None:
         """The transaction that a step has open, if its record is to be part of it."""
         carrier = self.open.get(getattr(record, "firing", None) or 0)
         if carrier is None or type(record) in {StepAsked, StepAnswered}:

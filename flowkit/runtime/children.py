@@ -197,7 +197,7 @@ def _stirs(store: Store, row: RunRow) -> bool:
 def stirring(store: Store, names: Collection[str], dead: Sequence[str]) -> list[str]:
     """Ids of runs of these flows below which a called run can go on."""
     from flowkit.runtime.durable import flow_name
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     flows = [flow_name(cls) for cls in [*known]]
     found = store.claimable(now(), flows, dead=dead, limit=1_000)

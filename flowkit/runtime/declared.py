@@ -9,7 +9,7 @@ from flowkit.core.durations import seconds
 from flowkit.define.compiler import compile_class
 from flowkit.define.versions import migrations_of
 from flowkit.errors import FlowkitWarning
-from flowkit.runtime.launch import Kind, known
+from flowkit.runtime.kinds import Kind, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

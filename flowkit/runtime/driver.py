@@ -66,16 +66,16 @@ class Driver:
     )
 
     def __init__(self, run: Run) -> None:
-        self.run = run
+        self.run: Run = run
         self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
         net = run.net
-        self.listens = bool(net.events or net.busy or net.timed or run.watchers)
+        self.listens: bool = bool(net.events or net.busy or net.timed or run.watchers)
         self.soon: Any = None
         self.stretch: Stretch | None = None
-        self.unbegun = 0
-        self.workers = 0
-        self.first = False
+        self.unbegun: int = 0
+        self.workers: int = 0
+        self.first: bool = False
         self.nudged: anyio.Event | None = None
 
     def watch(self) -> None:

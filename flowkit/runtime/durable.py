@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.core.records import Record
     from flowkit.journal.base import Store
+    from flowkit.journal.entries import Note
     from flowkit.journal.rows import Letter
     from flowkit.runtime.carriers import Carriers
     from flowkit.runtime.presence import Presence
@@ -266,7 +267,7 @@ class Journal:
         self.received(run, Begun(hold))
         self.carried(run, commands, None)
 
-    def changes(self, run: Run, record: Record) -> dict[str, Any]:
+    def changes(self, run: Run, record: Record | Note) -> dict[str, Any]:
         """What else is to be said of the run with this record."""
         changes = self.standing.changes(run, record)
         status = changes.get("status")

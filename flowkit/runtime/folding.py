@@ -257,7 +257,7 @@ def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, An
     Raises:
         RunError: what is missing, all of it.
     """
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     kind = known[type(run.flow)]
     definition = run.net.definition

@@ -33,6 +33,7 @@ class Handle:
         records: list[Record]
         failures: list[BaseException]
         box: StateBox
+        lost: BaseException | None
 
     first: Callable[[], Marking] | None = None
     active: bool = False
@@ -44,7 +45,6 @@ class Handle:
     journal: Any = None
     last: Any = None
     interrupt: BaseException | None = None
-    lost: BaseException | None = None
     _group: BaseExceptionGroup[BaseException] | None = None
     _id: str | None = None
 

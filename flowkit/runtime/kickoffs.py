@@ -5,16 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import RunError, RunExistsError
-from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
+from flowkit.errors import RunError
 from flowkit.runtime.descriptors import shown
-from flowkit.runtime.launch import kickoff_payloads, known, new_run, store_of
-from flowkit.runtime.loops import in_running_loop, on_trio
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from flowkit.journal.rows import RunRow
     from flowkit.runtime.run import Run
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
@@ -69,26 +66,22 @@ class Kickoffs:
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
-        _refuse(input_files, from_checkpoint)
+        from flowkit.runtime.opened import (  # the engine, with the first run
+            Said,
+            kickoff,
+            kickoff_of_its_own,
+        )
+
+        if input_files is not None or from_checkpoint is not None:
+            refuse(input_files, from_checkpoint)
         restore = restore_from_state_id
-        cls = type(self)
-        if self.__dict__.get("stream", cls.stream) is True and _unread(self):
+        if _streams(self):
             from flowkit.runtime.streaming import given  # only who streams
 
             return self.stream_events(inputs, **given(restore, id, tags, created_by))
-        backend = "trio" if on_trio() else known[cls].backend
-        if cls.kickoff_async is not Kickoffs.kickoff_async:
-            options: dict[str, Any] = {} if id is None else {"id": id}
-            if restore is not None:
-                options["restore_from_state_id"] = restore
-            own = partial(self.kickoff_async, **options) if options else None
-            return _blocking(self, own or self.kickoff_async, inputs, backend)
-        said = _said(id, restore_from_state_id, tags, created_by)
-        if in_running_loop():
-            return in_thread(
-                lambda: _kickoff(self, inputs, backend, said), lambda: _interrupt(self)
-            )
-        return _kickoff(self, inputs, backend, said)
+        if type(self).kickoff_async is not Kickoffs.kickoff_async:
+            return kickoff_of_its_own(self, inputs, id, restore)
+        return kickoff(self, inputs, Said(id, restore, tags, created_by))
 
     async def kickoff_async(
         self,
@@ -106,20 +99,23 @@ class Kickoffs:
         Synchronous steps run in worker threads. Cancelling it cancels the run; one
         with a store is left where it is, to be resumed.
         """
+        from flowkit.runtime.opened import Said, opened, reopened  # with the first run
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
-        _refuse(input_files, from_checkpoint)
-        said = _said(id, restore_from_state_id, tags, created_by)
-        if self.__dict__.get("stream", type(self).stream) is True and _unread(self):
+        if input_files is not None or from_checkpoint is not None:
+            refuse(input_files, from_checkpoint)
+        restore = restore_from_state_id
+        if _streams(self):
             from flowkit.runtime import streaming  # only who streams
 
-            keywords = streaming.given(restore_from_state_id, id, tags, created_by)
+            keywords = streaming.given(restore, id, tags, created_by)
             go = partial(Kickoffs.kickoff_async, self, inputs, **keywords)
             return streaming.async_session(self, go)
-        run = _opened(self, inputs, said, blocking=False)
+        said = Said(id, restore, tags, created_by)
+        run = opened(self, inputs, said, blocking=False)
         await drive(run)
-        while run.lost is not None and (met := _met(run)) is not None:
-            run = _opened(self, inputs, said, blocking=False, met=met)
+        while run.lost and (again := reopened(run, inputs, said, blocking=False)):
+            run = again
             await drive(run)
         return run.outcome()
 
@@ -180,7 +176,7 @@ class Kickoffs:
         """The same as ``flow.stream(inputs)``, by CrewAI's name; not awaited."""
         from flowkit.runtime import streaming  # only who streams
 
-        _refuse(input_files, from_checkpoint)
+        refuse(input_files, from_checkpoint)
         said = streaming.given(restore_from_state_id, id, tags, created_by)
         go = partial(self.kickoff_async, inputs, **said)
         return streaming.async_session(self, go, after, nested=nested)
@@ -205,124 +201,61 @@ class Kickoffs:
         """
         from flowkit.runtime import streaming  # only who streams
 
-        _refuse(input_files, from_checkpoint)
+        refuse(input_files, from_checkpoint)
         said = streaming.given(restore_from_state_id, id, tags, created_by)
         go = partial(self.kickoff_async, inputs, **said)
         backend = known[type(self)].backend
         return streaming.session(self, go, backend, after, nested=nested)
 
-    def start(self, inputs: Mapping[str, Any] | None = None) -> Run:
-        """Begin a run in a thread of its own; gives its handle at once.
+    def start(
+        self,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        id: str | None = None,
+        tags: Iterable[str] = (),
+        created_by: str = "",
+    ) -> Run:
+        """Begin a run in a thread of its own; gives its handle once it has begun.
 
+        A kickoff that nobody waits for: kept in the flow's store, if it has one.
         The thread is a daemon: it keeps no process alive. ``run.wait()`` gives the
         result, ``run.cancel()`` ends it.
+
+        Args:
+            inputs: as :meth:`kickoff` takes them, and the others, too.
+            id: of the run, with a store.
+            tags: short words to find a new run by, with a store.
+            created_by: whoever begins it, with a store.
 
         Raises:
             InputError: inputs that do not fit, all faults named.
         """
-        run = new_run(self, inputs)
-        payloads = kickoff_payloads(self, run)
-        backend = known[type(self)].backend
-        run.active = True
+        from flowkit.runtime.opened import Said, start  # the engine
 
-        def work() -> None:
-            run.begin(None, payloads)
-            drive_blocking(run, backend)
-
-        spawn(work)
-        return run
+        return start(self, inputs, Said(id, None, tags, created_by))
 
 
-def _kickoff(
-    flow: Any, inputs: Mapping[str, Any] | None, backend: str, said: dict[str, Any]
-) -> Any:
-    run = _opened(flow, inputs, said, blocking=True)
-    drive_blocking(run, backend)
-    while run.lost is not None and (met := _met(run)) is not None:
-        run = _opened(flow, inputs, said, blocking=True, met=met)
-        drive_blocking(run, backend)
-    return run.outcome()
+def _streams(flow: Any) -> bool:
+    """Whether a kickoff is to give frames, and nobody reads or has called it yet."""
+    streams = flow.__dict__.get("stream", type(flow).stream) is True
+    return streams and "call" not in flow._flowkit.options
 
 
-def _met(run: Run) -> RunRow | None:
-    """The run that another process began in the same moment, in the way of this."""
-    return run.lost.row if isinstance(run.lost, RunExistsError) else None
+def refuse(files: Any, checkpoint: Any) -> None:
+    """What CrewAI's kickoff takes and this one has another way for.
 
-
-def _unread(flow: Any) -> bool:
-    """Whether nobody reads this kickoff already, or has called it."""
-    return "call" not in flow._flowkit.options
-
-
-def _said(
-    id: str | None, restore: Any, tags: Iterable[str], created_by: str
-) -> dict[str, Any]:
-    """What a kickoff says of its run beside the inputs."""
-    return {"id": id, "restore": restore, "tags": tags, "created_by": created_by}
-
-
-def _opened(
-    flow: Any,
-    inputs: Mapping[str, Any] | None,
-    said: dict[str, Any],
-    *,
-    blocking: bool,
-    met: RunRow | None = None,
-) -> Run:
-    """The run of a kickoff, begun; with a store it may be one that goes on."""
-    store, lenient = store_of(flow)
-    call = flow._flowkit.options.get("call")
-    if store is None:
-        if said["id"] is not None:
-            msg = (
-                f"{type(flow).__name__}.kickoff(id=..) needs a store to find the run "
-                f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
-                f"app.db')."
-            )
-            raise RunError(msg)
-        run = new_run(flow, inputs, said["restore"])
-        if call is not None:
-            call.adopt(run)
-        run.begin(None, kickoff_payloads(flow, run))
-        return run
-    from flowkit.runtime.opening import begun_or_resumed, store_for
-
-    if call is not None:
-        said = {**said, **call.said}
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **said)
-    flow._flowkit.run = run
-    if call is not None:
-        call.adopt(run)
-    if run.journal is not None:
-        run.journal.blocking = blocking
-        run.journal.lenient = lenient
-    if fresh:
-        run.begin(None, kickoff_payloads(flow, run))
-    return run
-
-
-def _interrupt(flow: Any) -> None:
-    run = flow._flowkit.run
-    if run is not None:
-        run.cancel("KeyboardInterrupt")
-
-
-def _blocking(flow: Any, kickoff: Any, inputs: Any, backend: str) -> Any:
-    """A kickoff that a subclass has made its own, run to its end."""
-    if in_running_loop():
-        return in_thread(
-            lambda: run_async(kickoff, inputs, backend=backend),
-            lambda: _interrupt(flow),
+    Raises:
+        RunError: it is given.
+    """
+    if files is not None:
+        msg = (
+            "kickoff(input_files=..): steps take no files apart. Give what a step "
+            "needs, a path or its content, in inputs."
         )
-    return run_async(kickoff, inputs, backend=backend)
-
-
-def _refuse(files: Any, checkpoint: Any) -> None:
-    given = {"input_files": files, "from_checkpoint": checkpoint}
-    for name, value in given.items():
-        if value is not None:
-            msg = (
-                f"kickoff({name}=..) needs a store, and this version keeps runs in "
-                f"memory only. Leave it out."
-            )
-            raise RunError(msg)
+        raise RunError(msg)
+    if checkpoint is not None:
+        msg = (
+            "kickoff(from_checkpoint=..): a stored run goes on by kickoff(id=..), and "
+            "begins again where another stood by runs.fork(..). Leave it out."
+        )
+        raise RunError(msg)

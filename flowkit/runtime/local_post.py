@@ -22,7 +22,8 @@ from flowkit.runtime.correlation import (
     only_transient,
 )
 from flowkit.runtime.inbox import accepted, fitting, listeners
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.receipt import LOST, Receipt, Rejection
 
 if TYPE_CHECKING:
@@ -53,8 +54,8 @@ class LocalPost:
         self._shop = shop
         self._busy: set[Run] = set()
         self.inbox: Inbox = MemoryInbox(keep)
-        self.open = OpenRuns()
-        self.lock = threading.RLock()
+        self.open: OpenRuns = OpenRuns()
+        self.lock: threading.RLock = threading.RLock()
 
     def deliver(
         self,

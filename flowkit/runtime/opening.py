@@ -24,7 +24,8 @@ from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.folding import effective, go_on, refold, requeue
 from flowkit.runtime.giving_up import give_up
 from flowkit.runtime.ids import next_id, run_id
-from flowkit.runtime.launch import known, new_run
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run
 from flowkit.runtime.notes import jot
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.restore import EXTRA, restored

@@ -108,7 +108,7 @@ class Run(Handle):
             records there were.
     """
 
-    lock = threading.Lock()
+    lock: ClassVar[threading.Lock] = threading.Lock()
     """Held while somebody begins or ceases to move a run: never for long."""
 
     on_wait: ClassVar[list[Callable[[Run], None]]] = []
@@ -116,6 +116,7 @@ class Run(Handle):
 
     # What most runs never change is not set in each of them.
     key: str | None = None
+    lost: BaseException | None = None
     home: int | None = None
     reason: str = ""
     cut: tuple[Firing, ...] = ()

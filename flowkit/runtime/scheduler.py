@@ -21,7 +21,8 @@ from flowkit.journal.refusals import taken
 from flowkit.journal.rows import RunRow
 from flowkit.runtime import clock, signals
 from flowkit.runtime.durable import Journal, flow_name
-from flowkit.runtime.launch import known, local_time, new_run, payload_for
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import local_time, new_run, payload_for
 from flowkit.runtime.schedules import due_between, next_after
 
 if TYPE_CHECKING:

@@ -38,9 +38,8 @@ def finished(run: Run) -> None:
         run.journal.leave(run)
     if len(run.failures) > 1 and run.failure is run.failures[0]:
         _gather_failures(run)
-    for watcher in run.watchers:
+    for watcher in run.__dict__.pop("watchers", ()):  # most runs have none
         watcher(run)
-    run.watchers.clear()
     _tell_end(run)
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.net import Node
     from flowkit.core.records import Record
+    from flowkit.journal.entries import Note
     from flowkit.journal.rows import RunRow
     from flowkit.runtime.run import Run
 
@@ -40,7 +41,7 @@ class Standing:
         self.state_id: str = row.state_id
         self.renamed: bool = False
 
-    def changes(self, run: Run, record: Record | None) -> dict[str, Any]:
+    def changes(self, run: Run, record: Record | Note | None) -> dict[str, Any]:
         """What is to be said of the run with this record, and was not said yet."""
         changes: dict[str, Any] = {}
         marking = run.marking
@@ -85,7 +86,7 @@ def state_id_of(run: Run) -> str:
     return str(dict.get(raw_fields(run.box.live), "id", ""))
 
 
-def _ending(run: Run, record: Record | None) -> dict[str, Any]:
+def _ending(run: Run, record: Record | Note | None) -> dict[str, Any]:
     error = ""
     if (failure := run.failure) is not None:
         error = f"{type(failure).__name__}: {failure}"
@@ -110,7 +111,7 @@ def _awaited(run: Run) -> Iterator[Wait]:
     """What the run takes from outside: for its listeners and its steps."""
     from flowkit.runtime.answers import shown_of
     from flowkit.runtime.correlation import key_in
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     kind = known[type(run.flow)]
     for node, leaf in run.net.events:

@@ -88,6 +88,8 @@ class StateBox:
         self.reducers: Mapping[str, Callable[..., Any]] = {}
         self._validate: Callable[[Any, list[str]], list[tuple[str, Any, str]]] | None
         self._validate = None
+        self.link: Callable[[Any, Changes], None] = link_dict
+        self.unlink: Callable[[Any], None] = unlink_dict
         self.live: Any = None
         self.adopt(live)
 
@@ -99,13 +101,17 @@ class StateBox:
             self._validate, self.reducers, self.native = None, {}, {}
             self.open = False
             return
-        from flowkit.runtime import models  # pydantic, once a model is used
+        from flowkit.runtime.models import (  # pydantic, once a model is used
+            invalid_fields,
+            link,
+            traits,
+            unlink,
+        )
 
         self.live = live
-        self.link, self.unlink = models.link, models.unlink
-        self._validate = models.invalid_fields
+        self.link, self.unlink, self._validate = link, unlink, invalid_fields
         model: Any = type(live)
-        self.reducers, self.native, self.open = models.traits(model)
+        self.reducers, self.native, self.open = traits(model)
 
     @property
     def extra(self) -> dict[str, Any] | None:

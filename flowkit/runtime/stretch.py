@@ -12,6 +12,7 @@ from flowkit.runtime.loops import forget_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from flowkit.core.marking import Firing
     from flowkit.runtime.run import Run
@@ -41,13 +42,13 @@ class Stretch:
     __slots__ = ("alone", "context", "firing", "lock", "run", "scope", "thread")
 
     def __init__(self, run: Run, firing: Firing, scope: Any) -> None:
-        self.run = run
-        self.firing = firing
-        self.scope = scope
-        self.context = run.context.copy()
+        self.run: Run = run
+        self.firing: Firing = firing
+        self.scope: Any = scope
+        self.context: Context = run.context.copy()
         self.context.run(forget_loop)
-        self.lock = threading.Lock()
-        self.alone = False
+        self.lock: threading.Lock = threading.Lock()
+        self.alone: bool = False
         self.thread: int | None = None
 
     def go(self, body: Callable[[], Any]) -> Any:

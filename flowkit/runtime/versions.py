@@ -11,7 +11,7 @@ from flowkit.core.transfer import relabelled, renamed, transferred
 from flowkit.errors import RunError
 from flowkit.journal.graphs import graph_hash, graph_text, missing_positions
 from flowkit.runtime.calls import source_of
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.notes import jot
 from flowkit.runtime.restore import EXTRA
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.commands import Command
     from flowkit.core.records import Record
+    from flowkit.journal.entries import Note
     from flowkit.journal.rows import Accept, Entry, Hold, Move
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.durable import Journal
@@ -54,7 +55,7 @@ def is_plain(journal: Journal, run: Run) -> bool:
 def write(  # noqa: PLR0917 - what one move is
     journal: Journal,
     run: Run,
-    record: Record,
+    record: Record | Note,
     entry: Entry,
     commands: Sequence[Command],
     after: Callable[[], None] | None,

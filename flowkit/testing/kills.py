@@ -13,7 +13,7 @@ from flowkit.runtime import desk, signals
 from flowkit.runtime.children import called_rows
 from flowkit.runtime.folding import effective
 from flowkit.runtime.inbox import drive_on
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
 from flowkit.testing.paths import path_of

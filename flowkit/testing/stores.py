@@ -11,7 +11,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Advance, Begin
 from flowkit.journal.urls import open_store
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

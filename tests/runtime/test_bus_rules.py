@@ -16,7 +16,7 @@ from pydantic import BaseModel, field_validator
 
 from flowkit import EventBus, Flow, and_, event, listen, start
 from flowkit.runtime import local_post, loops, signals
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.receipt import Receipt, Rejection
 from flowkit.testing import manual_clock
 

@@ -25,7 +25,7 @@ class Run:
     __slots__ = ("entries", "inbox", "row", "waits")
 
     def __init__(self, row: RunRow) -> None:
-        self.row = row
+        self.row: RunRow = row
         self.entries: list[Entry] = []
         self.waits: dict[Wait, Waiting] = {}
         self.inbox: dict[int, Letter] = {}
@@ -39,7 +39,7 @@ class Tables:
     """Runs, events and letters of one store; who uses them holds its lock."""
 
     def __init__(self) -> None:
-        self.numbers = count(1)
+        self.numbers: count[int] = count(1)
         self.runs: dict[int, Run] = {}
         self.by_id: dict[str, Run] = {}
         # Indexes: who waits where (run numbers in order), who is due, who runs.
@@ -155,6 +155,7 @@ class Tables:
 
 
 def place_of(letter: Letter) -> Place:
+    """Where a letter is taken."""
     return letter.subscriber, letter.name, letter.key
 
 
