@@ -49,7 +49,8 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
     statement: ``class Order(Flow[State], strict=True)``.
 
     Class keywords:
-        strict: warnings about the graph and stuck joins are errors.
+        strict: warnings about the graph are errors, and so are joins that can never be
+            met and those that are stuck in a run.
         on_conflict: ``"last"`` lets the later of two parallel writes win; by
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.

@@ -112,6 +112,8 @@ def came_of(each: Execution) -> str:
     else:
         text = ""
     again = f"attempt {each.attempt}" if each.attempt > 1 else ""
+    if each.turns > 1:
+        again = f"{again}, {each.turns} turns" if again else f"{each.turns} turns"
     won = f"call {each.winner} won" if each.winner else ""
     return "; ".join(filter(None, [text, again, won, *_limits_of(each)]))
 

@@ -174,6 +174,7 @@ class Execution:
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
         limits: what its limits decided, in order.
+        turns: of a step that repeats itself, those that have begun; else 1.
         hit: its result is a cached one.
         hedges: when further calls began beside the first, in order.
         winner: which call gave the result, 1 for the first; None if there was one only.
@@ -202,6 +203,7 @@ class Execution:
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
     limits: list[LimitInfo] = field(default_factory=list)
+    turns: int = 1
     hit: bool = False
     hedges: list[float] = field(default_factory=list)
     winner: int | None = None
@@ -226,6 +228,8 @@ class Execution:
         told = [f"{self.step} ({self.firing})", self.outcome]
         if self.attempt > 1:
             told.append(f"attempt {self.attempt}")
+        if self.turns > 1:
+            told.append(f"{self.turns} turns")
         if self.duration is not None:
             told.append(f"{self.duration:g}s")
         if self.error is not None:
@@ -442,7 +446,8 @@ def _done(each: Execution, record: StepFinished) -> None:
 
 
 def _turned(each: Execution, record: StepTurned) -> None:
-    """It goes on; what a turn measured counts."""
+    """It goes on with another turn; what one measured counts."""
+    each.turns += 1
 
 
 def _stopped(each: Execution, record: RunStopped) -> None:

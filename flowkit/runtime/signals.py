@@ -119,7 +119,6 @@ event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
 __all__ = [
-    "about",
     "breaker_changed",
     "cache_hit",
     "event_accepted",
