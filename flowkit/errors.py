@@ -27,6 +27,7 @@ Split by who mends it::
     │   │   └── RateLimitedError          its turn is too far away
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CompensationError             what could not be undone
     │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
@@ -58,6 +59,7 @@ __all__ = [
     "BulkheadFullError",
     "BusyError",
     "CallError",
+    "CompensationError",
     "DeadlineError",
     "DeadlockError",
     "DefinitionError",
@@ -232,6 +234,24 @@ class BulkheadFullError(RejectedError):
 
 class RateLimitedError(RejectedError):
     """The step's turn is further away than it may wait."""
+
+
+class CompensationError(RunError):
+    """Some of what a scope's compensation was to undo could not be undone.
+
+    Attributes:
+        step: ``Flow.step`` that has asked for it.
+        faults: name of each step that is left as it was, and why.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", faults: Sequence[Sequence[str]] = ()
+    ) -> None:
+        self.step: str = step
+        self.faults: tuple[tuple[str, str], ...] = tuple(
+            (name, why) for name, why in faults
+        )
+        super().__init__(text)
 
 
 class DeadlockError(RunError):

@@ -837,13 +837,34 @@ class Flow(Generic[StateT]):
         run.abort(firing, reason)
         raise Abort
 
-    def compensate(self, reason: str = "") -> None:
-        """Within a step: end the run, and undo what its steps have done.
+    def compensate(self, reason: str = "", *, scope: Any = None) -> Any:
+        """Within a step: undo what steps have done, of the whole run or of a scope.
 
-        The ``undo=`` methods of finished steps run, the newest first, once each;
-        everything else is cancelled, this step included. The run is ``compensated``
-        then. Raises at the call; nothing after it runs.
+        The ``undo=`` methods of finished steps run, the newest first, once each.
+        Without a scope that ends the run: everything else is cancelled, this step
+        included, and the run is ``compensated``. Raises at the call then; nothing
+        after it runs.
+
+        With a scope the run goes on. The step waits for the undo steps, each a step of
+        the run that is recorded, tried again and resumed as any other; to be awaited
+        in an async step. Within an instance of ``each(..)`` it is about that instance,
+        else about all of them.
+
+        Args:
+            reason: why, for people.
+            scope: a step, a :class:`~flowkit.Region`, or a list of them.
+
+        Returns:
+            With a scope: names of the steps that are undone, the newest first.
+
+        Raises:
+            CompensationError: something could not be undone; all that could is.
+            RunError: a scope that is not there, or holds no step with ``undo=``.
         """
+        if scope is not None:
+            from flowkit.runtime import compensating  # only who has scopes
+
+            return compensating.compensate(self, scope, reason)
         run, firing = _running(self, "compensate")
         run.compensate(firing, reason)
         raise Abort

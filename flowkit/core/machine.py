@@ -55,7 +55,7 @@ from flowkit.core.records import (
     TimerFired,
 )
 from flowkit.core.rounds import arrive, same_turn, settle, spread
-from flowkit.core.undoing import next_undo, requeued, undone
+from flowkit.core.undoing import Done, next_undo, requeued, undone
 from flowkit.errors import RunawayError
 
 if TYPE_CHECKING:
@@ -201,8 +201,11 @@ def _deliver(
     if marking.undoing is not None:
         return undone(net, marking, well=True)
     out: list[Command] = []
+    if marking.compensations and marking.compensations[0].number == firing.id:
+        return _checked(net, marking, _undone(net, marking, firing))
     if firing.node.step.undo:
-        marking.undoable.append((firing.node.name, record.output))
+        done = Done(firing.node.name, record.output, firing.lane, record.at)
+        marking.undoable.append(done)
     first = marking.next_token, marking.next_firing
     marking.at = record.at
     fault = leave(net, marking, firing, record, out)
@@ -211,6 +214,14 @@ def _deliver(
     if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
+
+
+def _undone(
+    net: Net, marking: Marking, firing: Firing, failed: StepFailed | None = None
+) -> list[Command]:
+    from flowkit.core.compensating import undone_here  # only who compensates scopes
+
+    return undone_here(net, marking, firing, failed)
 
 
 def _fire(
@@ -416,6 +427,8 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     node = firing.node
     if marking.undoing is not None:
         return undone(net, marking, well=False)
+    if marking.compensations and marking.compensations[0].number == firing.id:
+        return _checked(net, marking, _undone(net, marking, firing, record))
     edges = node.hears(late=record.late)
     if not (edges or firing.lane):
         return _unheard(net, marking, firing)
@@ -522,7 +535,12 @@ def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
     if record.firing not in marking.live:
         return ()
     marking.asked.setdefault(record.firing, {})[record.position] = record
-    return _checked(net, marking, [])
+    out: list[Command] = []
+    if record.verb == "compensate":
+        from flowkit.core.compensating import ask  # only who compensates scopes
+
+        ask(net, marking, record, out)
+    return _checked(net, marking, out)
 
 
 def _deferred(net: Net, marking: Marking, record: StepDeferred) -> Sequence[Command]:
@@ -699,6 +717,10 @@ def _expired(net: Net, marking: Marking, record: RunExpired) -> Sequence[Command
 
 def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     firings = tuple(marking.live.values())
+    if marking.compensations:
+        from flowkit.core.compensating import hand_back  # only who compensates scopes
+
+        hand_back(marking)
     marking.live.clear()
     marking.rounds.clear()
     marking.watched.clear()

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterator
 
+    from flowkit.core.compensating import Compensation
     from flowkit.core.gates import Gates
     from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked, StepDeferred
-    from flowkit.core.undoing import Undone
+    from flowkit.core.undoing import Done, Undone
 
 __all__ = [
     "DEFERRED",
@@ -196,12 +197,14 @@ class Marking:
         undoable: finished steps that can be undone, with their outputs, oldest first.
         undoing: how far a compensation has come, None while there is none.
         not_undone: finished steps that could not be undone, with their outputs.
+        compensations: of scopes, asked for and not through, oldest first.
     """
 
     __slots__ = (
         "asked",
         "at",
         "busy",
+        "compensations",
         "dead",
         "deferred",
         "fired",
@@ -249,9 +252,10 @@ class Marking:
         self.deferred: dict[int, StepDeferred] = {}
         self.dead: dict[int, Firing] = {}
         self.lost: bool = False
-        self.undoable: list[tuple[str, Any]] = []
+        self.undoable: list[Done] = []
         self.undoing: Undone | None = None
-        self.not_undone: list[tuple[str, Any]] = []
+        self.not_undone: list[Done] = []
+        self.compensations: list[Compensation] = []
 
     @property
     def waits(self) -> bool:

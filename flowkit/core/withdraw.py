@@ -154,6 +154,10 @@ def _firings(
     marking: Marking, takes: Callable[[Firing], bool], out: list[Command]
 ) -> None:
     gone = tuple(firing for firing in marking.live.values() if takes(firing))
+    if marking.compensations:
+        from flowkit.core.compensating import is_undo  # only who compensates scopes
+
+        gone = tuple(each for each in gone if not is_undo(marking, each.id))
     if not gone:
         return
     for firing in gone:

@@ -76,6 +76,10 @@ class Call:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
         self.looped: bool = self.is_async or node.net.timed
+        if node.net.undoes and not self.looped:
+            from flowkit.runtime.compensating import asks_for_it  # only who undoes
+
+            self.looped = asks_for_it(function)
         self.timed: bool = False
         names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords

@@ -25,7 +25,7 @@ from flowkit.core.commands import (
     Wait,
 )
 from flowkit.core.machine import decide
-from flowkit.core.marking import Marking
+from flowkit.core.marking import DEFERRED, Marking
 from flowkit.core.records import (
     CallEnded,
     EventReceived,
@@ -399,6 +399,10 @@ class Run:
                 self.stuck.append(command.text)
             elif type(command) is Report and command.kind == "not undone":
                 self.not_undone.append(command.step)
+            elif type(command) is Report and command.kind == "undone":
+                self.not_undone.remove(command.step)
+            elif type(command) is Answer and command.position != DEFERRED:
+                self.answers[command.firing.id, command.position] = command.value
             elif type(command) is End:
                 self.over = self.told = True
 
@@ -610,6 +614,11 @@ class Run:
         """Whether a failure is the run's own: nobody listens, no group takes it."""
         if self.marking.undoing is not None:
             return True
+        if self.marking.compensations:
+            from flowkit.core.compensating import is_undo  # only who compensates scopes
+
+            if is_undo(self.marking, firing.id):
+                return False  # who has asked for it is told
         return not (firing.lane or firing.node.hears(late=late))
 
     def discard(self, changes: Changes) -> None:
@@ -1009,6 +1018,9 @@ class Run:
                 self.tell(signals.stuck, step=command.step, reason=command.text)
         elif command.kind == "missed":
             signals.log().warning("%s", command.text)
+        elif command.kind == "undone":
+            self.not_undone.remove(command.step)
+            signals.log().info("%s", command.text)
         elif command.kind == "not undone":
             self.not_undone.append(command.step)
             signals.log().error("%s", command.text)
