@@ -111,7 +111,7 @@ def _complete(
     for firing in [*marking.live.values()]:
         if firing.node is not node or not within(firing.lane, lane):
             continue
-        if marking.compensations and marking.compensations[0].number == firing.id:
+        if marking.is_undo(firing.id):
             continue  # it undoes something, which it alone can say is done
         if firing.id != record.firing:
             withdraw_firing(marking, firing, out)

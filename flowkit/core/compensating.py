@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowkit.core.records import StepAsked, StepFailed
     from flowkit.core.undoing import Done
 
-__all__ = ["Compensation", "ask", "hand_back", "is_undo", "undone_here"]
+__all__ = ["Compensation", "ask", "hand_back", "undone_here"]
 
 _AT = attrgetter("at")
 
@@ -126,12 +126,6 @@ def _answer(marking: Marking, now: Compensation, out: list[Command]) -> None:
     marking.status = "running"
     answer = [now.undone, now.faults]
     out.append(Answer(marking.live[now.firing], now.position, answer))
-
-
-def is_undo(marking: Marking, number: int) -> bool:
-    """Whether a firing undoes something of a scope now: it is never cancelled alone."""
-    found = marking.compensations
-    return bool(found) and found[0].number == number
 
 
 def undone_here(

@@ -201,7 +201,7 @@ def _deliver(
     if marking.undoing is not None:
         return undone(net, marking, well=True)
     out: list[Command] = []
-    if marking.compensations and marking.compensations[0].number == firing.id:
+    if marking.is_undo(firing.id):
         return _checked(net, marking, _undone(net, marking, firing))
     if firing.node.step.undo:
         done = Done(firing.node.name, record.output, firing.lane, record.at)
@@ -427,7 +427,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     node = firing.node
     if marking.undoing is not None:
         return undone(net, marking, well=False)
-    if marking.compensations and marking.compensations[0].number == firing.id:
+    if marking.is_undo(firing.id):
         return _checked(net, marking, _undone(net, marking, firing, record))
     edges = node.hears(late=record.late)
     if not (edges or firing.lane):
@@ -540,6 +540,8 @@ def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
         from flowkit.core.compensating import ask  # only who compensates scopes
 
         ask(net, marking, record, out)
+    elif record.verb == "retry" and record.firing in marking.busy:
+        _call_over(marking, record.firing, record.detail["call"])
     return _checked(net, marking, out)
 
 
@@ -584,13 +586,18 @@ def _call_begun(_net: Net, marking: Marking, record: CallBegun) -> Sequence[Comm
 
 
 def _call_ended(net: Net, marking: Marking, record: CallEnded) -> Sequence[Command]:
-    places = marking.busy.get(record.firing)
-    if places is None or record.firing not in marking.live:
+    if record.firing not in marking.busy or record.firing not in marking.live:
         return ()
-    places.discard(record.position)
-    if not places:
-        del marking.busy[record.firing]
+    _call_over(marking, record.firing, record.position)
     return _checked(net, marking, [])
+
+
+def _call_over(marking: Marking, firing: int, position: int) -> None:
+    """A call is under way no more, or waits for its next attempt."""
+    places = marking.busy[firing]
+    places.discard(position)
+    if not places:
+        del marking.busy[firing]
 
 
 def _timed(net: Net, marking: Marking, record: TimerFired) -> Sequence[Command]:

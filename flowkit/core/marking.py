@@ -264,6 +264,11 @@ class Marking:
             return False
         return len(self.asked) + len(self.held_back) == len(self.live)
 
+    def is_undo(self, number: int) -> bool:
+        """Whether a firing undoes something of a scope: it is never cancelled alone."""
+        asked = self.compensations
+        return bool(asked) and asked[0].number == number
+
     @property
     def held_back(self) -> set[int]:
         """Numbers of live firings that stand in line or at a gate."""

@@ -155,9 +155,7 @@ def _firings(
 ) -> None:
     gone = tuple(firing for firing in marking.live.values() if takes(firing))
     if marking.compensations:
-        from flowkit.core.compensating import is_undo  # only who compensates scopes
-
-        gone = tuple(each for each in gone if not is_undo(marking, each.id))
+        gone = tuple(each for each in gone if not marking.is_undo(each.id))
     if not gone:
         return
     for firing in gone:

@@ -77,9 +77,7 @@ class Call:
         self.is_async: bool = node.step.is_async
         self.looped: bool = self.is_async or node.net.timed
         if node.net.undoes and not self.looped:
-            from flowkit.runtime.compensating import asks_for_it  # only who undoes
-
-            self.looped = asks_for_it(function)
+            self.looped = _compensates(function)
         self.timed: bool = False
         names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords
@@ -133,6 +131,18 @@ class Call:
 
 
 Parameters = tuple[list[str], list[str], bool, tuple[str, ...], bool]
+
+
+def _compensates(function: Callable[..., Any]) -> bool:
+    """Whether a plain step may wait in a thread until others have undone something.
+
+    One that calls ``compensate`` through another function is not seen: it starts
+    again when it is answered, as a step does that has waited long.
+    """
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    return code is not None and "compensate" in code.co_names
 
 
 def parameters_of(function: Callable[..., Any]) -> Parameters:

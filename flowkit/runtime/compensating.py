@@ -7,7 +7,6 @@ answer of a question, so a step that starts again does not ask twice.
 from __future__ import annotations
 
 import threading
-from inspect import unwrap
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.net import targets
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["compensate"]
 
 VERB = "compensate"
-_NO_CODE = (lambda: None).__code__
 
 
 def compensate(flow: Any, scope: Any, reason: str) -> Any:
@@ -72,15 +70,6 @@ class _Asking(Asking):
         if self.answered:
             return self.value()
         raise Evicted
-
-
-def asks_for_it(function: Any) -> bool:
-    """Whether a plain step may wait in a thread until others have undone something.
-
-    One that calls ``compensate`` through another function is not seen: it starts
-    again when it is answered, as a step does that has waited long.
-    """
-    return VERB in getattr(unwrap(function), "__code__", _NO_CODE).co_names
 
 
 def _position(flow: Any, question: Question) -> int:

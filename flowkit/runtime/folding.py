@@ -35,6 +35,7 @@ from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
 from flowkit.runtime.clock import now
 from flowkit.runtime.restore import EXTRA, restored
+from flowkit.runtime.verbs import RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,6 +105,7 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             elif record.kind == "fresh":
                 marking.deferred.pop(record.data, None)
                 run.starts[record.data] = 0
+                _forget_tries(run, record.data)
             continue
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
@@ -140,6 +142,16 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
         each.wait for each in journal.store.waits(run=journal.row.id)
     )
     journal._state_id = journal.row.state_id
+
+
+def _forget_tries(run: Run, firing: int) -> None:
+    """The failed attempts of calls that have no result count no more."""
+    for place, asked in list(run.questions.items()):
+        detail: Any = asked.detail
+        if place[0] == firing and asked.verb == RETRY:
+            if (firing, detail["call"]) not in run.questions:
+                del run.questions[place]
+                run.answers.pop(place, None)
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})

@@ -12,9 +12,11 @@ from flowkit.journal.codec import (
     UnstorableError,
     aliased,
     decode,
+    decode_loosely,
     encode,
     widen_by,
 )
+from flowkit.journal.entries import read
 from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
@@ -25,6 +27,7 @@ from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.launch import known, new_run
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.restore import EXTRA, restored
+from flowkit.runtime.verbs import RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -273,11 +276,19 @@ def _retried(journal: Journal) -> list[Entry]:
             data = {"to": data, "redo": redo}
         entries.append(journal.jot("rewind", data))
         failed = facts[-1].firing
-        tried = any(each.kind == "defer" and each.firing == failed for each in facts)
+        tried = any(each.firing == failed and _is_try(each) for each in facts)
         again = any(each.kind == "note:again" for each in entries)
         if failed is not None and (tried or again):
             entries.append(journal.jot("fresh", failed))
     return entries
+
+
+def _is_try(entry: Entry) -> bool:
+    """Whether a record tells of a failed attempt, of a step or of one it called."""
+    if entry.kind != "ask":
+        return entry.kind == "defer"
+    record: Any = read(entry, decode_loosely).record
+    return bool(record.verb == RETRY)
 
 
 def class_of(name: str) -> type:

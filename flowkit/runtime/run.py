@@ -614,11 +614,8 @@ class Run:
         """Whether a failure is the run's own: nobody listens, no group takes it."""
         if self.marking.undoing is not None:
             return True
-        if self.marking.compensations:
-            from flowkit.core.compensating import is_undo  # only who compensates scopes
-
-            if is_undo(self.marking, firing.id):
-                return False  # who has asked for it is told
+        if self.marking.is_undo(firing.id):
+            return False  # who has asked for it is told
         return not (firing.lane or firing.node.hears(late=late))
 
     def discard(self, changes: Changes) -> None:
@@ -930,6 +927,8 @@ class Run:
             for number, each in self.marking.deferred.items()
             if each.stage and number in ended
         ]
+        called = (each for each in self.records if isinstance(each, CallEnded))
+        found += [each.step for each in called if each.stage]
         return tuple(found)
 
     def _gather_failures(self) -> None:

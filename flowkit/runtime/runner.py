@@ -130,7 +130,9 @@ class _Driver:
         self.group: Any = None
         self.alarm: anyio.Event | None = None
         net = run.net
-        self.listens = bool(net.events or net.busy or net.timed or net.undoes or run.watchers)
+        self.listens = bool(
+            net.events or net.busy or net.timed or net.undoes or run.watchers
+        )
         self.soon: Any = None
         self.stretch: _Stretch | None = None
         self.unbegun = 0

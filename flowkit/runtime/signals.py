@@ -19,7 +19,7 @@ signal                    arguments beside ``run``
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
                           ``metrics``: the same
 ``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
-                          ``due``
+                          ``due``, ``metrics``: of that attempt
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``

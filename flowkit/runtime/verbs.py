@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INNER",
     "OPEN",
+    "RETRY",
     "Arrived",
     "Asking",
     "Question",
@@ -52,6 +53,8 @@ __all__ = [
 
 INNER = 32
 """Bits of a position that count within one branch of a function flow."""
+RETRY = "retry"
+"""The verb at which a failed attempt of a called step waits for the next one."""
 
 
 class Arrived(NamedTuple):
