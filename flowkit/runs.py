@@ -20,6 +20,7 @@ from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
 from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
+from flowkit.runtime.failed import DeadStep, dead, requeue
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
 from flowkit.runtime.reading import Frames, stream
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CalledRun",
     "Cause",
+    "DeadStep",
     "Execution",
     "Frames",
     "Purged",
@@ -46,6 +48,7 @@ __all__ = [
     "abandoned",
     "cancel",
     "compare",
+    "dead",
     "export",
     "follow",
     "fork",
@@ -55,6 +58,7 @@ __all__ = [
     "plot",
     "purge",
     "replay",
+    "requeue",
     "rewind",
     "search",
     "state_at",

@@ -97,8 +97,8 @@ def _relabel_ends(marking: Marking, made: Net, names: Mapping[str, str]) -> None
     for done in (marking.undoable, marking.not_undone):
         done[:] = [_relabel_done(each, names) for each in done]
     if marking.undoing is not None:
-        done = _relabel_done(marking.undoing.done, names)
-        marking.undoing = Undone(done.step, done.output, done)
+        now = _relabel_done(marking.undoing.done, names)
+        marking.undoing = Undone(now.step, now.output, now)
     for each in marking.compensations:
         each.todo = [_relabel_done(one, names) for one in each.todo]
         each.left = [_relabel_done(one, names) for one in each.left]

@@ -304,6 +304,7 @@ class Branch:
         error: BaseException,
         before: Branch | Inside | None = None,
     ) -> None:
+        """The call has ended with an error, or was cancelled."""
         self.end(inside, before)
         if isinstance(error, Exception):
             self.fails(inside, began, error)
@@ -315,6 +316,7 @@ class Branch:
             )
 
     def fails(self, inside: Inside, began: float, error: Exception) -> None:
+        """Keep a failure for when the function goes on after it."""
         run, firing, called = self.run, self.firing, inside.called
         step = f"{self.name}.{called.name}"
         attempt = inside.attempt or firing.attempt

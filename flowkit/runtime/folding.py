@@ -147,11 +147,12 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
 def _forget_tries(run: Run, firing: int) -> None:
     """The failed attempts of calls that have no result count no more."""
     for place, asked in list(run.questions.items()):
+        if place[0] != firing or asked.verb != RETRY:
+            continue
         detail: Any = asked.detail
-        if place[0] == firing and asked.verb == RETRY:
-            if (firing, detail["call"]) not in run.questions:
-                del run.questions[place]
-                run.answers.pop(place, None)
+        if (firing, detail["call"]) not in run.questions:
+            del run.questions[place]
+            run.answers.pop(place, None)
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})

@@ -76,7 +76,7 @@ async def tried(
         inside.since = stand.since
         hit = False
         try:
-            output = await tries.attempt(branch, inside, stand, args, keywords)
+            output = await tries.attempt(branch, stand, args, keywords)
         except tries.hits as found:
             output, hit = found.value, True
         except Exception as error:
@@ -221,7 +221,7 @@ class _Tries:
             self.hits = cached.Hit
 
     async def attempt(
-        self, branch: Branch, inside: Inside, stand: _Stand, args: Any, keywords: Any
+        self, branch: Branch, stand: _Stand, args: Any, keywords: Any
     ) -> Any:
         """One try of the step, or of what stands in for it."""
         value = self.values[stand.stage - 1] if stand.stage else None
