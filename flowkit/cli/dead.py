@@ -13,6 +13,7 @@ from flowkit.cli.exits import DONE
 from flowkit.cli.hints import again
 from flowkit.cli.project import existing
 from flowkit.cli.target import load
+from flowkit.runtime.lookup import store_of
 
 if TYPE_CHECKING:
     from flowkit.runs import DeadStep
@@ -39,6 +40,7 @@ def dead(
     """
     flow = None if target is None else load(target)
     place: Any = existing(store) if store is not None or flow is None else None
+    place = store_of(place, flow)
     found = stored.dead(flow, limit=limit, store=place)
     if json:
         output.print_json([asdict(each) for each in found])
@@ -46,7 +48,7 @@ def dead(
     heads = ("run", "step", "became", "attempts", "when", "error", "cure")
     output.table(heads, map(_row, found))
     if found:
-        command = again(f"requeue {found[0].run}", store)
+        command = again(f"requeue {found[0].run}", place)
         output.say(f"begin one again with: {command}")
     else:
         output.say("no step has failed for good")

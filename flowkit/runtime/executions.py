@@ -187,7 +187,9 @@ class Execution:
     @property
     def degraded(self) -> bool:
         """Whether a fallback stands in for the step."""
-        return any(each.why == "fallback" for each in self.deferrals)
+        stages = [each.why for each in self.deferrals]
+        turns = [why for why in stages if why in {"fallback", "again"}]
+        return turns[-1:] == ["fallback"]
 
     @property
     def duration(self) -> float | None:

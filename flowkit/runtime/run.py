@@ -1037,6 +1037,10 @@ class Run:
 
     def ask(self, firing: Firing, position: int, verb: str, detail: Any) -> None:
         """Record that a step waits for something outside."""
+        if self.calls[firing.node.index].timed:
+            from flowkit.runtime.timing import with_end  # only who has a time
+
+            detail = with_end(self, firing, verb, detail)
         record = StepAsked(now(), firing.id, position, verb, detail)
         self.questions[firing.id, position] = record
         self.apply(record)
@@ -1130,6 +1134,11 @@ class Run:
         self.ring(at)
         for asked in self._open_questions():
             due = (asked.detail or {}).get("due")
+            if "end" in (asked.detail or {}):
+                from flowkit.runtime.timing import ends  # only who has a time
+
+                if ends(self, asked, at):
+                    continue
             if due is not None and due <= at:
                 self.answer(asked.firing, asked.position, asked.detail.get("late"))
         if self.until is not None and self.until <= at:
@@ -1178,7 +1187,7 @@ class Run:
     def ticks(self) -> bool:
         """Whether a time of its own moves it, not only its end."""
         return bool(self.marking.timers) or any(
-            (asked.detail or {}).get("due") is not None
+            (asked.detail or {}).get("due") is not None or "end" in (asked.detail or {})
             for asked in self._open_questions()
         )
 
@@ -1187,9 +1196,12 @@ class Run:
         """When this run must be looked at next, None if only something else can."""
         times = [timer.due for timer in self.marking.timers.values()]
         for asked in self._open_questions():
-            due = (asked.detail or {}).get("due")
+            detail = asked.detail or {}
+            due = detail.get("due")
             if due is not None:
                 times.append(due)
+            if "end" in detail:
+                times.append(detail["end"][0])
         ends = (self.expires, self.until)
         times += [end for end in ends if end is not None]
         return min(times, default=None)

@@ -248,12 +248,12 @@ def test_dead_steps_are_listed_with_their_cure(shop):
     """A line a step; JSON has all that is known."""
     done = flowkit(shop, "dead")
     ((run, step, kind, attempts, _, error, cure),) = lines(done)
-    assert (run, step, kind, attempts) == ("r2", "Shop.price", "failed", "1")
+    assert (run, step, kind, attempts) == ("r2", "Shop.size", "failed", "1")
     assert error == "ValueError: nothing to sell"
     assert cure == "Mend what the error says. Then requeue the run."
     assert done.stderr == "begin one again with: flowkit requeue r2\n"
     assert [each["step"] for each in as_json(flowkit(shop, "dead", "--json"))] == [
-        "price"
+        "size"
     ]
     done = flowkit(shop, "dead", "bill")
     assert (done.stdout, done.stderr) == ("", "no step has failed for good\n")
@@ -275,7 +275,7 @@ def test_requeue_begins_what_failed_again(shop):
     assert "Run 'r1' of" in done.stderr
     done = flowkit(shop, "requeue")
     assert done.returncode == 2
-    assert done.stderr == "Say which run is requeued, or --all and a flow, not both.\n"
+    assert done.stderr == "error: Say which run is requeued, or --all and a flow, not both.\n"
 
 
 def test_resume_all_goes_on_with_those_that_can(project):
