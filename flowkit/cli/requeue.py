@@ -35,7 +35,9 @@ def requeue(
         quiet: Show no progress.
     """
     if (run is None) == (all is None):
-        raise Refused(USAGE, "Say which run is requeued, or --all and a flow, not both.")
+        raise Refused(
+            USAGE, "Say which run is requeued, or --all and a flow, not both."
+        )
     place: Any = None
     if run is not None:
         on_path()

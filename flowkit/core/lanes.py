@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing, Lane, Marking, Round, Token
     from flowkit.core.net import Node
+    from flowkit.core.reopening import Kept
 
 __all__ = ["Group", "Instance", "Lanes"]
 
@@ -41,6 +42,7 @@ class Group:
         results: what each gather has, by index, in the order of arrival.
         fired: gathers that have fired.
         failures: errors of instances that nobody handled, by index.
+        kept: what stood in their lanes, where the run goes on and may be requeued.
         done: how many lanes are over.
         exhausted: the source gives no more.
         sealed: nothing may be added.
@@ -53,6 +55,7 @@ class Group:
         "fired",
         "id",
         "items",
+        "kept",
         "lane",
         "lanes",
         "name",
@@ -75,6 +78,7 @@ class Group:
         self.results: dict[int, dict[int, Any]] = {}
         self.fired: set[int] = set()
         self.failures: dict[int, BaseException] = {}
+        self.kept: dict[int, Kept] = {}
         self.done: int = 0
         self.exhausted: bool = False
         self.sealed: bool = False

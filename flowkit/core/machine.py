@@ -448,7 +448,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     else:
         from flowkit.core.groups import fail_instance  # only flows with groups
 
-        fail_instance(marking, firing.lane, record.error, out)
+        fail_instance(marking, firing.lane, record.error, out, firing)
     if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return _checked(net, marking, out)
@@ -705,7 +705,11 @@ def _over_by_error(net: Net, marking: Marking) -> Sequence[Command]:
 
 
 def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
-    return requeued(net, marking) if marking.status == "failed" else ()
+    if marking.status != "failed":
+        return ()
+    lost = bool(marking.lost_groups)
+    out = requeued(net, marking)
+    return _checked(net, marking, out) if lost else out
 
 
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:

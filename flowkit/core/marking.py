@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from flowkit.core.gates import Gates
     from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
+    from flowkit.core.reopening import Lost
     from flowkit.core.records import StepAsked, StepDeferred
     from flowkit.core.undoing import Done, Undone
 
@@ -194,6 +195,7 @@ class Marking:
         deferred: the latest deferral of each firing that had one.
         dead: firings that have failed while the run went on, by number.
         lost: a group has failed while the run went on.
+        lost_groups: such groups as they were, where the run may be requeued.
         undoable: finished steps that can be undone, with their outputs, oldest first.
         undoing: how far a compensation has come, None while there is none.
         not_undone: finished steps that could not be undone, with their outputs.
@@ -213,6 +215,7 @@ class Marking:
         "late",
         "live",
         "lost",
+        "lost_groups",
         "next_firing",
         "next_round",
         "next_timer",
@@ -252,6 +255,7 @@ class Marking:
         self.deferred: dict[int, StepDeferred] = {}
         self.dead: dict[int, Firing] = {}
         self.lost: bool = False
+        self.lost_groups: list[Lost] = []
         self.undoable: list[Done] = []
         self.undoing: Undone | None = None
         self.not_undone: list[Done] = []

@@ -103,6 +103,11 @@ def requeued(net: Net, marking: Marking) -> list[Command]:
         else:
             marking.live[firing.id] = firing
             out.append(firing)
-    if firings:
-        marking.status = "running"
+    reopened = False
+    if marking.lost_groups:
+        from flowkit.core.reopening import reopen  # only runs with groups
+
+        reopened = reopen(marking, out)
+    if firings or reopened:
+        marking.status, marking.lost = "running", False
     return out

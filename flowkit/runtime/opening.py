@@ -258,7 +258,8 @@ def empty_run(flow: Any) -> Run:
 
 def _again(run: Run, journal: Journal) -> None:
     """Have a run that has failed stand where it goes on."""
-    if run.marking.dead or run.marking.not_undone:
+    marking = run.marking
+    if marking.dead or marking.not_undone or marking.lost_groups:
         requeue(run, journal)
     else:
         refold(run, journal, _retried(journal))

@@ -275,7 +275,10 @@ def test_requeue_begins_what_failed_again(shop):
     assert "Run 'r1' of" in done.stderr
     done = flowkit(shop, "requeue")
     assert done.returncode == 2
-    assert done.stderr == "error: Say which run is requeued, or --all and a flow, not both.\n"
+    assert (
+        done.stderr
+        == "error: Say which run is requeued, or --all and a flow, not both.\n"
+    )
 
 
 def test_resume_all_goes_on_with_those_that_can(project):
