@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from benchmarks import cases, durable, functions, pictures, policies
-from benchmarks.imports import import_ratio
+from benchmarks.imports import import_rows
 from benchmarks.timing import Row, measure
 
 
@@ -34,8 +34,7 @@ def main() -> int:
     rows = [
         measure(case, options.rounds) for case in every if options.only in case.title
     ]
-    if options.only in "import":
-        rows.append(import_ratio(options.rounds))
+    rows += import_rows(options.rounds, options.only)
     show(rows)
     if options.json:
         options.json.write_text(json.dumps([row._asdict() for row in rows], indent=1))

@@ -55,7 +55,6 @@ from flowkit.errors import (
     UnstorableError,
 )
 from flowkit.flow import Flow
-from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
@@ -87,6 +86,7 @@ if TYPE_CHECKING:
     )
     from flowkit.runtime.resumption import factory, resume, resume_async
     from flowkit.runtime.retention import Retention
+    from flowkit.runtime.run import Run
     from flowkit.runtime.sessions import AsyncStreamSession, StreamSession
 
 __version__ = "0.1.0"
@@ -178,6 +178,7 @@ _LAZY = {
     "Fault": "flowkit.core.validate",
     "FlowState": "flowkit.runtime.models",
     "Retention": "flowkit.runtime.retention",
+    "Run": "flowkit.runtime.run",
     "check": "flowkit.checking",
     "factory": "flowkit.runtime.resumption",
     "resume": "flowkit.runtime.resumption",

@@ -38,10 +38,11 @@ from typing import (
 from flowkit.define.decorators import start
 from flowkit.errors import RunError
 from flowkit.flow import Flow
-from flowkit.runtime import calling, metering, verbs
+from flowkit.runtime import calling, metering
 from flowkit.runtime.arguments import Arguments
 from flowkit.runtime.called import Branch, Called, Inside, claim_here, here
 from flowkit.runtime.clock import now
+from flowkit.runtime.positions import shown_position
 from flowkit.runtime.together import together
 from flowkit.runtime.values import snapshot
 
@@ -330,16 +331,11 @@ class FunctionFlow(Generic[P, R]):
     def start(self, *args: P.args, **keywords: P.kwargs) -> Run:
         """Begin a run in a thread of its own; gives its handle at once.
 
-        As ``Flow.start``: the run is kept in memory.
+        As ``Flow.start``.
         """
         inputs = self.arguments.bound(args, keywords)
-        if {"id", "tags", "created_by"} & self._options.keys():
-            msg = (
-                f"{self.arguments.name}.start(..) runs in memory, where no id, tags or "
-                f"creator is kept. Use kickoff(..) in a thread, or leave them out."
-            )
-            raise RunError(msg)
-        return self._made()[0].start(inputs)
+        made, said = self._made()
+        return made.start(inputs, **said)
 
     def with_options(
         self,
@@ -426,7 +422,7 @@ def idempotency_key() -> str:
     key: str = current().idempotency_key
     place = here()
     if isinstance(place, Inside):
-        return f"{key}:{verbs.shown_position(place.position)}"
+        return f"{key}:{shown_position(place.position)}"
     return key
 
 

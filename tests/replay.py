@@ -149,13 +149,13 @@ def always_replay(monkeypatch: pytest.MonkeyPatch):
         return
     watch = Watch()
     journal = durable.Journal
-    done = journal._carried
+    done = journal.carried
 
     def carried(self, run, commands, after):
         watch.look(run)
         done(self, run, commands, after)
 
-    monkeypatch.setattr(journal, "_carried", carried)
+    monkeypatch.setattr(journal, "carried", carried)
     monkeypatch.setenv("FLOWKIT_STORE", f"memory:replay-{next(_numbers)}")
     yield
     if watch.found:

@@ -168,17 +168,28 @@ async def test_a_loop_without_end_is_one_sentence(how, blocking):
     assert flow.state["turns"] == most
 
 
-@pytest.mark.parametrize("name", ["input_files", "from_checkpoint"])
-async def test_arguments_without_meaning_are_refused(name):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        (
+            "input_files",
+            "kickoff(input_files=..): steps take no files apart. Give what a step "
+            "needs, a path or its content, in inputs.",
+        ),
+        (
+            "from_checkpoint",
+            "kickoff(from_checkpoint=..): a stored run goes on by kickoff(id=..), and "
+            "begins again where another stood by runs.fork(..). Leave it out.",
+        ),
+    ],
+)
+async def test_arguments_without_meaning_are_refused(name, text):
     """None is as not given; anything else is one sentence."""
     assert Greet().kickoff(**{name: None}) == "hello world"
     for call in (Greet().kickoff, Greet().kickoff_async):
         with pytest.raises(RunError) as caught:
             await call(**{name: "x"})
-        assert str(caught.value) == (
-            f"kickoff({name}=..) needs a store, and this version keeps runs in memory "
-            f"only. Leave it out."
-        )
+        assert str(caught.value) == text
 
 
 def test_subclasses_have_their_own_init_and_attributes():

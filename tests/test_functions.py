@@ -98,14 +98,26 @@ def test_start_gives_the_handle_at_once() -> None:
     assert [name for name, _, _ in run.history] == ["fetch", "words", "body"]
 
 
-def test_start_refuses_what_needs_a_store() -> None:
+def test_start_refuses_an_id_without_a_store() -> None:
     """Rather than to forget it."""
     with pytest.raises(RunError) as caught:
         digest.with_options(id="x").start(["a"])
     assert str(caught.value) == (
-        "digest.start(..) runs in memory, where no id, tags or creator is kept. Use "
-        "kickoff(..) in a thread, or leave them out."
+        "digest.start(id=..) needs a store to find the run again. Give the flow one: "
+        "digest(store='sqlite:///app.db')."
     )
+
+
+def test_start_keeps_its_run_where_the_flow_keeps_them(tmp_path) -> None:
+    """With its id and tags; a second start of the id gives the same outcome."""
+    store = f"sqlite:///{tmp_path / 'runs.db'}"
+    stored = digest.with_options(id="x", tags=["nightly"], store=store)
+    assert stored.start(["a"]).wait(10) == "4 of 10"
+    assert [(row.id, row.status, row.tags) for row in runs.list(store=store)] == [
+        ("x", "completed", ("nightly",))
+    ]
+    assert stored.start(["a"]).wait(10) == "4 of 10"
+    assert len(runs.list(store=store)) == 1
 
 
 async def test_a_step_outside_of_a_flow_is_a_plain_call() -> None:

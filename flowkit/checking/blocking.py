@@ -20,7 +20,7 @@ from flowkit.core.validate import Fault
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flowkit.runtime.launch import Kind
+    from flowkit.runtime.kinds import Kind
 
 __all__ = ["blocking_calls", "blocking_faults"]
 
@@ -196,7 +196,7 @@ class _Reader:
 
     def _is_flow(self, tree: ast.expr) -> bool:
         """Whether it is written ``SomeFlow(..)``."""
-        from flowkit.runtime.launch import known
+        from flowkit.runtime.kinds import known
 
         return isinstance(tree, ast.Call) and self._object(tree.func) in known
 

@@ -9,7 +9,7 @@ from flowkit.checking.types import type_faults
 from flowkit.core.definition import leaves
 from flowkit.core.validate import Fault
 from flowkit.define.compiler import faults_of
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

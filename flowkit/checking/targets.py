@@ -16,7 +16,7 @@ from flowkit.checking.flows import faults_of_flow
 from flowkit.core.validate import Fault, closest
 from flowkit.define.compiler import tolerant
 from flowkit.errors import DefinitionError, InputError
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

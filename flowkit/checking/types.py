@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.definition import Leaf
     from flowkit.core.net import Node
-    from flowkit.runtime.launch import Kind
+    from flowkit.runtime.kinds import Kind
 
 __all__ = ["clash", "type_faults"]
 

@@ -14,7 +14,7 @@ from flowkit.cli.hints import again, is_kept, waits_of
 from flowkit.cli.progress import Progress, progress
 from flowkit.cli.project import project
 from flowkit.errors import FencedError, StoreError
-from flowkit.runtime.verbs import leave_waits
+from flowkit.runtime.waits import leave_waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable

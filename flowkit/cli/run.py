@@ -13,7 +13,7 @@ from flowkit.cli.project import store_url
 from flowkit.cli.target import load
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.given import try_inputs
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import made
 
 __all__ = ["run"]

@@ -14,7 +14,7 @@ from flowkit.cli.exits import FAILED, NOT_FOUND, USAGE, Refused
 from flowkit.cli.project import on_path, project
 from flowkit.core.validate import closest
 from flowkit.errors import DefinitionError
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from types import ModuleType, TracebackType

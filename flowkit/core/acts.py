@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.groups import add, complete, group_for, spawn
+from flowkit.core.fanning import add, spawn
+from flowkit.core.groups import complete, group_for
 from flowkit.core.leaving import emit, goes_on, leave
 from flowkit.core.marking import within
 from flowkit.core.net import bits, targets

@@ -3,8 +3,6 @@
 A :class:`~flowkit.core.marking.Firing` among the commands means: start it.
 """
 
-from __future__ import annotations
-
 from typing import Any, Literal, NamedTuple
 
 from flowkit.core.marking import Firing

@@ -1,23 +1,21 @@
 """The one graph: what may happen in a flow, as plain data.
 
 A :class:`Definition` holds names, never functions, so it can be stored, drawn,
-compared and checked without the class it came from. Three rules of this file:
+compared and checked without the class it came from. Four rules of this file:
 
 1. Everything here is frozen (named tuples, the lightest to import); equal graphs
    are equal values.
 2. A leaf names a source; a join combines leaves or joins. Nothing else triggers.
 3. ``labels`` are declared by the author; what reading the source suggests is for
    pictures and hints only and is not part of the graph.
+4. Annotations are evaluated here (no ``__future__``): a named tuple compiles each one
+   that is a text, which takes longer than all the rest of it.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
 
 from flowkit.core.durations import shown
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LeafKind = Literal[
     "step", "name", "event", "failed", "timeout", "cancelled", "timer", "gather"
@@ -102,7 +100,7 @@ class Join(NamedTuple):
     """
 
     kind: JoinKind
-    inputs: tuple[Condition, ...]
+    inputs: tuple["Condition", ...]
     need: int = 1
     rest: Rest = "ignore"
     span: float = 0.0

@@ -222,7 +222,7 @@ def milestone(net: Net, marking: Marking, name: str) -> None:
 
 def _ends_stream(marking: Marking, firing: Firing, out: list[Command]) -> bool:
     if firing.node.step.yields:
-        from flowkit.core.groups import end_stream  # only flows with groups
+        from flowkit.core.fanning import end_stream  # only flows with groups
 
         end_stream(marking, firing, out)
         return True

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Marking, Token
     from flowkit.core.net import Node
 
-__all__ = ["begin", "fire", "next_in_line", "start", "started"]
+__all__ = ["begin", "fire", "next_in_line", "runs_away", "start", "started"]
 
 
 def fire(
@@ -92,3 +92,12 @@ def next_in_line(marking: Marking, node: Node, out: list[Command]) -> None:
         if firing.name in node.events:
             marking.fired = [0] * len(marking.fired)
         start(marking, firing, out)
+
+
+def runs_away(marking: Marking, firing: Firing) -> bool:
+    """Whether a step has fired more often, in its lane, than it may."""
+    node, lane = firing.node, firing.lane
+    if lane:
+        lanes = marking.lanes
+        return lanes is not None and lanes.count(node, lane) > node.limit
+    return marking.fired[node.index] > node.limit

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from flowkit.core.gates import Gates
     from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
-    from flowkit.core.reopening import Lost
     from flowkit.core.records import StepAsked, StepDeferred
+    from flowkit.core.reopening import Lost
     from flowkit.core.undoing import Done, Undone
 
 __all__ = [

@@ -4,12 +4,8 @@
 passes it on. A firing is named by its number within the run.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 __all__ = [
     "CallBegun",

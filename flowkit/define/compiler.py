@@ -23,7 +23,7 @@ from flowkit.define.conditions import (
     TimerSource,
     timer_name,
 )
-from flowkit.define.decorators import Mark, is_step, mark_of, unapplied
+from flowkit.define.marks import Mark, is_step, mark_of, unapplied
 from flowkit.errors import DefinitionError, FlowkitWarning
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flowkit.core.definition import Ending, Region
     from flowkit.core.net import Net
     from flowkit.core.policies import Policy
-    from flowkit.define.decorators import Review, Saved
+    from flowkit.define.marks import Review, Saved
 
 __all__ = ["Builder", "Compiled", "compile_class", "faults_of", "tolerant"]
 
@@ -141,7 +141,7 @@ def compile_class(
     if errors and not tolerant.get():
         raise DefinitionError(cls.__name__, errors)
     for fault in faults:
-        warnings.warn(fault.text, FlowkitWarning, stacklevel=3)
+        warnings.warn(fault.text, FlowkitWarning, stacklevel=5)  # the class
     return compiled
 
 
@@ -193,19 +193,12 @@ class Builder:
         """Note steps that are none, for want of parentheses."""
         for name, value in vars(self.cls).items():
             found = unapplied(value)
-            if found is None:
-                continue
-            decorator, condition = found
-            code = getattr(_unwrapped(condition), "__code__", None)
-            spot = (code.co_filename, code.co_firstlineno) if code else ("", 0)
-            place = Step(name, file=spot[0], line=spot[1]).place
-            cure = "" if decorator == "start" else ".."
-            text = (
-                f"{self.cls.__name__}.{name} is no step: @{decorator} decorates "
-                f"nothing without parentheses here. Write @{decorator}({cure}). "
-                f"({place})"
-            )
-            self.faults.append(Fault("error", name, text))
+            if found is not None:
+                from flowkit.define.misuse import unapplied_text
+
+                decorator, condition = found
+                text = unapplied_text(self.cls, name, decorator, _unwrapped(condition))
+                self._fault(name, text)
 
     def expect(self, on_error: str) -> None:
         """Methods that become steps because others name them: they can be heard."""
@@ -260,17 +253,22 @@ class Builder:
         self._region(step)
         if not mark.triggers:
             if not mark.start:
-                self._without_trigger(step)
+                from flowkit.define.misuse import without_trigger
+
+                text = without_trigger(self.cls, step)
+                self.faults.append(Fault("warning", step.name, text))
             return step
         if mark.schedule is not None:
-            self._two_beginnings(step)
+            from flowkit.define.misuse import two_beginnings
+
+            self._fault(step.name, two_beginnings(self.cls, step))
         first = mark.triggers[0]
         if isinstance(first, EachSource) and len(mark.triggers) == 1:
             step = step._replace(each=first.said)
-            return _with_trigger(step, self._condition(first.source, step))
+            return step._replace(trigger=self._condition(first.source, step))
         parts = tuple(self._condition(each, step) for each in mark.triggers)
         trigger = parts[0] if len(parts) == 1 else Join("merge", parts)
-        return _with_trigger(step, trigger)
+        return step._replace(trigger=trigger)
 
     def _options(self, name: str, function: Any, mark: Mark) -> dict[str, Any]:
         found = dict(mark.options)
@@ -320,28 +318,12 @@ class Builder:
             return
         known = self.regions.setdefault(region.name, region)
         if region != known:
-            text = (
-                f"{self.cls.__name__}.{step.name} stands in a region {region.name!r} "
-                f"with another mutex than the one before ({region.mutex or None} and "
-                f"{known.mutex or None}). Make one Region(..) and use it for all its "
-                f"steps. ({step.place})"
-            )
-            self.faults.append(Fault("error", step.name, text))
+            from flowkit.define.misuse import other_mutex
 
-    def _two_beginnings(self, step: Step) -> None:
-        text = (
-            f"{self.cls.__name__}.{step.name} has a schedule ({step.schedule}) and a "
-            f"condition. A run begins by one of them: give the other one to a step of "
-            f"its own. ({step.place})"
-        )
-        self.faults.append(Fault("error", step.name, text))
+            self._fault(step.name, other_mutex(self.cls, step, region, known))
 
-    def _without_trigger(self, step: Step) -> None:
-        text = (
-            f"{self.cls.__name__}.{step.name} is a router that nothing triggers. Give "
-            f"@router(..) a condition, or add @start() or @listen(..). ({step.place})"
-        )
-        self.faults.append(Fault("warning", step.name, text))
+    def _fault(self, step: str, text: str) -> None:
+        self.faults.append(Fault("error", step, text))
 
     def _labels(self, function: Any, mark: Mark) -> tuple[Any, bool]:
         if not mark.router:
@@ -372,7 +354,9 @@ class Builder:
         if isinstance(source, GatherSource):
             return self._gather(source, step)
         if isinstance(source, EachSource):
-            self._each_among(source, step)
+            from flowkit.define.misuse import each_among
+
+            self._fault(step.name, each_among(self.cls, step, source))
             return self._condition(source.source, step)
         if isinstance(source, str):
             return self._name(source)
@@ -394,14 +378,6 @@ class Builder:
             self.until[until] = source.until
         return Leaf(name, "gather", need=source.need, until=until, rest=source.rest)
 
-    def _each_among(self, source: EachSource, step: Step) -> None:
-        text = (
-            f"{self.cls.__name__}.{step.name} has {source!r} and another condition. "
-            f"each(..) must be all that a step listens to: put the other one inside "
-            f"it, as each(merge(..)). ({step.place})"
-        )
-        self.faults.append(Fault("error", step.name, text))
-
     def _timer(self, source: TimerSource, step: Step) -> Leaf:
         after = source.after
         if after is None:
@@ -409,21 +385,13 @@ class Builder:
         elif isinstance(after, str):
             name = after
             if name not in self.names:
-                self.faults.append(Fault("error", step.name, self._no_step(name, step)))
+                from flowkit.define.misuse import no_step
+
+                self._fault(step.name, no_step(self.cls, step, name, self.names))
         else:
             name = self._method(after, step, "")
         shown = timer_name(name, source.delay)
         return Leaf(shown, "timer", after=name, delay=source.delay)
-
-    def _no_step(self, name: str, step: Step) -> str:
-        from flowkit.core.validate import closest  # only an error needs it
-
-        guess = closest(name, frozenset(self.names))
-        hint = f"Did you mean {guess!r}?" if guess else "Name a step of this class."
-        return (
-            f"{self.cls.__name__}.{step.name} has a timer after {name!r}, which is no "
-            f"step. {hint} ({step.place})"
-        )
 
     def _name(self, name: str) -> Leaf:
         stem, dot, ending = name.rpartition(".")
@@ -437,27 +405,10 @@ class Builder:
         plain = _unwrapped(getattr(function, "__func__", function))
         if name in self.names and any(_unwrapped(each) is plain for each in family):
             return str(name)
-        owner = getattr(function, "__qualname__", name).replace("<locals>.", "")
-        owner = ".".join(owner.split(".")[-2:])
-        if getattr(self.cls, name, self) is None:
-            cause = f"which {self.cls.__name__} takes away with {name} = None"
-            cure = "Take this one away too, or listen to something else"
-        elif mark_of(function) is None:
-            cause = "which is no step: it has no @start, @listen or @router"
-            cure = "Decorate it, or listen to a step"
-        else:
-            cause = f"which is a step of another class than {self.cls.__name__}"
-            cure = "List a step of this class, or inherit from that one"
-        text = (
-            f"{self.cls.__name__}.{step.name} listens to {owner}{ending}, {cause}. "
-            f"{cure}. ({step.place})"
-        )
-        self.faults.append(Fault("error", step.name, text))
+        from flowkit.define.misuse import foreign
+
+        self._fault(step.name, foreign(self.cls, step, function, ending))
         return str(name)
-
-
-def _with_trigger(step: Step, trigger: Leaf | Join) -> Step:
-    return step._replace(trigger=trigger)
 
 
 def _unwrapped(function: Any) -> Any:

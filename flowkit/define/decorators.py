@@ -6,13 +6,12 @@ said stands in its ``__flowkit__`` attribute until the class is compiled.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import (
     TYPE_CHECKING,
     Any,
     Concatenate,
-    NamedTuple,
     ParamSpec,
-    Protocol,
     TypeVar,
     overload,
 )
@@ -26,63 +25,25 @@ from flowkit.define.conditions import (
     TimerSource,
     checked,
 )
+from flowkit.define.marks import Mark, is_step, labels_in, mark_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
     from typing import TypeAlias, Unpack
 
     from flowkit.core.definition import Missed, Region, Schedule
-    from flowkit.core.policies import Policy
     from flowkit.define.conditions import AnyCondition, AnyTrigger
     from flowkit.define.flows import FlowStep
+    from flowkit.define.marks import StepMethod
     from flowkit.define.policies import PolicyOptions
 
-__all__ = [
-    "Mark",
-    "Review",
-    "Saved",
-    "StepMethod",
-    "is_step",
-    "labels_in",
-    "listen",
-    "mark_for",
-    "mark_of",
-    "router",
-    "start",
-    "unapplied",
-]
+__all__ = ["listen", "router", "start"]
 
 if TYPE_CHECKING:
     S_contra = TypeVar("S_contra", contravariant=True)
     P = ParamSpec("P")
     R_co = TypeVar("R_co", covariant=True)
-
-    class StepMethod(Protocol[S_contra, P, R_co]):
-        """A decorated method: called as before, and a source for conditions."""
-
-        __name__: str
-        failed: FailedSource
-        timeout: FailedSource
-        cancelled: FailedSource
-
-        def __call__(
-            self, flow: S_contra, /, *args: P.args, **kwargs: P.kwargs
-        ) -> R_co:
-            """Run the body alone; nothing is triggered."""
-            ...
-
-        @overload
-        def __get__(
-            self, flow: None, owner: Any = ..., /
-        ) -> StepMethod[S_contra, P, R_co]: ...
-        @overload
-        def __get__(self, flow: object, owner: Any = ..., /) -> Callable[P, R_co]: ...
-else:  # a generic protocol costs a millisecond at import, and nobody calls it
-
-    class StepMethod:
-        """A decorated method: called as before, and a source for conditions."""
-
 
 if TYPE_CHECKING:
     # Without plain functions: `@start` and `@router` bare are given one to decorate.
@@ -97,99 +58,6 @@ if TYPE_CHECKING:
         | Condition
         | FlowStep
     )
-
-
-class Review(NamedTuple):
-    """What ``@human_feedback`` said; its docstring explains each."""
-
-    message: str
-    emit: tuple[str, ...] = ()
-    llm: Any = None
-    default: str | None = None
-    metadata: Mapping[str, Any] | None = None
-    provider: Any = None
-
-
-class Saved(NamedTuple):
-    """What ``@persist`` said: where to, None for the flow's or the default."""
-
-    backend: Any = None
-    verbose: bool = False
-
-
-class Mark:
-    """What the decorators of one method said."""
-
-    __slots__ = (
-        "conditional",
-        "emit",
-        "flow",
-        "has_emit",
-        "max_firings",
-        "options",
-        "policy",
-        "review",
-        "router",
-        "saved",
-        "schedule",
-        "start",
-        "triggers",
-    )
-
-    def __init__(self) -> None:
-        self.start: bool = False
-        self.conditional: bool = False
-        self.router: bool = False
-        self.triggers: list[Any] = []
-        self.emit: tuple[str, ...] = ()
-        self.has_emit: bool = False
-        self.max_firings: int | None = None
-        self.schedule: Schedule | None = None
-        self.policy: Policy | None = None
-        self.review: Review | None = None
-        self.saved: Saved | None = None
-        self.flow: Any = None
-        self.options: dict[str, Any] = {}
-
-
-def mark_of(function: Any) -> Mark | None:
-    """The mark of a decorated method, else None."""
-    mark = getattr(function, "__flowkit__", None)
-    return mark if isinstance(mark, Mark) else None
-
-
-def is_step(function: Any) -> bool:
-    """Whether a method is decorated as a step, not only as reviewed or saved."""
-    mark = mark_of(function)
-    return mark is not None and (mark.start or mark.router or bool(mark.triggers))
-
-
-def mark_for(function: Any, decorator: str) -> Mark:
-    """The mark of a method that is being decorated, made if it has none.
-
-    Raises:
-        ValueError: what is decorated is no method.
-    """
-    if not callable(function) or isinstance(function, type):
-        msg = f"@{decorator} decorates a method, not {function!r}."
-        raise ValueError(msg)
-    mark = mark_of(function)
-    if mark is None:
-        mark = Mark()
-        function.__flowkit__ = mark
-        function.failed = FailedSource(function)
-        function.timeout = FailedSource(function, "timeout")
-        function.cancelled = FailedSource(function, "cancelled")
-    return mark
-
-
-def unapplied(value: Any) -> tuple[str, Any] | None:
-    """The decorator and its condition, if a value is one that decorates nothing.
-
-    That is what ``@listen`` without parentheses leaves in a class.
-    """
-    found = getattr(value, "__flowkit_unapplied__", None)
-    return found if isinstance(found, tuple) else None
 
 
 def _noted(decorate: Any, decorator: str, condition: Any) -> Any:
@@ -210,17 +78,37 @@ def _is_bare(condition: Any) -> bool:
     )
 
 
-def _bound(max_firings: int | None) -> int | None:
-    if max_firings is not None and (type(max_firings) is not int or max_firings < 1):
-        msg = f"max_firings takes a count of at least 1, not {max_firings!r}."
+def _marked(  # noqa: PLR0917 - what every decorator says
+    decorator: str,
+    condition: Any,
+    max_firings: int | None,
+    policies: Any,
+    options: dict[str, Any],
+    function: Any,
+) -> Mark:
+    """The mark of a method with what the decorators have in common."""
+    mark = mark_for(function, decorator)
+    if max_firings is not None:
+        if type(max_firings) is not int or max_firings < 1:
+            msg = f"max_firings takes a count of at least 1, not {max_firings!r}."
+            raise ValueError(msg)
+        mark.max_firings = max_firings
+    if policies:
+        from flowkit.define.policies import policy_of  # only who has one pays
+
+        policy = policy_of(decorator, policies, function)
+        mark.policy = policy.over(mark.policy)
+    if condition is not None:
+        mark.triggers.append(condition)
+    mark.options.update(options)
+    return mark
+
+
+def _set_schedule(mark: Mark, name: str, schedule: Schedule) -> None:
+    if mark.schedule is not None:
+        msg = f"Invalid schedule: {name} has one. Write two steps."
         raise ValueError(msg)
-    return max_firings
-
-
-def _govern(mark: Mark, decorator: str, policies: Any, function: Any) -> None:
-    from flowkit.define.policies import policy_of  # only who has one pays
-
-    mark.policy = policy_of(decorator, policies, function).over(mark.policy)
+    mark.schedule = schedule
 
 
 @overload
@@ -313,25 +201,17 @@ def start(
         from flowkit.define.schedules import schedule_of  # only who has one pays
 
         schedule = schedule_of(every, cron, tz, missed, source)
+    marked = partial(_marked, "start", source, max_firings, policies, options)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = mark_for(function, "start")
+        mark = marked(function)
         mark.start = True
-        mark.max_firings = _bound(max_firings) or mark.max_firings
-        mark.options.update(options)
-        if policies:
-            _govern(mark, "start", policies, function)
-        if source is not None:
-            mark.conditional = True
-            mark.triggers.append(source)
         if schedule is not None:
-            if mark.schedule is not None:
-                msg = f"Invalid schedule: {function.__name__} has one. Write two steps."
-                raise ValueError(msg)
+            _set_schedule(mark, function.__name__, schedule)
+        if not (source is None and schedule is None):
             mark.conditional = True
-            mark.schedule = schedule
         return function  # type: ignore[return-value]  # the function, now marked
 
     if flow is not None:
@@ -442,16 +322,12 @@ def listen(
     """
     checked(condition, alone=True)
     options = _options(mutex, region, during, while_, until, cancels, emits)
+    marked = partial(_marked, "listen", condition, max_firings, policies, options)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = mark_for(function, "listen")
-        mark.max_firings = _bound(max_firings) or mark.max_firings
-        if policies:
-            _govern(mark, "listen", policies, function)
-        mark.triggers.append(condition)
-        mark.options.update(options)
+        marked(function)
         return function  # type: ignore[return-value]  # the function, now marked
 
     if flow is not None:
@@ -543,45 +419,17 @@ def router(
         checked(condition, alone=True)
     labels = labels_in(emit)
     options = _options(mutex, region, during, None, None, cancels, emits)
+    marked = partial(_marked, "router", condition, max_firings, policies, options)
 
     def decorate(
         function: Callable[Concatenate[S_contra, P], R_co],
     ) -> StepMethod[S_contra, P, R_co]:
-        mark = mark_for(function, "router")
+        mark = marked(function)
         mark.router = True
-        mark.max_firings = _bound(max_firings) or mark.max_firings
-        if policies:
-            _govern(mark, "router", policies, function)
-        if condition is not None:
-            mark.triggers.append(condition)
         if emit is not None:
             mark.emit, mark.has_emit = labels, True
-        mark.options.update(options)
         return function  # type: ignore[return-value]  # the function, now marked
 
     if flow is not None:
         return _calling(decorate, "router", flow)
     return _noted(decorate, "router", condition)
-
-
-def labels_in(emit: Sequence[object] | None) -> tuple[str, ...]:
-    """What ``emit=`` says, as text; Enum members by value.
-
-    Raises:
-        ValueError: it is no list of labels.
-    """
-    if emit is None:
-        return ()
-    if isinstance(emit, str):
-        msg = f"emit takes a list of labels, not the text {emit!r}. Write [{emit!r}]."
-        raise ValueError(msg)
-    try:
-        labels = [getattr(label, "value", label) for label in emit]
-    except TypeError:
-        msg = f"emit takes a list of labels, not {emit!r}."
-        raise ValueError(msg) from None
-    for label in labels:
-        if label is None or label == "":
-            msg = f"emit takes labels, and {label!r} is none: it chooses nothing."
-            raise ValueError(msg)
-    return tuple(dict.fromkeys(map(str, labels)))

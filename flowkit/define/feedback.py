@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from flowkit.define.decorators import Review, labels_in, mark_for
+from flowkit.define.marks import Review, labels_in, mark_for
 from flowkit.errors import FlowkitWarning
 
 if TYPE_CHECKING:

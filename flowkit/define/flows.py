@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Concatenate
 
-    from flowkit.define.decorators import P, R_co, S_contra, StepMethod
+    from flowkit.define.decorators import P, R_co, S_contra
+    from flowkit.define.marks import StepMethod
 
 __all__ = ["FlowStep", "checked_flow", "named_flow"]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.definition import MODES, Definition, Join, Leaf, Step, leaves
 from flowkit.core.scopes import scopes_of
 from flowkit.core.validate import Fault, closest
-from flowkit.define.decorators import Mark
+from flowkit.define.marks import Mark
 
 if TYPE_CHECKING:
     from flowkit.core.policies import Policy

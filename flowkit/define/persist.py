@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from flowkit.define.decorators import Saved, mark_for
+from flowkit.define.marks import Saved, mark_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -30,17 +30,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from flowkit.journal.queries import Failing, Figures, Query
     from flowkit.journal.rows import (
         Dead,
         Entry,
-        Failing,
-        Figures,
         Hold,
         Letter,
         Move,
         Outcome,
         Owner,
-        Query,
         RunRow,
         Waiting,
     )

@@ -9,13 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from flowkit.errors import (
-    FencedError,
-    RunExistsError,
-    StoreError,
-    UnfitError,
-    UnknownOutcomeError,
-)
+from flowkit.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,84 +26,23 @@ __all__ = [
     "Dead",
     "Delivery",
     "Entry",
-    "Failing",
     "Fate",
-    "FencedError",
-    "Figures",
     "Hold",
     "Keep",
     "Letter",
     "Move",
     "Outcome",
     "Owner",
-    "Query",
-    "RunExistsError",
     "RunRow",
-    "UnfitError",
-    "UnknownOutcomeError",
     "Wait",
     "Waiting",
-    "fenced",
-    "figured",
-    "gap",
     "is_over",
-    "occupied",
-    "taken",
-    "token_taken",
 ]
 
 
 def is_over(status: str) -> bool:
     """Whether a run of this status has ended: it waits for nothing, nobody owns it."""
     return status not in {"running", "waiting"}
-
-
-def fenced(run: str | None, hold: Hold, now: int | None) -> FencedError:
-    """The refusal of a superseded owner, or of one whose run is deleted."""
-    if run is None:
-        return FencedError(
-            f"Run number {hold.n} is not in the store: it was deleted while this "
-            f"process still moved it. Nothing was written; begin a new run."
-        )
-    return FencedError(
-        f"Run {run!r} was taken over by another owner: its fence is {now}, this "
-        f"one's {hold.fence}. Nothing was written; claim the run to go on with it."
-    )
-
-
-def gap(run: str, seq: int, latest: int) -> StoreError:
-    """The refusal of a record whose number does not follow."""
-    return StoreError(
-        f"Record {seq} of run {run!r} does not follow its latest one, {latest}. "
-        f"Nothing was written; number the records of a run without a gap."
-    )
-
-
-def taken(row: RunRow) -> RunExistsError:
-    """The refusal of a second run of one id."""
-    return RunExistsError(
-        f"A run {row.id!r} of {row.flow} exists already and is {row.status}. "
-        f"Nothing was written; go on with it, or give another id.",
-        row,
-    )
-
-
-def occupied(row: RunRow) -> RunExistsError:
-    """The refusal of a run that was to be the only one of its state."""
-    return RunExistsError(
-        f"Run {row.id!r} of {row.flow} is {row.status} on the state {row.state_id!r}, "
-        f"which the new run was to have alone. Nothing was written; go on with that "
-        f"run, or begin again once it is over.",
-        row,
-    )
-
-
-def token_taken(name: str) -> StoreError:
-    """The refusal of a token's second use."""
-    return StoreError(
-        f"The token of the wait {name!r} belongs to another wait. Nothing was "
-        f"written; make a new token for each."
-    )
 
 
 class Keep(Enum):
@@ -189,71 +122,6 @@ class RunRow(NamedTuple):
     state: str = ""
     seq: int = 0
     n: int = 0
-
-
-class Figures(NamedTuple):
-    """How many runs of a flow have a status, and how long they took.
-
-    A run's duration is from its beginning to the latest change of its status.
-
-    Attributes:
-        flow: name of the class.
-        status: of the runs.
-        runs: how many.
-        oldest: when the first of them began.
-        mean: of their durations, in seconds.
-        deviation: the standard deviation, of all of them and not of a sample.
-        median: the least duration that half of them did not exceed.
-        p95: the least duration that 95 in 100 of them did not exceed.
-        longest: the longest one.
-        over: how many took longer than the target; 0 without one.
-    """
-
-    flow: str
-    status: str
-    runs: int
-    oldest: float
-    mean: float
-    deviation: float
-    median: float
-    p95: float
-    longest: float
-    over: int
-
-
-def figured(  # noqa: PLR0917 - a row, column for column
-    flow: str,
-    status: str,
-    runs: int,
-    oldest: float,
-    mean: float,
-    squares: float,
-    median: float,
-    p95: float,
-    longest: float,
-    over: int,
-) -> Figures:
-    """Figures of what a database reckons; ``squares`` is the mean of the squares."""
-    deviation = max(0.0, squares - mean * mean) ** 0.5
-    return Figures(
-        flow, status, runs, oldest, mean, deviation, median, p95, longest, over
-    )
-
-
-class Failing(NamedTuple):
-    """Runs that ended with the same error.
-
-    Attributes:
-        flow: name of the class.
-        error: one line, its first 200 characters.
-        runs: how many.
-        latest: id of the newest of them.
-    """
-
-    flow: str
-    error: str
-    runs: int
-    latest: str
 
 
 class Hold(NamedTuple):
@@ -485,27 +353,3 @@ class Dead(NamedTuple):
 
 Move = Begin | Advance | Accept | Bury
 Outcome = Begun | Advanced | Accepted | int | StoreError
-
-
-class Query(NamedTuple):
-    """Which runs to list; what is not given does not restrict.
-
-    Attributes:
-        since: created at that time or later.
-        until: created before that time.
-        text: found in id, key, state id, tags or error, letters of either case.
-        limit: most rows, newest first.
-        before: only runs created before this row's id (for pages).
-    """
-
-    flow: str | None = None
-    status: Sequence[str] = ()
-    key: str | None = None
-    state_id: str | None = None
-    tag: str | None = None
-    since: float | None = None
-    until: float | None = None
-    text: str = ""
-    parent: str | None = None
-    limit: int = 100
-    before: str | None = None

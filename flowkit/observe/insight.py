@@ -18,7 +18,7 @@ from flowkit.observe.gathering import Gathered, failures_of, spread
 from flowkit.observe.reads import taken_by
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.lookup import paged, query_of, store_of
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Figures, Query
+    from flowkit.journal.queries import Figures, Query
 
 __all__ = ["insights"]
 

@@ -12,7 +12,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.flow import Flow
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

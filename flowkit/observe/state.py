@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Query, RunRow
+    from flowkit.journal.queries import Query
+    from flowkit.journal.rows import Entry, RunRow
 
 __all__ = ["Ailment", "AilmentKind", "Health", "OldestWait", "health"]
 

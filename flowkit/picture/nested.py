@@ -9,7 +9,7 @@ from flowkit.errors import RunError
 from flowkit.picture.classes import faults_marked, inferred_of, sources_of
 from flowkit.plot.diagram import diagram, with_marks
 from flowkit.plot.inside import shown_inside
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import class_of
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from flowkit.core.records import StepActed
 from flowkit.define.options import name_of
 from flowkit.errors import RunError
 from flowkit.runtime.clock import now
-from flowkit.runtime.verbs import at_home, step_of
+from flowkit.runtime.positions import at_home, step_of
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing

@@ -13,11 +13,13 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from flowkit.runtime.exits import Evicted, Stop
 from flowkit.runtime.loops import forget_loop
-from flowkit.runtime.run import Evicted, Run, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from flowkit.runtime.run import Run
 
 __all__ = ["drive_blocking", "in_thread", "run_async", "spawn"]
 
@@ -37,7 +39,9 @@ def drive_blocking(run: Run, backend: str) -> None:
     try:
         run_async(drive, run, begun, backend=backend)
     except KeyboardInterrupt as error:
-        run.note_interrupt(error)
+        from flowkit.runtime.endings import note_interrupt  # only if interrupted
+
+        note_interrupt(run, error)
         raise
 
 
@@ -82,19 +86,21 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
                 output = context.run(function, target, *arguments, **keywords)
             except Stop as error:
                 if isinstance(error, Evicted):
-                    run.evicted(firing)
+                    from flowkit.runtime.restarts import evicted  # who has waited
+
+                    evicted(run, firing)
                 continue
             except Exception as error:  # noqa: BLE001 - recorded, raised at the end
                 run.fail(firing, error)
                 continue
             except BaseException as error:  # noqa: BLE001 - raised by the outcome
-                run.interrupted(error)
+                _interrupted(run, error)
                 break
             if hasattr(output, "__await__"):
                 return firing, output
             run.finish(firing, output)
     except (KeyboardInterrupt, SystemExit) as error:  # between two steps
-        run.interrupted(error)
+        _interrupted(run, error)
     finally:
         run.active = False
         run.home = None
@@ -102,6 +108,12 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
             journal.blocking = False
     run.settle_end()
     return _OVER
+
+
+def _interrupted(run: Run, error: BaseException) -> None:
+    from flowkit.runtime.endings import interrupted  # only then
+
+    interrupted(run, error)
 
 
 def run_async(

@@ -16,34 +16,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 
-from flowkit.core.records import EventReceived
-from flowkit.errors import FlowkitError, InputError, RunError
-from flowkit.journal.inbox import KeptEvent
-from flowkit.journal.kept import MemoryInbox
+from flowkit.errors import InputError, RunError
 from flowkit.journal.rows import Letter
 from flowkit.runtime import signals
+from flowkit.runtime.addressing import odd, takes, unknown
 from flowkit.runtime.calls import validated
-from flowkit.runtime.clock import now
-from flowkit.runtime.correlation import (
-    OpenRuns,
-    carried_key,
-    event_leaves,
-    only_transient,
-)
 from flowkit.runtime.handlers import Handler
-from flowkit.runtime.inbox import accepted, fitting, listeners
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.local_post import LocalPost
 from flowkit.runtime.loops import in_running_loop, loop_caller
-from flowkit.runtime.receipt import Receipt, Rejection
+from flowkit.runtime.receipt import LOST, Receipt, Rejection
 from flowkit.runtime.work import Workshop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from datetime import datetime
     from typing import Self
 
-    from flowkit.core.net import Node
-    from flowkit.journal.inbox import Inbox
     from flowkit.journal.rows import Dead
     from flowkit.journal.writer import Ticket
     from flowkit.runtime.post import Post
@@ -52,7 +40,6 @@ if TYPE_CHECKING:
 __all__ = ["EventBus"]
 
 F = TypeVar("F", bound="Callable[..., Any]")
-_LOST = "It is transient, and no run could take it at once."
 
 
 class EventBus:
@@ -85,14 +72,11 @@ class EventBus:
     ) -> None:
         self.keep_for = keep_for
         self.rejected: deque[Rejection] = deque(maxlen=1_000)
-        self._inbox: Inbox = MemoryInbox(keep)
         self._shop = Workshop(backend, limit)
+        self._local = LocalPost(self, self._shop, keep)
         self._flows: list[type] = []
         self._handlers: dict[str, list[Handler]] = {}
         self._models: dict[str, Any] = {}
-        self._open = OpenRuns()
-        self._busy: set[Run] = set()
-        self._lock = threading.RLock()
         self._post: Post | None = None
         place = store or environ.get("FLOWKIT_STORE")
         if place:
@@ -117,7 +101,7 @@ class EventBus:
     @property
     def dead(self) -> list[Dead]:
         """Events that were refused or failed, oldest first; needs a store."""
-        return [] if self._post is None else self._post.dead(1_000)
+        return [] if self._post is None else self._post.dead.listed(1_000)
 
     def requeue(self, number: int) -> Receipt:
         """Take a dead letter out and send it once more.
@@ -128,7 +112,10 @@ class EventBus:
         if self._post is None:
             msg = "This bus has no store, and so no dead letters: EventBus(store=..)."
             raise RunError(msg)
-        return self._post.requeue(number)
+        from flowkit.journal.codec import decode  # loaded already, with the store
+
+        letter = self._post.dead.taken(number)
+        return self.send(letter.name, decode(letter.payload), key=letter.key)
 
     def register(self, *flows: Any) -> None:
         """Let these flow classes begin runs, by events and schedules, and take events.
@@ -149,19 +136,11 @@ class EventBus:
         if any(step.schedule for step in known[flow].compiled.definition.steps):
             from flowkit.runtime.scheduler import Scheduler, run_schedules
 
-            post = self._post
-            scheduler = Scheduler([flow], None if post is None else post.store)
-            begin = self._begin_scheduled if post is None else post.begin_scheduled
+            store, begin = None, self._local.begin_scheduled
+            if self._post is not None:
+                store, begin = self._post.store, self._post.begin_scheduled
+            scheduler = Scheduler([flow], store)
             self._shop.tend(partial(run_schedules, scheduler, begin))
-
-    def _begin_scheduled(
-        self, flow: type, step: str, time: datetime, run_id: str
-    ) -> None:
-        from flowkit.runtime.scheduler import scheduled_run
-
-        run, begin = scheduled_run(flow, step, time, run_id)
-        with self._lock:
-            self._schedule(run, begin)
 
     def declare(self, name: str, model: Any) -> None:
         """Validate the payload of every event of this name against a type."""
@@ -209,12 +188,12 @@ class EventBus:
             key: correlates the event with a run; the oldest open run wins.
             id: counted once, however often it is sent.
         """
-        text = None if key is None else str(key)
+        receipt = Receipt(name, None if key is None else str(key), id)
         if self._post is None:
-            with self._lock:
-                receipt = self._accept(name, payload, text, id)
+            with self._local.lock:
+                self._accept(receipt, payload)
         else:
-            receipt, ticket, owners = self._hand_in(name, payload, text, id)
+            ticket, owners = self._hand_in(receipt, payload)
             if ticket is not None:
                 outcome = self._post.writer.wait(ticket)
                 self._post.accepted(receipt, outcome, owners)
@@ -245,8 +224,8 @@ class EventBus:
             receipt = self.send(name, payload, key=key, id=id)
             await checkpoint()
             return receipt
-        text = None if key is None else str(key)
-        receipt, ticket, owners = self._hand_in(name, payload, text, id)
+        receipt = Receipt(name, None if key is None else str(key), id)
+        ticket, owners = self._hand_in(receipt, payload)
         if ticket is not None:
             written = anyio.Event()
             self._post.writer.call(ticket, loop_caller(), written.set)
@@ -268,7 +247,7 @@ class EventBus:
         """Runs that are not over, oldest first."""
         if self._post is not None:
             return self._post.open_runs()
-        return self._open.runs()
+        return self._local.open.runs()
 
     @property
     def kept(self) -> int:
@@ -276,7 +255,7 @@ class EventBus:
         if self._post is not None:
             kept = self._post.store.kept()
             return sum(not each.subscriber.startswith("handler:") for each in kept)
-        return self._inbox.kept()
+        return self._local.inbox.kept()
 
     def close(self) -> None:
         """Finish what is open and end the background thread; blocks."""
@@ -315,37 +294,67 @@ class EventBus:
         finally:
             self._unregister()
 
+    def _accept(self, receipt: Receipt, payload: Any) -> Receipt:
+        """Without a store: check an event and hand it to the runs and handlers."""
+        fault = odd(receipt.name, receipt.id)
+        if fault:
+            return receipt.refuse("invalid", fault)
+        if receipt.id is not None and not self._local.inbox.is_new(receipt.id):
+            receipt.status = "duplicate"
+            return receipt
+        valid, payload = self._validated(receipt, payload)
+        if not valid:
+            return receipt
+        name = receipt.name
+        handlers = self._handlers.get(name, [])
+        flows = [flow for flow in self._flows if takes(flow, name)]
+        if not handlers and not flows:
+            reason = unknown(self._flows, self._handlers, name)
+            return receipt.refuse("unknown", reason)
+        return self._local.deliver(receipt, payload, flows, handlers)
+
     def _hand_in(
-        self, name: str, payload: Any, key: str | None, id: str | None
-    ) -> tuple[Receipt, Ticket | None, list[Any]]:
+        self, receipt: Receipt, payload: Any
+    ) -> tuple[Ticket | None, list[Any]]:
         """With a store: check an event and hand it to the store's writer."""
         assert self._post is not None  # noqa: S101 - only with a store
-        id = None if id is None else str(id)
-        receipt = Receipt(name, key, id)
-        fault = _odd(name, id)
+        name = receipt.name
+        if receipt.id is not None:
+            receipt.id = str(receipt.id)
+        fault = odd(name, receipt.id)
         if fault:
-            return receipt.refuse("invalid", fault), None, []
-        try:
-            payload = validated(payload, self._models.get(name), f"Event {name!r}")
-        except InputError as error:
-            return receipt.refuse("invalid", str(error)), None, []
-        except Exception as error:  # noqa: BLE001 - a validator of the model raised
-            reason = f"Event {name!r} could not be validated: {error!r}"
-            return receipt.refuse("invalid", reason), None, []
+            receipt.refuse("invalid", fault)
+            return None, []
+        valid, payload = self._validated(receipt, payload)
+        if not valid:
+            return None, []
         handlers = self._handlers.get(name, [])
         flows = [flow for flow in self._flows if self._concerns(flow, name)]
         if not handlers and not flows:
-            return receipt.refuse("unknown", self._unknown(name)), None, []
+            receipt.refuse("unknown", unknown(self._flows, self._handlers, name))
+            return None, []
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
         if not found:
             reason = "; ".join(receipt.refusals)
-            receipt.refuse("invalid" if reason else "dropped", reason or _LOST)
-            return receipt, None, []
-        return receipt, self._post.accept(receipt, found), owners
+            receipt.refuse("invalid" if reason else "dropped", reason or LOST)
+            return None, []
+        return self._post.accept(receipt, found), owners
+
+    def _validated(self, receipt: Receipt, payload: Any) -> tuple[bool, Any]:
+        """Whether an event's payload fits its declared type, and what it is then."""
+        place = f"Event {receipt.name!r}"
+        try:
+            return True, validated(payload, self._models.get(receipt.name), place)
+        except InputError as error:
+            receipt.refuse("invalid", str(error))
+        except Exception as error:  # noqa: BLE001 - a validator of the model raised
+            reason = f"{place} could not be validated: {error!r}"
+            receipt.refuse("invalid", reason)
+        return False, None
 
     def _concerns(self, flow: type, name: str) -> bool:
         """Whether a flow's graph or the body of a step names such an event."""
-        return _takes(flow, name) or name in known[flow].waited_names
+        return takes(flow, name) or name in known[flow].waited_names
 
     def _conclude(self, receipt: Receipt, payload: Any) -> None:
         """Say who refused it although others took it, or that nobody could."""
@@ -355,190 +364,7 @@ class EventBus:
             gone = Rejection(receipt.name, receipt.id, "invalid", reason)
             self.report(gone, payload, receipt.key)
         if not receipt.taken:
-            receipt.refuse("dropped", _LOST)
-
-    def _accept(
-        self,
-        name: str,
-        payload: Any,
-        key: str | None,
-        id: str | None,
-    ) -> Receipt:
-        receipt = Receipt(name, key, id)
-        fault = _odd(name, id)
-        if fault:
-            return receipt.refuse("invalid", fault)
-        if id is not None and not self._inbox.is_new(id):
-            receipt.status = "duplicate"
-            return receipt
-        try:
-            payload = validated(payload, self._models.get(name), f"Event {name!r}")
-        except InputError as error:
-            return receipt.refuse("invalid", str(error))
-        except Exception as error:  # noqa: BLE001 - a validator of the model raised
-            reason = f"Event {name!r} could not be validated: {error!r}"
-            return receipt.refuse("invalid", reason)
-        return self._deliver(receipt, payload)
-
-    def _deliver(self, receipt: Receipt, payload: Any) -> Receipt:
-        """To every subscriber once; one that refuses it stops no other."""
-        name = receipt.name
-        handlers = self._handlers.get(name, [])
-        flows = [flow for flow in self._flows if _takes(flow, name)]
-        if not handlers and not flows:
-            return receipt.refuse("unknown", self._unknown(name))
-        for flow in flows:
-            self._to_flow(flow, receipt, payload)
-        for handler in handlers:
-            self._to_handler(handler, receipt, payload)
-        if receipt.refusals and not receipt.taken:
-            return receipt.refuse("invalid", "; ".join(receipt.refusals))
-        for reason in receipt.refusals:
-            gone = Rejection(name, receipt.id, "invalid", reason)
-            self.report(gone, payload, receipt.key)
-        if not receipt.taken:
-            return receipt.refuse("dropped", _LOST)
-        if receipt.id is not None:
-            self._inbox.remember(receipt.id)
-        return receipt
-
-    def _unknown(self, name: str) -> str:
-        from flowkit.core.validate import closest
-
-        names = set(self._handlers)
-        for flow in self._flows:
-            for begins in (True, False):
-                leaves = event_leaves(known[flow], begins=begins)
-                names.update(leaf.name for leaf in leaves)
-        guess = closest(name, frozenset(names))
-        hint = f"Did you mean {guess!r}?" if guess else "Register a flow or a handler."
-        return f"No flow and no handler takes the event {name!r}. {hint}"
-
-    def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
-        kind = known[flow]
-        name = receipt.name
-        try:
-            key = receipt.key or carried_key(kind, name, payload)
-            for run in self._open.find(flow, name, key):
-                if listeners(run, name) and not _lost(run, name):
-                    taken, shares = accepted(run, name, payload)
-                    run.event(name, taken, key, receipt.id, shares)
-                    receipt.runs.append(run)
-                    self._schedule(run)
-                    return
-            starts = kind.compiled.net.event_starts(name)
-            if starts:
-                self._begin(flow, starts, receipt, payload, key)
-            elif any(
-                leaf.name == name and not leaf.transient
-                for leaf in event_leaves(kind, begins=False)
-            ):
-                self._keep(flow, receipt, payload, key)
-        except InputError as error:
-            receipt.refusals.append(str(error))
-        except Exception as error:  # noqa: BLE001 - one class must not stop the bus
-            receipt.refusals.append(f"{flow.__name__} could not begin: {error!r}")
-
-    def _begin(
-        self,
-        flow: type,
-        starts: list[Node],
-        receipt: Receipt,
-        payload: Any,
-        key: str | None,
-    ) -> None:
-        payloads = {node.name: payload_for(flow, node, payload) for node in starts}
-        made = flow()
-        run = new_run(made, required(made, payload))
-        run.key = key
-        receipt.runs.append(run)
-        self._schedule(run, lambda: run.begin(receipt.name, payloads))
-
-    def _keep(
-        self, flow: type, receipt: Receipt, payload: Any, key: str | None
-    ) -> None:
-        name = receipt.name
-        edges = known[flow].compiled.net.by_event.get(name, ())
-        nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
-        # Now, while the sender can be told: later it would spoil another event.
-        fitting(flow, nodes, name, payload)
-        event = KeptEvent(name, payload, key, receipt.id, now())
-        dropped = self._inbox.keep(_subscriber(flow), event)
-        receipt.kept = True
-        if dropped is not None:
-            reason = "kept for a later wait, but newer events needed the room"
-            gone = Rejection(dropped.name, dropped.id, "dropped", reason)
-            self.report(gone, dropped.payload, dropped.key)
-
-    def _to_handler(self, handler: Handler, receipt: Receipt, payload: Any) -> None:
-        try:
-            taken = validated(payload, handler.type, f"The payload for {handler}")
-        except InputError as error:
-            receipt.refusals.append(str(error))
-            return
-        except Exception as error:  # noqa: BLE001 - a validator of its type raised
-            reason = f"The payload for {handler} could not be validated: {error!r}"
-            receipt.refusals.append(reason)
-            return
-        receipt.handlers.append(handler.title)
-
-        async def call() -> None:
-            await handler.call(self, taken)
-
-        self._shop.put(call)
-
-    def _schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
-        fresh = run not in self._busy
-        self._busy.add(run)  # first: what was kept must not drive it unbegun
-        self._index(run)
-        if fresh:
-            self._shop.put(lambda: self._drive(run, begin))
-        elif run.hurry is not None:
-            run.rest(resting=False)
-            run.hurry()
-
-    async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:
-        from flowkit.runtime.runner import drive
-
-        try:
-            run.at_rest = self._shop.rests
-            if begin is not None:
-                begin()
-            while True:
-                await drive(run)
-                with self._lock:
-                    if run.over:
-                        self._hand_on(run)
-                    if not run.pending:
-                        self._busy.discard(run)
-                        return
-        except FlowkitError as error:
-            signals.log().error("%r stopped: %s", run, error, exc_info=error)
-        finally:
-            with self._lock:
-                self._busy.discard(run)
-
-    def _hand_on(self, run: Run) -> None:
-        """Events that reached a run when it had just ended go to the next one."""
-        self._open.drop(run)
-        left = [each for each in run.pending if isinstance(each, EventReceived)]
-        run.pending.clear()
-        for each in left:
-            receipt = Receipt(each.name, each.key, each.id)
-            self._to_flow(type(run.flow), receipt, each.payload)
-            for reason in receipt.refusals:
-                gone = Rejection(each.name, each.id, "invalid", reason)
-                self.report(gone, each.payload, each.key)
-
-    def watch(self, run: Run) -> None:
-        """A run waits or is over: what was kept for it is handed to it."""
-        with self._lock:
-            if run.over:
-                self._open.drop(run)
-                if (error := run.failure) is not None:
-                    signals.log().error("%r failed", run, exc_info=error)
-                return
-            self._index(run)
+            receipt.refuse("dropped", LOST)
 
     def takes_on(self, run: Run | None, run_id: str, store: Any) -> bool:
         """Have a waiting run look at its inbox here, if it is kept where we are."""
@@ -548,23 +374,13 @@ class EventBus:
             return self._post.store is store
         if run is None or store is not None:
             return False
-        with self._lock:
-            self._schedule(run)
+        with self._local.lock:
+            self._local.schedule(run)
         return True
 
-    def _index(self, run: Run) -> None:
-        cls = type(run.flow)
-        kind = known[cls]
-        found = False
-        for _, name, key in self._open.put(run, kind):
-            since = now() - self.keep_for
-            while event := self._inbox.take(_subscriber(cls), name, key, since):
-                taken, shares = accepted(run, name, event.payload)
-                run.event(name, taken, key, event.id, shares)
-                found = True
-        if found and run not in self._busy:
-            self._busy.add(run)
-            self._shop.put(lambda: self._drive(run, None))
+    def watch(self, run: Run) -> None:
+        """A run waits or is over: what was kept for it is handed to it."""
+        self._local.watch(run)
 
     def _reject(self, receipt: Receipt, payload: Any) -> None:
         name, id_ = receipt.name, receipt.id
@@ -576,7 +392,7 @@ class EventBus:
         self.rejected.append(gone)
         if self._post is not None and gone.status in {"unknown", "invalid"}:
             letter = Letter(0, "", gone.name, key, gone.id, payload, 0.0)
-            self._post.bury(letter, gone.reason, gone.status)
+            self._post.dead.bury(letter, gone.reason, gone.status)
         signals.log().warning("event %r refused: %s", gone.name, gone.reason)
         if signals.event_rejected.receivers:
             self._tell(
@@ -598,35 +414,3 @@ class EventBus:
         **more: Any,
     ) -> None:
         signals.tell(signal, self, name=name, payload=payload, key=key, id=id, **more)
-
-
-def _subscriber(flow: type) -> str:
-    return f"{flow.__module__}.{flow.__qualname__}"
-
-
-def _odd(name: Any, id: Any) -> str:
-    """One sentence on an envelope that can't be one, else ""."""
-    if not isinstance(name, str):
-        return f"An event's name is text, not {name!r}."
-    if id is not None and not isinstance(id, str | int):
-        return f"An event's id is text, not {id!r}."
-    return ""
-
-
-def _takes(flow: type, name: str) -> bool:
-    kind = known[flow]
-    return any(
-        leaf.name == name
-        for begins in (True, False)
-        for leaf in event_leaves(kind, begins=begins)
-    )
-
-
-def _lost(run: Run, name: str) -> bool:
-    """Whether every listener of a transient event is busy in this run, or will be."""
-    if not only_transient(known[type(run.flow)], name):
-        return False
-    if any(type(each) is EventReceived and each.name == name for each in run.pending):
-        return True
-    busy = {firing.node for firing in list(run.marking.live.values())}
-    return all(node in busy for node in listeners(run, name))

@@ -22,9 +22,10 @@ from flowkit.core.records import CallEnded
 from flowkit.errors import RunError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
+from flowkit.runtime.exits import Evicted
+from flowkit.runtime.inherited import depth
 from flowkit.runtime.loops import forget_loop, on_trio
-from flowkit.runtime.run import Evicted, depth
-from flowkit.runtime.verbs import INNER, Question, known_answer, record_begun
+from flowkit.runtime.positions import INNER, Question, known_answer, record_begun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

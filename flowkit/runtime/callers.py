@@ -81,7 +81,7 @@ class Caller:
     def tell_blocking(self, run: Run) -> None:
         """The same from blocking code."""
         from flowkit.runtime.inbox import drive_on
-        from flowkit.runtime.launch import known
+        from flowkit.runtime.kinds import known
 
         caller = _to_move(run)
         if caller is None:
@@ -168,7 +168,7 @@ def _to_move(ended: Run) -> Run | None:
 def _stored(run: Run | None, run_id: str, store: Store) -> Run | None:
     """A caller that has its news in its inbox, and that nobody moves here."""
     from flowkit.runtime.durable import flow_name
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     row = store.run(run_id)
     if row is None or is_over(row.status):
@@ -186,7 +186,7 @@ def _stored(run: Run | None, run_id: str, store: Store) -> Run | None:
 
 def _in_memory(run: Run, ended: Run) -> Run | None:
     """A caller of this process alone: answer it."""
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     if run.over or run.children is None:
         return None
@@ -225,7 +225,7 @@ def check_depth(run: Run, step: str, target: Any) -> int:
     Raises:
         RunawayError: it is deeper than its class allows.
     """
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     level = _level_of(run) + 1
     most = known[type(target)].max_depth

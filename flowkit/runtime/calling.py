@@ -18,17 +18,13 @@ from flowkit.runtime import callers
 from flowkit.runtime.blocking import in_thread
 from flowkit.runtime.children import WITHDRAWN, Children
 from flowkit.runtime.clock import now
+from flowkit.runtime.exits import Evicted
+from flowkit.runtime.inherited import depth
 from flowkit.runtime.opening import cancel_row, class_of
+from flowkit.runtime.positions import OPEN, Question, known_answer, position_of
 from flowkit.runtime.presence import presence_in
-from flowkit.runtime.run import Evicted, depth
 from flowkit.runtime.values import snapshot
-from flowkit.runtime.verbs import (
-    OPEN,
-    Asking,
-    Question,
-    known_answer,
-    position_of,
-)
+from flowkit.runtime.waits import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,10 +14,13 @@ from typing import TYPE_CHECKING, Any
 from flowkit.errors import FlowkitError, RunError
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.entries import read
-from flowkit.journal.rows import Query, is_over
+from flowkit.journal.queries import Query
+from flowkit.journal.rows import is_over
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
+from flowkit.runtime.notes import flush, jot
 from flowkit.runtime.presence import presence_in
+from flowkit.runtime.restarts import again
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -131,10 +134,10 @@ class Children:
         for number in stirred:
             firing = run.marking.live[number]
             firing.attempt += 1
-            run.ready.append(run.again(firing))
+            run.ready.append(again(run, firing))
         if stirred:
-            run.journal.jot("again", stirred)
-            run.journal.flush(run)
+            jot(run.journal, "again", stirred)
+            flush(run.journal, run)
 
 
 def withdraw_rows(
@@ -194,7 +197,7 @@ def _stirs(store: Store, row: RunRow) -> bool:
 def stirring(store: Store, names: Collection[str], dead: Sequence[str]) -> list[str]:
     """Ids of runs of these flows below which a called run can go on."""
     from flowkit.runtime.durable import flow_name
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     flows = [flow_name(cls) for cls in [*known]]
     found = store.claimable(now(), flows, dead=dead, limit=1_000)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.net import targets
 from flowkit.errors import CompensationError, RunError
 from flowkit.runtime.acts import target_of
-from flowkit.runtime.run import Evicted
-from flowkit.runtime.verbs import OPEN, Asking, Question, position_of, step_of
+from flowkit.runtime.exits import Evicted
+from flowkit.runtime.positions import OPEN, Question, position_of, step_of
+from flowkit.runtime.waits import Asking
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing

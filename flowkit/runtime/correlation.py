@@ -6,10 +6,10 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Leaf, leaves
-from flowkit.runtime.state import raw_fields
+from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
-    from flowkit.runtime.launch import Kind
+    from flowkit.runtime.kinds import Kind
     from flowkit.runtime.run import Run
 
 __all__ = ["OpenRuns", "carried_key", "event_leaves", "key_in", "only_transient"]

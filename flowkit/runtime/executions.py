@@ -23,9 +23,9 @@ from flowkit.core.records import (
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
+from flowkit.runtime.positions import RETRY, shown_position
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import flat, read_loosely
-from flowkit.runtime.verbs import RETRY, shown_position
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from flowkit.core.marking import Firing
-    from flowkit.define.decorators import Review
+    from flowkit.define.marks import Review
     from flowkit.runtime.calls import Call
+    from flowkit.runtime.handle import Handle
     from flowkit.runtime.run import Run
 
 __all__ = [
@@ -351,10 +352,10 @@ def _pause(run: Run, firing: Firing, pending: HumanFeedbackPending) -> None:
     run.saved = len(run.records)
     if changed and signals.state_changed.receivers:
         state = run.box.live
-        run._tell_step(signals.state_changed, firing, changed=changed, state=state)
+        run.tell_step(signals.state_changed, firing, changed=changed, state=state)
 
 
-def pauses_of(run: Run) -> dict[int, HumanFeedbackPending]:
+def pauses_of(run: Handle) -> dict[int, HumanFeedbackPending]:
     """What a run waits for people with; made again if it comes from a store."""
     for number, questions in run.marking.asked.items():
         for asked in questions.values():

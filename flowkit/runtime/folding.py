@@ -33,9 +33,15 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
+from flowkit.runtime import commits
 from flowkit.runtime.clock import now
+from flowkit.runtime.failing import is_unheard
+from flowkit.runtime.notes import flush, jot
+from flowkit.runtime.orders import carry_folded, judge_open
+from flowkit.runtime.positions import RETRY
+from flowkit.runtime.restarts import restart
 from flowkit.runtime.restore import EXTRA, restored
-from flowkit.runtime.verbs import RETRY
+from flowkit.runtime.standing import Standing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -61,9 +67,7 @@ __all__ = [
 ]
 
 
-def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
-    run: Run, journal: Journal, entries: Sequence[Entry] | None = None
-) -> None:
+def refold(run: Run, journal: Journal, entries: Sequence[Entry] | None = None) -> None:
     """Make a run anew from its records: marking, state, answers, outcome.
 
     What the class needs noted, if it has changed, is jotted down in the journal.
@@ -80,32 +84,52 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
     if not entries:
         msg = f"Run {journal.row.id!r} has no records in {journal.store.url}."
         raise StoreError(msg)
-    fields: dict[str, Any] = {}
-    run.net = net = net_of(graph_of(journal.store, first_graph(journal.row, entries)))
-    run.marking = marking = Marking(len(net.nodes))
+    _clear(run, net_of(graph_of(journal.store, first_graph(journal.row, entries))))
+    journal.version, journal.born = journal.row.version, journal.row.created
+    fields, attempts = _folded(run, journal, effective(entries))
+    journal.seq = entries[-1].seq
+    journal.rewinds = sum(
+        entry.kind == "note:rewind" and not retries(entry) for entry in entries
+    )
+    for entry in entries:
+        if entry.kind == "note:rewind":
+            journal.born = max(journal.born, entry.at)
+            if run.until is not None:  # it has its whole time again
+                run.until = None if run.limit is None else entry.at + run.limit
+    for number, count in attempts.items():
+        if number in run.marking.live:
+            run.marking.live[number].attempt += count - 1
+    if not run.over:
+        fields = _adapted(run, journal, fields)
+
+    restored(run.box, fields)
+    run.root.state = run.box.live
+    waits = journal.store.waits(run=journal.row.id)
+    journal.standing = Standing(journal.row, tuple(each.wait for each in waits))
+
+
+def _clear(run: Run, net: Net) -> None:
+    """Forget all that records say: the run stands before its first one."""
+    run.net, run.marking = net, Marking(len(net.nodes))
     run.records, run.answers, run.asked, run.questions = [], {}, {}, {}
     run.acting, run.acted, run.yielded, run.emitted = {}, {}, {}, None
     run.failures, run.stuck, run.last, run.over = [], [], None, False
     run.told, run.reason, run.not_undone, run.starts = False, "", [], {}
     run.ready.clear()
-    journal.version, journal.born = journal.row.version, journal.row.created
+
+
+def _folded(
+    run: Run, journal: Journal, entries: Iterable[Entry]
+) -> tuple[dict[str, Any], dict[int, int]]:
+    """Fold the records that count; the state's fields, and attempts by firing."""
+    fields: dict[str, Any] = {}
     attempts: dict[int, int] = {}
-    for _, record, delta, more in map(read, effective(entries)):
+    for _, record, delta, more in map(read, entries):
         if isinstance(record, Note):
-            if record.kind == "again":
-                for number in record.data or ():
-                    attempts[number] = attempts.get(number, 1) + 1
-                    run.starts[number] = run.starts.get(number, 1) + 1
-            elif record.kind == "graph":
-                net, marking = regraphed(journal.store, marking, net, record.data)
-                run.net, run.marking = net, marking
-                journal.version = record.data.get("version", journal.version)
-            elif record.kind == "state":
+            if record.kind == "state":
                 fields = dict(record.data)
-            elif record.kind == "fresh":
-                marking.deferred.pop(record.data, None)
-                run.starts[record.data] = 0
-                _forget_tries(run, record.data)
+            else:
+                _heed(run, journal, record, attempts)
             continue
         if type(record) is RunStarted:
             fields.update(more.get("s", {}))
@@ -118,30 +142,23 @@ def refold(  # noqa: C901, PLR0912, PLR0915 - one kind of record after another
             apply(fields, delta)
         _remember(run, record)
         run.records.append(record)
-        run.act_folded(decide(net, marking, record))
-    journal.seq = entries[-1].seq
-    journal.rewinds = sum(
-        entry.kind == "note:rewind" and not retries(entry) for entry in entries
-    )
-    for entry in entries:
-        if entry.kind == "note:rewind":
-            journal.born = max(journal.born, entry.at)
-            if run.until is not None:  # it has its whole time again
-                run.until = None if run.limit is None else entry.at + run.limit
-    for number, count in attempts.items():
-        if number in marking.live:
-            marking.live[number].attempt += count - 1
-    if not run.over:
-        fields = _adapted(run, journal, fields)
+        carry_folded(run, decide(run.net, run.marking, record))
+    return fields, attempts
 
-    restored(run.box, fields)
-    run.root.state = run.box.live
-    journal._status = journal.row.status
-    journal._due = journal.row.due
-    journal._waits = tuple(
-        each.wait for each in journal.store.waits(run=journal.row.id)
-    )
-    journal._state_id = journal.row.state_id
+
+def _heed(run: Run, journal: Journal, note: Note, attempts: dict[int, int]) -> None:
+    """What a note between the records says of those that follow."""
+    if note.kind == "again":
+        for number in note.data or ():
+            attempts[number] = attempts.get(number, 1) + 1
+            run.starts[number] = run.starts.get(number, 1) + 1
+    elif note.kind == "graph":
+        run.net, run.marking = regraphed(journal.store, run.marking, run.net, note.data)
+        journal.version = note.data.get("version", journal.version)
+    elif note.kind == "fresh":
+        run.marking.deferred.pop(note.data, None)
+        run.starts[note.data] = 0
+        _forget_tries(run, note.data)
 
 
 def _forget_tries(run: Run, firing: int) -> None:
@@ -254,7 +271,7 @@ def _adapted(run: Run, journal: Journal, fields: dict[str, Any]) -> dict[str, An
     Raises:
         RunError: what is missing, all of it.
     """
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     kind = known[type(run.flow)]
     definition = run.net.definition
@@ -297,17 +314,18 @@ def go_on(run: Run, journal: Journal) -> None:
         gone = {each.id for each in poisoned}
         again = [each for each in again if each not in gone]
     if again:
-        journal.jot("again", again)
+        jot(journal, "again", again)
         for number in again:
             marking.live[number].attempt += 1
-    journal.flush(run)
+    flush(journal, run)
     if poisoned:
         from flowkit.runtime.recovery import fail_poisoned  # the same
 
         fail_poisoned(run, journal, poisoned)
         if run.over:
             return
-    run.restart(again)
+    restart(run, again)
+    judge_open(run)
     if marking.asked and run.children is not None:
         run.children.stir()
 
@@ -327,7 +345,7 @@ def _remember(run: Run, record: Any) -> None:
         run.called(record)
     elif kind is StepFailed:
         firing = run.marking.live.get(record.firing)
-        if firing is not None and run.is_unheard(firing, record.late):
+        if firing is not None and is_unheard(run, firing, record.late):
             run.failures.append(record.error)
     elif not _remember_end(run, record):
         _remember_acts(run, record)
@@ -357,7 +375,7 @@ def _remember_acts(run: Run, record: Any) -> None:
     """What a step had done when it was interrupted, or failed: not again."""
     kind = type(record)
     if kind is StepTurned:
-        run._forget(run.marking.live[record.firing])
+        commits.forget(run, run.marking.live[record.firing])
     elif kind is StepYielded:
         run.yielded[record.firing] = record.ordinal + 1
     elif kind is StepActed:

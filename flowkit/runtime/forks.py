@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.validate import closest
-from flowkit.errors import InputError, RunError
+from flowkit.errors import InputError, RunError, RunExistsError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.graphs import graph_text
-from flowkit.journal.rows import Advance, Begin, RunExistsError
+from flowkit.journal.rows import Advance, Begin
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.children import withdraw_rows, without_open_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.executions import executions
 from flowkit.runtime.folding import asks, effective, refold
+from flowkit.runtime.giving_up import give_up
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
 from flowkit.runtime.lookup import row_of, store_of
+from flowkit.runtime.notes import jot, jotted
 from flowkit.runtime.opening import cancel_row, class_for, empty_run, made, widen
 from flowkit.runtime.restore import EXTRA
-from flowkit.runtime.state import raw_fields
 from flowkit.runtime.story import Story
 
 if TYPE_CHECKING:
@@ -31,6 +33,17 @@ if TYPE_CHECKING:
     from flowkit.runtime.run import Run
 
 __all__ = ["fork", "rewind"]
+
+_BEGUN: dict[str, Any] = {
+    "status": "running",
+    "owner": None,
+    "due": None,
+    "fence": 1,
+    "error": "",
+    "result": "",
+    "state": "",
+}
+"""What of another run's row is not its fork's."""
 
 
 class Place(NamedTuple):
@@ -80,42 +93,50 @@ def fork(
     place = store_of(store)
     row = row_of(place, run_id)
     entries = place.entries(row.id)
-    if seq is not None and from_step is None:
-        _check_seq(row, entries, seq)
-        kept = effective(entries[:seq])
-    else:
-        to, anew = _place(place, row, entries, from_step, seq)
-        kept = effective(entries)
-        kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
-    kept = without_open_calls(kept)
-    at, number = now(), id or new_id(now())
+    kept = _kept(place, row, entries, from_step, seq)
     copied = [each._replace(seq=new) for new, each in enumerate(kept, 1)]
-    graph = Story(place, row, entries).fold(kept).graph
-    journal = Journal(
-        place,
-        row._replace(
-            id=number,
-            parent=row.id,
-            graph=graph,
-            created=at,
-            updated=at,
-            created_by=created_by,
-            tags=tuple(tags),
-            status="running",
-            owner=None,
-            due=None,
-            fence=1,
-            error="",
-            result="",
-            state="",
-        ),
+    at, number = now(), id or new_id(now())
+    forked = row._replace(
+        id=number,
+        parent=row.id,
+        graph=Story(place, row, entries).fold(kept).graph,
+        created=at,
+        updated=at,
+        created_by=created_by,
+        tags=tuple(tags),
+        **_BEGUN,
     )
+    journal = Journal(place, forked)
     run = _stood(journal, copied)
     if isinstance(dict.get(raw_fields(run.box.live), "id"), str):
         state = {"id": number, **(state or {})}
     _edit(run, journal, state)
-    notes, changes = journal.jotted()
-    changes.update(journal.standing(run))
+    _store(journal, run, copied)
+    return number
+
+
+def _kept(
+    store: Store, row: RunRow, entries: Sequence[Entry], step: Any, seq: int | None
+) -> list[Entry]:
+    """The records that a fork begins with."""
+    if seq is not None and step is None:
+        _check_seq(row, entries, seq)
+        kept = effective(entries[:seq])
+    else:
+        to, anew = _place(store, row, entries, step, seq)
+        kept = effective(entries)
+        kept = [each for each in kept if each.seq <= to and not asks(each, anew)]
+    return without_open_calls(kept)
+
+
+def _store(journal: Journal, run: Run, copied: Sequence[Entry]) -> None:
+    """Write a new run down as it stands.
+
+    Raises:
+        InputError: its id is taken.
+    """
+    notes, changes = jotted(journal)
+    changes.update(journal.standing.anew(run))
     waits = changes.pop("waits")
     changes.pop("graph", None)
     begin = Begin(
@@ -127,9 +148,8 @@ def fork(
     try:
         journal.writer.now(begin)
     except RunExistsError as error:
-        msg = f"There is a run {number!r} already; give the fork another id."
+        msg = f"There is a run {journal.row.id!r} already; give the fork another id."
         raise InputError(msg) from error
-    return number
 
 
 def rewind(
@@ -172,15 +192,15 @@ def rewind(
         entries = place.entries(row.id)
         where = _place(place, row, entries, to_step, seq)
         journal.seq = row.seq
-        note = journal.jot("rewind", {"to": where.to, "anew": where.anew})
+        note = jot(journal, "rewind", {"to": where.to, "anew": where.anew})
         run = _stood(journal, [*entries, note])
         _edit(run, journal, state)
-        notes, changes = journal.jotted()
-        changes.update(journal.standing(run))
+        notes, changes = jotted(journal)
+        changes.update(journal.standing.anew(run))
         move = Advance(hold, notes, notes[-1].at, owner=None, **changes)
         journal.writer.now(move)
     except BaseException:
-        journal.give_up()
+        give_up(journal)
         raise
     withdraw_rows(place, row.id, cancel_row)
 
@@ -266,4 +286,4 @@ def _edit(run: Run, journal: Journal, state: Mapping[str, Any] | None) -> None:
         fields[EXTRA] = run.box.extra
     for name, value in fields.items():
         to_plain(value, f"state.{name}")
-    journal.jot("state", fields)
+    jot(journal, "state", fields)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 from flowkit.core.faults import closest
 from flowkit.errors import InputError
 from flowkit.runtime.initial import has_id, is_model
-from flowkit.runtime.launch import kickoff_payloads, known, new_run
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import kickoff_payloads, new_run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -18,7 +18,7 @@ from flowkit.runtime import desk
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import drive_on
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from flowkit.journal.base import Store

@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any, get_origin
 
 from flowkit.errors import InputError, StateError
+from flowkit.runtime.changes import StateDict, raw_fields
 from flowkit.runtime.ids import random_id
-from flowkit.runtime.state import StateBox, StateDict, raw_fields
+from flowkit.runtime.state import StateBox
 
 __all__ = [
     "box",

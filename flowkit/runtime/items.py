@@ -15,7 +15,8 @@ from flowkit.errors import StoreError, UnstorableError
 from flowkit.journal.codec import to_plain
 from flowkit.journal.entries import Note, note_entry
 from flowkit.runtime.clock import now
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.positions import step_of
+from flowkit.runtime.writing import write
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -91,7 +92,7 @@ def _keep(run: Run, firing: Firing, note: Note) -> None:
     # next record waits for them.
     blocking, journal.blocking = journal.blocking, False
     try:
-        journal._write(run, note, entry, (), None)
+        write(journal, run, note, entry, (), None)
     except StoreError as error:
         run.halt(error)
     finally:

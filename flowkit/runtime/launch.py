@@ -1,161 +1,149 @@
-"""From a flow class to a run: what is known of the class, and the first record."""
+"""From a flow object to a run: what a kickoff begins, and its first record."""
 
 from __future__ import annotations
 
+from functools import partial
 from os import environ
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.net import net_of
-from flowkit.errors import RunError
+from flowkit.errors import RunError, RunExistsError
 from flowkit.runtime import initial
-from flowkit.runtime.calls import Call, calls_for, payload_type, validated
+from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
+from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
+from flowkit.runtime.kinds import Kind, known, no_scope
+from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from flowkit.core.net import Node
-    from flowkit.core.policies import Policy
-    from flowkit.define.compiler import Compiled
+    from flowkit.journal.rows import RunRow
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
 
 __all__ = [
-    "Kind",
+    "Said",
     "keeper_for",
+    "kickoff",
+    "kickoff_of_its_own",
     "kickoff_payloads",
-    "known",
     "local_time",
     "new_run",
-    "no_scope",
+    "opened",
     "payload_for",
+    "reopened",
     "required",
+    "start",
     "store_of",
 ]
 
-known: dict[type, Kind] = {}
-_WAITS = frozenset({"wait_for", "wait_any"})
+
+class Said(NamedTuple):
+    """What a kickoff says of its run beside the inputs."""
+
+    id: str | None
+    restore: Any
+    tags: Iterable[str]
+    created_by: str
 
 
-class Kind:
-    """A flow class: its compiled graph, its calls, and the options it was given."""
+def kickoff(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Any:
+    """Run a flow to its end, from blocking code or a thread's running loop."""
+    if in_running_loop():
+        backend = "trio" if on_trio() else known[type(flow)].backend
+        return in_thread(
+            lambda: _kickoff(flow, inputs, backend, said), lambda: _interrupt(flow)
+        )
+    return _kickoff(flow, inputs, known[type(flow)].backend, said)
 
-    __slots__ = (
-        "_waited",
-        "backend",
-        "buses",
-        "calls",
-        "compiled",
-        "deadline",
-        "declared",
-        "defaults",
-        "evict_after",
-        "lifetime",
-        "max_depth",
-        "migrations",
-        "older",
-        "on_conflict",
-        "on_error",
-        "place",
-        "renamed",
-        "retention",
-        "sla",
-        "state",
-        "store",
-        "types",
-        "version",
-    )
 
-    def __init__(
-        self,
-        compiled: Compiled,
-        on_conflict: str,
-        backend: str,
-        state: Any,
-        place: str = "",
-    ) -> None:
-        self.compiled: Compiled = compiled
-        self.calls: tuple[Call, ...] = calls_for(compiled.net, compiled.functions)
-        if compiled.flows:
-            from flowkit.runtime.subflows import flow_calls  # only who calls one
+def _kickoff(
+    flow: Any, inputs: Mapping[str, Any] | None, backend: str, said: Said
+) -> Any:
+    run = opened(flow, inputs, said, blocking=True)
+    drive_blocking(run, backend)
+    while run.lost and (again := reopened(run, inputs, said, blocking=True)):
+        run = again
+        drive_blocking(run, backend)
+    return run.outcome()
 
-            self.calls = flow_calls(self.calls, compiled.net.nodes, compiled.flows)
-        if compiled.reviews:
-            from flowkit.runtime.feedback import reviewed_calls  # only who is reviewed
 
-            names = [node.name for node in compiled.net.nodes]
-            self.calls = reviewed_calls(self.calls, compiled.reviews, names)
-        streams = compiled.net.gathers or any(node.each for node in compiled.net.nodes)
-        if streams:
-            from flowkit.runtime.streams import streaming_calls  # only who fans out
+def kickoff_of_its_own(flow: Any, inputs: Any, id: str | None, restore: Any) -> Any:
+    """The ``kickoff_async`` that a subclass has made its own, run to its end."""
+    backend = "trio" if on_trio() else known[type(flow)].backend
+    given = {"id": id, "restore_from_state_id": restore}
+    given = {name: value for name, value in given.items() if value is not None}
 
-            self.calls = streaming_calls(self.calls, compiled.net)
-        self.place: str = place
-        self.calls = self.ruled(self.calls)
-        self.on_conflict: str = on_conflict
-        self.backend: str = backend
-        self.state: Any = state
-        self.declared: Any = initial.declared(None, state)
-        self.types: dict[tuple[str, str], Any] = {}
-        self.buses: list[Any] = []
-        self.store: Any = None
-        self._waited: frozenset[str] | None = None
-        self.evict_after: float = 60.0
-        self.lifetime: float | None = None
-        self.max_depth: int = 50
-        self.version: str = ""
-        self.older: tuple[type, ...] = ()
-        self.renamed: Mapping[str, str] = {}
-        self.migrations: Mapping[str, Any] = {}
-        self.retention: Any = None
-        self.sla: Mapping[str, float] = {}
-        self.defaults: Policy | None = None
-        self.on_error: str = "fail_fast"
-        self.deadline: float | None = None
+    def run() -> Any:
+        return run_async(partial(flow.kickoff_async, inputs, **given), backend=backend)
 
-    def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
-        """The calls of all steps under their policies, those that repeat repeated."""
-        compiled = self.compiled
-        if compiled.policies:
-            from flowkit.runtime.governed import govern  # only who has policies
+    return in_thread(run, lambda: _interrupt(flow)) if in_running_loop() else run()
 
-            govern(calls, compiled, self.place)
-        if compiled.tests:
-            from flowkit.runtime.turns import repeating_calls  # only who repeats
 
-            calls = repeating_calls(calls, compiled.net, compiled.tests)
-        return calls
+def start(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Run:
+    """Begin a run, which goes on in a thread of its own."""
+    run = opened(flow, inputs, said, blocking=True, verb="start")
+    run.active = not run.over
+    spawn(lambda: drive_blocking(run, known[type(flow)].backend))
+    return run
 
-    @property
-    def waited_names(self) -> frozenset[str]:
-        """Text in steps that wait for events in their body: names they may mean."""
-        if self._waited is None:
-            codes = [
-                getattr(getattr(function, "__wrapped__", function), "__code__", None)
-                for function in self.compiled.functions.values()
-            ]
-            self._waited = frozenset(
-                text
-                for code in codes
-                if code is not None and not _WAITS.isdisjoint(code.co_names)
-                for text in code.co_consts
-                if isinstance(text, str)
+
+def opened(
+    flow: Any,
+    inputs: Mapping[str, Any] | None,
+    said: Said,
+    *,
+    blocking: bool,
+    met: RunRow | None = None,
+    verb: str = "kickoff",
+) -> Run:
+    """The run of a kickoff, begun; with a store it may be one that goes on."""
+    store, lenient = store_of(flow)
+    call = flow._flowkit.options.get("call")
+    if store is None:
+        if said.id is not None:
+            msg = (
+                f"{type(flow).__name__}.{verb}(id=..) needs a store to find the run "
+                f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
+                f"app.db')."
             )
-        return self._waited
+            raise RunError(msg)
+        run = new_run(flow, inputs, said.restore)
+        if call is not None:
+            call.adopt(run)
+        run.begin(None, kickoff_payloads(flow, run))
+        return run
+    from flowkit.runtime.opening import begun_or_resumed, store_for
 
-    def payload_type(self, node: Node, event: str) -> Any:
-        """What a step's parameter says an event's payload is, or None."""
-        place = node.name, event
-        if place not in self.types:
-            kind = payload_type(self.compiled.functions[node.name], event)
-            if node.special or node.triggers:
-                from flowkit.runtime.portions import carried_type  # joins and groups
+    options = said._asdict() if call is None else {**said._asdict(), **call.said}
+    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **options)
+    flow._flowkit.run = run
+    if call is not None:
+        call.adopt(run)
+    if run.journal is not None:
+        run.journal.blocking = blocking
+        run.journal.lenient = lenient
+    if fresh:
+        run.begin(None, kickoff_payloads(flow, run))
+    return run
 
-                kind = carried_type(node, event, kind)
-            self.types[place] = kind
-        return self.types[place]
+
+def reopened(
+    run: Run, inputs: Mapping[str, Any] | None, said: Said, *, blocking: bool
+) -> Run | None:
+    """The run that another process began in the same moment, in the way of this."""
+    met = run.lost.row if isinstance(run.lost, RunExistsError) else None
+    return met and opened(run.flow, inputs, said, blocking=blocking, met=met)
+
+
+def _interrupt(flow: Any) -> None:
+    run = flow._flowkit.run
+    if run is not None:
+        run.cancel("KeyboardInterrupt")
 
 
 def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) -> Run:
@@ -228,14 +216,6 @@ def _loaded(flow: Any, scope: Scope, kind: Kind, inputs: Any, source: Any) -> An
 
     strict = kind.compiled.definition.strict
     return loaded_inputs(flow, scope, inputs, source, strict=strict, fresh=fresh)
-
-
-def no_scope(cls: type) -> str:
-    """One sentence for a flow object whose class forgot its base class."""
-    return (
-        f"{cls.__name__}.__init__ did not call super().__init__(), so there is no "
-        f"state and nothing can run. Make that call its first line."
-    )
 
 
 def kickoff_payloads(flow: Any, run: Run) -> dict[str, Any] | None:

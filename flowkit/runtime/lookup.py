@@ -7,9 +7,9 @@ from os import environ
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import InputError, NotFoundError
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import store_for
 
 if TYPE_CHECKING:

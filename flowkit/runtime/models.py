@@ -31,7 +31,7 @@ from flowkit.runtime.values import ATOMS, MISSING, same
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from flowkit.runtime.state import Changes
+    from flowkit.runtime.changes import Changes
 
 ATOMS.update((date, datetime, time, timedelta, Decimal, UUID))
 

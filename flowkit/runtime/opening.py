@@ -21,13 +21,17 @@ from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
 from flowkit.runtime.clock import now
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import Journal, flow_name
 from flowkit.runtime.folding import effective, go_on, refold, requeue
+from flowkit.runtime.giving_up import give_up
 from flowkit.runtime.ids import next_id, run_id
-from flowkit.runtime.launch import known, new_run
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run
+from flowkit.runtime.notes import jot
+from flowkit.runtime.positions import RETRY
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.restore import EXTRA, restored
-from flowkit.runtime.verbs import RETRY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -207,10 +211,10 @@ def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
         elif row.status in {"running", "waiting"}:
             journal.ended(run)
     except BaseException:
-        journal.give_up()
+        give_up(journal)
         raise
     if run.over:
-        journal.give_up()
+        give_up(journal)
         return run
     if run.marking.asked:
         from flowkit.runtime.desk import found  # only who waits
@@ -220,8 +224,8 @@ def load(flow: Any, store: Store, row: RunRow, *, force: bool = False) -> Run:
         from flowkit.runtime.callers import orphaned  # only called runs
 
         orphaned(run)
-    run.expire(now())
-    journal._post(run, store.letters(row.id))
+    expire(run, now())
+    journal.post(run, store.letters(row.id))
     return run
 
 
@@ -275,12 +279,12 @@ def _retried(journal: Journal) -> list[Entry]:
         redo = failed_calls(facts)
         if redo:
             data = {"to": data, "redo": redo}
-        entries.append(journal.jot("rewind", data))
+        entries.append(jot(journal, "rewind", data))
         failed = facts[-1].firing
         tried = any(each.firing == failed and _is_try(each) for each in facts)
         again = any(each.kind == "note:again" for each in entries)
         if failed is not None and (tried or again):
-            entries.append(journal.jot("fresh", failed))
+            entries.append(jot(journal, "fresh", failed))
     return entries
 
 

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import FlowkitWarning, InputError, RunError
 from flowkit.runtime import initial, signals
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.ids import random_id
-from flowkit.runtime.state import StateBox, raw_fields
 from flowkit.runtime.values import snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowkit.define.decorators import Saved
+    from flowkit.define.marks import Saved
     from flowkit.runtime.people import PendingFeedbackContext
     from flowkit.runtime.run import Run
     from flowkit.runtime.scope import Scope
+    from flowkit.runtime.state import StateBox
 
 __all__ = [
     "Keeper",

@@ -16,18 +16,23 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from flowkit.errors import FlowkitError, InputError, RunError, StoreError
-from flowkit.journal.codec import decode, encode
-from flowkit.journal.rows import Accept, Bury, Delivery, Fate, Hold, RunRow
+from flowkit.journal.codec import encode
+from flowkit.journal.rows import Accept, Delivery, Fate, Hold, RunRow
 from flowkit.journal.writer import writer_of
 from flowkit.runtime import signals
 from flowkit.runtime.calls import validated
 from flowkit.runtime.children import stirring
 from flowkit.runtime.clock import now, wait_until
 from flowkit.runtime.correlation import carried_key, only_transient
+from flowkit.runtime.dead_letters import DeadLetters
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import Journal, flow_name
+from flowkit.runtime.endings import cut_off
+from flowkit.runtime.handled import Handled
 from flowkit.runtime.ids import random_id, run_id
 from flowkit.runtime.inbox import fitting
-from flowkit.runtime.launch import known, new_run, payload_for, required
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
@@ -39,9 +44,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Accepted, Dead, Letter
+    from flowkit.journal.rows import Accepted
     from flowkit.journal.writer import Ticket, Writer
-    from flowkit.runtime.handlers import Handler
     from flowkit.runtime.receipt import Receipt
     from flowkit.runtime.run import Run
     from flowkit.runtime.work import Workshop
@@ -82,10 +86,8 @@ class Post:
         self._deaf: Callable[[], None] | None = None
         self._listens = False
         self._forgot = 0.0
-        self._recovered = False
-        self._handling: set[int] = set()
-        self._rescued: set[int] = set()
-        self._undone: list[int] = []
+        self.dead: DeadLetters = DeadLetters(store, self.writer)
+        self._handled = Handled(bus, store, self.dead, self._put)
 
     def deliveries(
         self, receipt: Receipt, payload: Any, flows: Iterable[type], handlers: Any
@@ -199,10 +201,7 @@ class Post:
         for fate, (owner, taken) in zip(outcome.fates, owners, strict=True):
             if fate.how == "handler" and fate.letter is not None:
                 receipt.handlers.append(owner.title)
-                number = fate.letter.number
-                if number not in self._rescued:  # found in the store before this
-                    self._handling.add(number)
-                    self._put(partial(self._handle, owner, taken, fate.letter))
+                self._handled.take(owner, taken, fate.letter)
             elif fate.how == "begun":
                 self._set_off(receipt, taken, fate)
                 continue
@@ -226,7 +225,7 @@ class Post:
                 receipt.kept = True  # or in the inbox of a run, which is found
             else:
                 receipt.handlers.append(owner.title)
-        self._recovered = False
+        self._handled.look_again()
         if self._woken is not None and self._soon is not None:
             self._soon(self._woken.set)
 
@@ -269,36 +268,6 @@ class Post:
         self._live[run.id] = run
         self._put(partial(self._begun, run, hold))
 
-    async def _handle(self, handler: Handler, payload: Any, letter: Letter) -> None:
-        error = await handler.call(self._bus, payload)
-        if error is not None:
-            reason = f"{handler} raised {error!r}"
-            self.bury(letter, reason, "failed", f"handler:{handler.title}")
-        self._undone.append(letter.number)
-        self._finish_letters()
-        self._handling.discard(letter.number)
-
-    def _finish_letters(self) -> None:
-        """Take what handlers have done out of the store, also what failed before."""
-        while self._undone:
-            self.store.done(self._undone[-1])
-            self._undone.pop()
-
-    def bury(self, letter: Any, reason: str, kind: str, subscriber: str = "") -> None:
-        """Put an event into the dead letters."""
-        payload = letter.payload
-        if not isinstance(payload, str):
-            try:
-                payload = encode(payload, "the payload")
-            except FlowkitError:
-                payload = encode(repr(payload), "the payload")
-        name = letter.name if isinstance(letter.name, str) else repr(letter.name)
-        event = getattr(letter, "event", getattr(letter, "id", None))
-        id_ = None if event is None else str(event)
-        self.writer.submit(
-            Bury(name, letter.key, id_, now(), payload, reason, kind, subscriber)
-        )
-
     def wake(self, run: str) -> None:
         """Have a run look at its inbox and its times, here and soon."""
         with self._lock:
@@ -340,7 +309,7 @@ class Post:
             run.journal.acquire(run)
             if run.children is not None:
                 run.children.stir()
-            run.expire(now())
+            expire(run, now())
         else:
             row = self.store.run(run_id)
             if row is None:
@@ -395,7 +364,7 @@ class Post:
         """The bus ends: runs that wait here are left to whoever comes next."""
         for run in list(self._live.values()):
             if run.resting:
-                run.post(partial(run.cut_off, "the bus was closed"))
+                run.post(partial(cut_off, run, "the bus was closed"))
 
     def _names(self) -> list[str]:
         return [flow_name(flow) for flow in self._bus.flows]
@@ -417,32 +386,14 @@ class Post:
             for live in [each for each in self._live.values() if each.resting]:
                 if self.store.letters(live.id):
                     self.wake(live.id)
-            self._finish_letters()
-            self._recover_handlers()
+            self._handled.finish()
+            self._handled.recover()
             self._forget()
             due = self.store.next_due(self._names())
         except StoreError as error:
             signals.log().error("the bus could not look at its store: %s", error)
             return until
         return until if due is None else min(until, max(due, now() + 0.001))
-
-    def _recover_handlers(self) -> None:
-        """After a restart: letters of handlers that did not get to them."""
-        if self._recovered:
-            return
-        handlers = {
-            f"handler:{each.title}": each
-            for several in self._bus.handlers.values()
-            for each in several
-        }
-        for letter in self.store.kept():
-            handler = handlers.get(letter.subscriber)
-            if handler is not None and letter.number not in self._handling:
-                self._handling.add(letter.number)
-                self._rescued.add(letter.number)
-                payload = decode(letter.payload)
-                self._put(partial(self._handle, handler, payload, letter))
-        self._recovered = True
 
     def _forget(self) -> None:
         at = now()
@@ -456,7 +407,7 @@ class Post:
         )
         for letter in dropped:
             reason = "kept for a later wait that did not come in time"
-            self.bury(letter, reason, "dropped", letter.subscriber)
+            self.dead.bury(letter, reason, "dropped", letter.subscriber)
             gone = Rejection(letter.name, letter.event, "dropped", reason)
             self._bus.report(gone, letter.payload, letter.key)
 
@@ -471,23 +422,3 @@ class Post:
     def open_runs(self) -> list[Run]:
         """Runs that are at work here, oldest first."""
         return list(self._live.values())
-
-    def dead(self, limit: int) -> list[Dead]:
-        """Dead letters, oldest first."""
-        return self.store.dead(limit=limit)
-
-    def requeue(self, number: int) -> Receipt:
-        """Send a dead letter once more.
-
-        Raises:
-            RunError: it is not there.
-        """
-        found = self.store.undead(number)
-        if found is None:
-            msg = f"There is no dead letter {number} in {self.store.url}."
-            raise RunError(msg)
-        letter = found.letter
-        receipt: Receipt = self._bus.send(
-            letter.name, decode(letter.payload), key=letter.key
-        )
-        return receipt

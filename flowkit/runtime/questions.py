@@ -14,11 +14,12 @@ from flowkit.core.durations import seconds
 from flowkit.errors import RunError
 from flowkit.runtime import desk
 from flowkit.runtime.answers import Decision, choices_of, schema_of
+from flowkit.runtime.changes import raw_fields
 from flowkit.runtime.clock import now
 from flowkit.runtime.people import plain
-from flowkit.runtime.state import raw_fields
+from flowkit.runtime.positions import Question, position_of
 from flowkit.runtime.values import MISSING, snapshot
-from flowkit.runtime.verbs import Asking, Question, position_of
+from flowkit.runtime.waits import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from flowkit.journal.entries import Read
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.executions import Teller, executions
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.nesting import told
 from flowkit.runtime.story import Story

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 if TYPE_CHECKING:
     from flowkit.runtime.run import Run
 
-__all__ = ["Receipt", "Rejection"]
+__all__ = ["LOST", "Receipt", "Rejection"]
+
+LOST = "It is transient, and no run could take it at once."
 
 Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped"]
 

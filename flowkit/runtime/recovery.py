@@ -17,6 +17,7 @@ from flowkit.core.records import CallEnded, StepAsked, StepDeferred, StepHit
 from flowkit.errors import PoisonedStepError, TryAgain
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
+from flowkit.runtime.failing import take_back
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -237,7 +238,7 @@ def _header(text: str) -> float | None:
 def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
     """Have a firing begin again at its time; what the attempt did is forgotten."""
     attempt = firing.attempt
-    run.take_back(firing)
+    take_back(run, firing)
     if run.children is not None:
         run.children.drop(firing)
     firing.driver = None

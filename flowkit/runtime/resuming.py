@@ -13,7 +13,8 @@ from flowkit.runtime import persisting
 from flowkit.runtime.blocking import drive_blocking
 from flowkit.runtime.clock import now
 from flowkit.runtime.feedback import decided, pauses_of
-from flowkit.runtime.launch import keeper_for, known, store_of
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import keeper_for, store_of
 from flowkit.runtime.loops import in_running_loop
 from flowkit.runtime.people import HumanFeedbackPending
 from flowkit.runtime.reviewed import end

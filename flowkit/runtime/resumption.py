@@ -13,7 +13,7 @@ from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
 from flowkit.runtime.children import stirring, top_of
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.opening import class_for, factories, load, made

@@ -10,7 +10,7 @@ from flowkit.journal.rows import is_over
 from flowkit.runtime.children import called_rows, is_called
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.lookup import paged, query_of, store_of
 
 if TYPE_CHECKING:

@@ -16,10 +16,13 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-from flowkit.journal.rows import RunExistsError, RunRow, taken
+from flowkit.errors import RunExistsError
+from flowkit.journal.refusals import taken
+from flowkit.journal.rows import RunRow
 from flowkit.runtime import clock, signals
 from flowkit.runtime.durable import Journal, flow_name
-from flowkit.runtime.launch import known, local_time, new_run, payload_for
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import local_time, new_run, payload_for
 from flowkit.runtime.schedules import due_between, next_after
 
 if TYPE_CHECKING:

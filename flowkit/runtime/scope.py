@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flowkit.core.marking import Firing
+    from flowkit.runtime.changes import Changes
     from flowkit.runtime.run import Run
-    from flowkit.runtime.state import Changes, StateBox
+    from flowkit.runtime.state import StateBox
 
 __all__ = ["Scope"]
 
@@ -79,7 +80,9 @@ class Scope:
             self.box.adopt(state)
             self.state = self.box.live
             return
-        self.box.replace(changes, state)
+        from flowkit.runtime.replacing import replace  # only who assigns a state
+
+        replace(self.box, changes, state)
         self.state = changes.state
 
     def set_apart(self, thread: int, changes: Changes, firing: Firing) -> None:

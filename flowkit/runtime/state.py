@@ -15,9 +15,15 @@ from __future__ import annotations
 from operator import add
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import StateConflictError, StateError
+from flowkit.runtime.changes import (
+    Changes,
+    StateDict,
+    link_dict,
+    put,
+    raw_fields,
+    unlink_dict,
+)
 from flowkit.runtime.values import (
-    ATOMS,
     MISSING,
     NotJoined,
     join_values,
@@ -26,182 +32,12 @@ from flowkit.runtime.values import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Self
+    from collections.abc import Callable, Iterable, Mapping
 
-__all__ = ["Changes", "StateBox", "StateDict"]
+__all__ = ["Changes", "StateBox"]
 
 
 _new = object.__new__
-LONGEST = 60  # characters of a value shown in a message
-
-
-class Changes:
-    """What one step does to the state.
-
-    Attributes:
-        before: each touched field as last committed.
-        own: each touched value as the step holds it, to tell growth from a new value.
-        extra: what a model's ``extra="allow"`` holds, as last committed.
-        base: fields that somebody else committed meanwhile, as this step saw them.
-    """
-
-    __slots__ = (
-        "base",
-        "before",
-        "box",
-        "extra",
-        "original",
-        "own",
-        "raw",
-        "since",
-        "state",
-        "view",
-    )
-
-    def __init__(self, box: StateBox, state: Any, *, view: bool) -> None:
-        self.box: StateBox = box
-        self.state: Any = state
-        self.raw: dict[str, Any] = raw_fields(state)
-        self.view: bool = view
-        self.before: dict[str, Any] = {}
-        self.base: dict[str, Any] | None = None
-        self.own: dict[str, Any] = {}
-        self.since: int = box.commits
-        self.original: Any = None
-        self.extra: dict[str, Any] | None = None
-
-    def touch(self, field: str, value: Any) -> Any:
-        """Note a mutable value before a step can change it; return what to use."""
-        if field in self.before:
-            return value
-        if self.view:
-            self.before[field] = value
-            own = snapshot(value)
-            dict.__setitem__(self.raw, field, own)
-            self.own[field] = own
-            return own
-        self.own[field] = value
-        old = self.before[field] = snapshot(value)
-        for other in self.box.views:
-            if field not in other.before and other.raw.get(field) is value:
-                dict.__setitem__(other.raw, field, old)
-        return value
-
-    def write(self, field: str) -> None:
-        """Note a field that is about to be assigned or deleted."""
-        if field not in self.before:
-            self.before[field] = dict.get(self.raw, field, MISSING)
-
-
-def raw_fields(state: Any) -> dict[str, Any]:
-    """The fields of a state as one dictionary, past all tracking."""
-    if isinstance(state, dict):
-        return state
-    fields: dict[str, Any] = state.__dict__
-    return fields
-
-
-class StateDict(dict[str, Any]):
-    """Free-form state: a dictionary that notes what a step touches."""
-
-    __slots__ = ("changes",)
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.changes: Changes | None = None
-
-    def __getitem__(self, key: str) -> Any:
-        value = super().__getitem__(key)
-        if self.changes is not None and type(value) not in ATOMS:
-            return self.changes.touch(key, value)
-        return value
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key, or ``default``."""
-        return self[key] if key in self else default  # noqa: SIM401 - this is get
-
-    def __iter__(self) -> Iterator[str]:  # else dict(state) reads past __getitem__
-        return super().__iter__()
-
-    def __getattr__(self, name: str) -> Any:
-        msg = f"Free-form state has no attribute {name!r}. Write state[{name!r}]."
-        raise AttributeError(msg)
-
-    def _touch_all(self) -> None:
-        if self.changes is not None:
-            for key, value in list(super().items()):
-                if type(value) not in ATOMS:
-                    self.changes.touch(key, value)
-
-    def values(self) -> Any:
-        """The values, as of any dictionary."""
-        self._touch_all()
-        return super().values()
-
-    def items(self) -> Any:
-        """The pairs, as of any dictionary."""
-        self._touch_all()
-        return super().items()
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        if self.changes is not None:
-            self.changes.write(key)
-        super().__setitem__(key, value)
-
-    def __delitem__(self, key: str) -> None:
-        if self.changes is not None and key in self:
-            self.changes.write(key)
-        super().__delitem__(key)
-
-    def pop(self, key: str, *default: Any) -> Any:
-        """Remove a key and give its value."""
-        if self.changes is not None and key in self:
-            value = self[key]  # noted: the step may change what it takes out
-            self.changes.write(key)
-            super().__delitem__(key)
-            return value
-        return super().pop(key, *default)
-
-    def popitem(self) -> tuple[str, Any]:
-        """Remove the newest pair and give it."""
-        for key in reversed(self):
-            return key, self.pop(key)
-        return super().popitem()
-
-    def setdefault(self, key: str, default: Any = None) -> Any:
-        """The value of a key, set to ``default`` first if it is absent."""
-        if key not in self:
-            self[key] = default
-        return self[key]
-
-    def update(self, *args: Any, **kwargs: Any) -> None:
-        """Set several keys."""
-        for key, value in dict(*args, **kwargs).items():
-            self[key] = value
-
-    def __ior__(self, other: Any) -> Self:  # type: ignore[override,misc]  # as dict
-        self.update(other)
-        return self
-
-    def clear(self) -> None:
-        """Remove all keys."""
-        for key in list(self):
-            del self[key]
-
-    def copy(self) -> dict[str, Any]:
-        """A plain dictionary with the same pairs."""
-        return dict(self.items())
-
-    __copy__ = copy
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
-        from copy import deepcopy  # loaded when used
-
-        return deepcopy(dict(super().items()), memo)
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        return dict, (dict(super().items()),)
 
 
 class StateBox:
@@ -215,8 +51,6 @@ class StateBox:
     """
 
     __slots__ = (
-        "_link",
-        "_unlink",
         "_validate",
         "commits",
         "delta",
@@ -224,12 +58,14 @@ class StateBox:
         "incomplete",
         "kind",
         "last",
+        "link",
         "live",
         "name",
         "native",
         "open",
         "reducers",
         "solo",
+        "unlink",
         "versions",
         "views",
         "writers",
@@ -252,6 +88,8 @@ class StateBox:
         self.reducers: Mapping[str, Callable[..., Any]] = {}
         self._validate: Callable[[Any, list[str]], list[tuple[str, Any, str]]] | None
         self._validate = None
+        self.link: Callable[[Any, Changes], None] = link_dict
+        self.unlink: Callable[[Any], None] = unlink_dict
         self.live: Any = None
         self.adopt(live)
 
@@ -259,17 +97,21 @@ class StateBox:
         """Make an object the live state, a dictionary as :class:`StateDict`."""
         if isinstance(live, dict):
             self.live = live if isinstance(live, StateDict) else StateDict(live)
-            self._link, self._unlink = _link_dict, _unlink_dict
+            self.link, self.unlink = link_dict, unlink_dict
             self._validate, self.reducers, self.native = None, {}, {}
             self.open = False
             return
-        from flowkit.runtime import models  # pydantic, once a model is used
+        from flowkit.runtime.models import (  # pydantic, once a model is used
+            invalid_fields,
+            link,
+            traits,
+            unlink,
+        )
 
         self.live = live
-        self._link, self._unlink = models.link, models.unlink
-        self._validate = models.invalid_fields
+        self.link, self.unlink, self._validate = link, unlink, invalid_fields
         model: Any = type(live)
-        self.reducers, self.native, self.open = models.traits(model)
+        self.reducers, self.native, self.open = traits(model)
 
     @property
     def extra(self) -> dict[str, Any] | None:
@@ -281,7 +123,7 @@ class StateBox:
         fields = dict.copy(raw_fields(self.live))
         if self.solo is not None:
             for field, value in self.solo.before.items():
-                _put(fields, field, value)
+                put(fields, field, value)
         return fields
 
     def _written(self, changes: Changes, changed: Iterable[str], new: Any) -> None:
@@ -298,7 +140,7 @@ class StateBox:
             for field in changed
         }
         if self.open and changes.extra is not None:
-            extra = raw_extra(changes.state)
+            extra = dict(changes.state.__pydantic_extra__ or {})
             if not same(changes.extra, extra):
                 delta["+extra"] = encode("+extra", changes.extra, extra)
         self.delta = delta
@@ -308,7 +150,7 @@ class StateBox:
         solo = self.solo
         if solo is None:
             solo = self.solo = Changes(self, self.live, view=False)
-            self._link(self.live, solo)
+            self.link(self.live, solo)
         elif solo.before:
             solo.before = {}
         if solo.own:
@@ -335,7 +177,9 @@ class StateBox:
             if self.solo is not None and self.solo.since >= 0:
                 extra = self.solo.extra
             view.extra = extra = snapshot(extra)
-            _put_extra(view.state, snapshot(extra))
+            from flowkit.runtime.extras import put_extra  # only who allows them
+
+            put_extra(view.state, snapshot(extra))
         self.views[view] = None
         return view
 
@@ -367,27 +211,6 @@ class StateBox:
 
         return models.twin(self.live, fields)
 
-    def replace(self, changes: Changes, state: Any) -> None:
-        """``self.state = state`` within a step: its fields become the new ones."""
-        for field in list(dict.keys(changes.raw)):
-            value = dict.__getitem__(changes.raw, field)
-            if field not in changes.before:  # the new state may share its lists
-                changes.before[field] = snapshot(value)
-        if isinstance(state, dict):
-            state = StateDict(dict(state.items()))
-        elif changes.view and isinstance(changes.state, dict):
-            state = StateDict(raw_fields(state))  # the live state is a dictionary
-        for field in raw_fields(state):
-            changes.before.setdefault(field, MISSING)
-        self._unlink(changes.state)
-        if not changes.view:
-            if changes.original is None:
-                changes.original = changes.state
-            self.adopt(state)
-        changes.state = state
-        changes.raw = raw_fields(state)
-        self._link(state, changes)
-
     def commit(self, changes: Changes, step: str) -> tuple[str, ...]:
         """Make a step's changes the state; gives the changed fields' names.
 
@@ -399,7 +222,8 @@ class StateBox:
             if self.encode is not None and self.open:
                 self._written(changes, (), {})
             if changes.view:
-                self._take_extra(changes)
+                if changes.extra is not None:
+                    self._take_extra(changes)
                 self._drop(changes)
             return ()
         if changes.view and len(changes.before) == 1 and changes.extra is None:
@@ -452,7 +276,7 @@ class StateBox:
             self.writers[field] = step
             self.live.__dict__[field] = mine
         del self.views[changes]
-        self._unlink(changes.state)
+        self.unlink(changes.state)
         return (field,) if changed else ()
 
     def _commit_alone(self, changes: Changes, step: str) -> tuple[str, ...]:
@@ -470,7 +294,7 @@ class StateBox:
                     final = {each: dict.get(raw, each, MISSING) for each in changed}
                     self._check(changes, final, changed, step)
                     for each, value in final.items():
-                        _put(raw, each, value)
+                        put(raw, each, value)
                     break
         if self.encode is not None:
             self._written(changes, changed, raw)
@@ -490,20 +314,9 @@ class StateBox:
         except NotJoined:
             if self.last:
                 return mine
-        raise self._conflict(field, step, current, mine)
+        from flowkit.runtime.conflicts import conflict  # only an error says it
 
-    def _conflict(
-        self, field: str, step: str, current: Any, mine: Any
-    ) -> StateConflictError:
-        other = self.writers.get(field, "another step")
-        text = (
-            f"{self.name}: the parallel steps {other} and {step} both wrote "
-            f"state.{field}: {_brief(current)} and {_brief(mine)}. Let one of them "
-            f"write it, declare how to join it (Annotated[.., reducer] on the field), "
-            f"run the steps one after the other, or set on_conflict='last' on the "
-            f"class."
-        )
-        return StateConflictError(text, field=field, steps=(other, step))
+        raise conflict(self, field, step, current, mine)
 
     def _committed(self, field: str) -> Any:
         solo = self.solo
@@ -521,14 +334,12 @@ class StateBox:
         if self._validate is None or not changed:
             return
         for field in changed:
-            _put(changes.raw, field, final[field])
+            put(changes.raw, field, final[field])
         for field, value, fault in self._validate(changes.state, changed):
             if fault:
-                text = (
-                    f"{self.name}.{step} left state.{field} as {_brief(value)}: "
-                    f"{fault}. Assign what the field's type takes."
-                )
-                raise StateError(text)
+                from flowkit.runtime.conflicts import unfit  # only an error says it
+
+                raise unfit(f"{self.name}.{step}", field, value, fault)
             final[field] = value
 
     def _apply(
@@ -547,7 +358,7 @@ class StateBox:
         if not changes.view:
             for field, value in final.items():
                 if not same(dict.get(raw, field, MISSING), value):
-                    _put(raw, field, value)
+                    put(raw, field, value)
             changes.before = {}
             changes.base = None
             changes.original = None
@@ -556,26 +367,16 @@ class StateBox:
             if solo is not None and solo.since >= 0:
                 self._under(solo, field, final[field])
             else:
-                _put(raw, field, final[field])
-        self._take_extra(changes)
+                put(raw, field, final[field])
+        if changes.extra is not None:
+            self._take_extra(changes)
         self._drop(changes)
 
     def _take_extra(self, changes: Changes) -> None:
-        """Extra fields that a view changed; the later commit wins."""
-        old, new = changes.extra, None
-        if old is not None and self.open:
-            new = changes.state.__pydantic_extra__
-        if old is None or new is None:
-            return
-        solo = self.solo
-        targets = [self.live.__pydantic_extra__]
-        if solo is not None and solo.since >= 0 and solo.extra is not None:
-            targets.append(solo.extra)
-        for key in {**old, **new}:
-            value = new.get(key, MISSING)
-            if not same(old.get(key, MISSING), value):
-                for target in targets:
-                    _put(target, key, value)
+        if self.open:
+            from flowkit.runtime.extras import take_extra  # only who allows them
+
+            take_extra(self, changes)
 
     def _under(self, solo: Changes, field: str, value: Any) -> None:
         """Commit a field below a step that works on the live object."""
@@ -593,18 +394,20 @@ class StateBox:
             self._drop(changes)
             return
         if changes.original is not None:
-            self._unlink(changes.state)
+            self.unlink(changes.state)
             self.adopt(changes.original)
             changes.state = changes.original
             changes.raw = raw_fields(self.live)
             changes.original = None
-            self._link(self.live, changes)
+            self.link(self.live, changes)
         for field, value in changes.before.items():
             _restore(changes.raw, field, value, changes.own.get(field))
         changes.before = {}
         changes.base = None
         if changes.extra is not None:
-            _put_extra(self.live, changes.extra)
+            from flowkit.runtime.extras import put_extra  # only who allows them
+
+            put_extra(self.live, changes.extra)
 
     def give_up(self, changes: Changes) -> None:
         """Forget what a step did that goes on in a thread.
@@ -617,35 +420,28 @@ class StateBox:
             return
         fields = dict(dict.items(raw_fields(changes.original or changes.state)))
         for field, value in changes.before.items():
-            _put(fields, field, value)
+            put(fields, field, value)
         self.live = self._fresh(fields)
-        self._unlink(self.live)
+        self.unlink(self.live)
         self.solo = None
         changes.view = True
         changes.before = {}
 
     def _drop(self, view: Changes) -> None:
         self.views.pop(view, None)
-        self._unlink(view.state)
+        self.unlink(view.state)
 
     def release(self) -> None:
         """The run is over: the live object is the user's own class again."""
         if self.solo is not None:
             if self.solo.before or self.solo.original is not None:
                 self.discard(self.solo)  # an interrupt ended the step
-            self._unlink(self.solo.state)
+            self.unlink(self.solo.state)
             self.solo = None
         self.views.clear()
         self.versions.clear()
         self.writers.clear()
         self.commits = 0
-
-
-def _put(raw: dict[str, Any], field: str, value: Any) -> None:
-    if value is MISSING:
-        dict.pop(raw, field, None)
-    else:
-        dict.__setitem__(raw, field, value)
 
 
 def _restore(raw: dict[str, Any], field: str, value: Any, own: Any) -> None:
@@ -658,26 +454,4 @@ def _restore(raw: dict[str, Any], field: str, value: Any, own: Any) -> None:
             own.clear()
             own.update(value)
             value = own
-    _put(raw, field, value)
-
-
-def raw_extra(state: Any) -> dict[str, Any]:
-    """What a model's ``extra="allow"`` holds."""
-    return dict(state.__pydantic_extra__ or {})
-
-
-def _put_extra(state: Any, extra: dict[str, Any]) -> None:
-    object.__setattr__(state, "__pydantic_extra__", extra)
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= LONGEST else f"{text[: LONGEST - 3]}..."
-
-
-def _link_dict(state: Any, changes: Changes) -> None:
-    state.changes = changes
-
-
-def _unlink_dict(state: Any) -> None:
-    state.changes = None
+    put(raw, field, value)

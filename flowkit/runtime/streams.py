@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import StepYielded
 from flowkit.runtime.clock import now
-from flowkit.runtime.verbs import at_home, step_of
+from flowkit.runtime.positions import at_home, step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -330,7 +330,7 @@ def _reader(task: Task, shown: dict[str, Any]) -> Any:
     """The function that reads feedback, where the flow's class is there."""
     if shown["kind"] != "feedback":
         return None
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     try:
         review = known[class_of(task.flow)].compiled.reviews.get(task.step)

@@ -8,13 +8,16 @@ nothing.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import ref
 
 from flowkit.core.durations import shown
+from flowkit.core.records import RunOverdue
 from flowkit.errors import DeadlineError, StepTimeoutError
 from flowkit.runtime.alarm import call_at
 from flowkit.runtime.clock import now
+from flowkit.runtime.inherited import until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +32,7 @@ __all__ = [
     "Watch",
     "ends",
     "out_of_time",
+    "overdue",
     "too_late",
     "watch",
     "watch_run",
@@ -155,7 +159,7 @@ class Alarm:
         at = now()
         following = self._run.until or INFINITE
         if following <= at:
-            self._run.post(self._run.overdue)
+            self._run.post(partial(overdue, self._run))
             following = INFINITE
         for each in list(self._run.watches.values()):
             due, limit = each.due()
@@ -307,6 +311,17 @@ def watch_run(run: Run, soon: Callable[..., Any]) -> None:
     if run.until is not None:
         run.lookout = Alarm(run, soon)
         run.lookout.set(run.until)
+
+
+def overdue(run: Run) -> None:
+    """A run's deadline has come: it fails, if it is not over."""
+    if run.over or run.marking.undoing is not None:
+        return
+    error = too_late(run)
+    run.until = None  # undoing takes the time it takes
+    run.context.run(until.set, None)
+    run.failures.append(error)
+    run.apply(RunOverdue(now(), error))
 
 
 def too_late(run: Run) -> DeadlineError:

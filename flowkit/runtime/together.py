@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from flowkit.runtime.called import Branch, here
-from flowkit.runtime.run import Stop
+from flowkit.runtime.joining import close, side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
@@ -65,7 +66,7 @@ def together(*parts: Awaitable[Any], limit: int | None = None) -> Any:
     """
     if limit is not None and limit < 1:
         for each in parts:
-            _close(each)
+            close(each)
         msg = f"together(limit=..) takes a count of at least 1, not {limit!r}."
         raise ValueError(msg)
     branch = here()
@@ -75,7 +76,7 @@ def together(*parts: Awaitable[Any], limit: int | None = None) -> Any:
         position = branch.claim("together")
     except BaseException:
         for each in parts:
-            _close(each)
+            close(each)
         raise
     return _together(parts, limit, branch, position)
 
@@ -86,74 +87,18 @@ async def _together(
     branch: Branch | None,
     position: int,
 ) -> tuple[Any, ...]:
-    import anyio  # a loop runs, so it is there
+    within = None if branch is None else partial(_within, branch, position)
+    return tuple(await side_by_side(parts, limit, within))
 
-    work = _Parts(branch, position)
-    places = None if limit is None else anyio.Semaphore(limit)
+
+async def _within(
+    branch: Branch, position: int, index: int, part: Awaitable[Any]
+) -> Any:
+    """What a part gives, awaited in a branch of its own."""
+    inner = branch.inner(position, index)
     try:
-        async with anyio.create_task_group() as work.group:
-            for index, part in enumerate(parts, 1):
-                if places is not None:  # here, so that they begin in order
-                    await places.acquire()
-                work.group.start_soon(work.one, index, part, places)
-    except BaseExceptionGroup as error:
-        ends = error.subgroup((Stop, KeyboardInterrupt, SystemExit))
-        if ends is not None:  # it ends the run or the process, not this call
-            raise _single(ends) from None
-        raise
+        result = await part
+        inner.flush()
     finally:
-        for part in parts:
-            _close(part)
-    if work.failures:
-        raise work.failure()
-    return tuple(work.results[index] for index in range(1, len(parts) + 1))
-
-
-class _Parts:
-    """What becomes of the parts of one ``together``."""
-
-    def __init__(self, branch: Branch | None, position: int) -> None:
-        self.branch = branch
-        self.position = position
-        self.group: Any = None
-        self.results: dict[int, Any] = {}
-        self.failures: list[Exception] = []
-
-    async def one(self, index: int, part: Awaitable[Any], places: Any) -> None:
-        branch = self.branch
-        inner = None if branch is None else branch.inner(self.position, index)
-        try:
-            self.results[index] = await part
-            if inner is not None and inner.failed:
-                inner.flush()
-        except Exception as error:  # noqa: BLE001 - the first comes out in the end
-            self.failures.append(error)
-            self.group.cancel_scope.cancel()
-        finally:
-            if branch is not None and inner is not None and inner.failed:
-                branch.failed += inner.failed
-            if places is not None:
-                places.release()
-
-    def failure(self) -> Exception:
-        """The first, with what else failed in its notes."""
-        first, *others = self.failures
-        for other in others:
-            first.add_note(
-                f"flowkit: meanwhile another part failed: "
-                f"{type(other).__name__}: {other}"
-            )
-        return first
-
-
-def _single(group: BaseException) -> BaseException:
-    while isinstance(group, BaseExceptionGroup):
-        group = group.exceptions[0]
-    return group
-
-
-def _close(part: Any) -> None:
-    """End a coroutine that was never begun; one that ran has ended already."""
-    close = getattr(part, "close", None)
-    if close is not None:
-        close()
+        branch.failed += inner.failed
+    return result

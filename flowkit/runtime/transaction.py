@@ -15,7 +15,8 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from flowkit.errors import RunError, StoreError
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.carriers import Carriers
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -43,7 +44,8 @@ def transaction(flow: Any) -> Transaction:
             f"store='postgresql://..'. ({firing.node.step.place})"
         )
         raise RunError(msg)
-    if firing.id in run.journal.carriers:
+    carriers = run.journal.carriers
+    if carriers is not None and firing.id in carriers.open:
         msg = (
             f"{name} asks for a second transaction. A step has one, which ends with "
             f"it: use its connection, and `with conn.transaction():` for a savepoint. "
@@ -97,7 +99,10 @@ class Transaction:
 
     def _opened(self, carrier: Any) -> None:
         self._carrier = carrier
-        self._run.journal.carriers[self._firing.id] = self
+        journal = self._run.journal
+        if journal.carriers is None:
+            journal.carriers = Carriers()
+        journal.carriers.open[self._firing.id] = self
 
     def _left(self, kind: object) -> None:
         if kind is not None:
@@ -113,7 +118,7 @@ class Transaction:
 
     def roll_back(self) -> None:
         """Take back what the step wrote."""
-        self._run.journal.carriers.pop(self._firing.id, None)
+        self._run.journal.carriers.open.pop(self._firing.id, None)
         self._carrier.roll_back()
 
     def carry(self, moves: tuple[Move, ...], before: Ticket | None) -> Ticket:

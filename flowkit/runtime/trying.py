@@ -20,8 +20,9 @@ from flowkit.runtime.alarm import call_at
 from flowkit.runtime.called import Inside, here, measured, threaded
 from flowkit.runtime.clock import now
 from flowkit.runtime.loops import loop_caller
+from flowkit.runtime.positions import OPEN, RETRY, Question, known_answer
 from flowkit.runtime.recovery import due_again, log_again
-from flowkit.runtime.verbs import OPEN, RETRY, Asking, Question, known_answer
+from flowkit.runtime.waits import Asking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -11,7 +11,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime.calls import Again
-from flowkit.runtime.verbs import step_of
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

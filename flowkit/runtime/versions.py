@@ -11,7 +11,8 @@ from flowkit.core.transfer import relabelled, renamed, transferred
 from flowkit.errors import RunError
 from flowkit.journal.graphs import graph_hash, graph_text, missing_positions
 from flowkit.runtime.calls import source_of
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
+from flowkit.runtime.notes import jot
 from flowkit.runtime.restore import EXTRA
 
 if TYPE_CHECKING:
@@ -85,9 +86,9 @@ def adapted(
     run.net = new
     run.marking = transferred(run.marking, net, new)
     journal.row = journal.row._replace(graph=digest)
-    journal.jot("graph", data, graph=(digest, graph_text(current)))
+    jot(journal, "graph", data, graph=(digest, graph_text(current)))
     if hook is not None and after is not fields:
-        journal.jot("state", after)
+        jot(journal, "state", after)
     return after
 
 

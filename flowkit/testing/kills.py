@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flowkit.journal.codec import decode_loosely
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.runtime import desk, signals
 from flowkit.runtime.children import called_rows
 from flowkit.runtime.folding import effective
 from flowkit.runtime.inbox import drive_on
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
 from flowkit.testing.paths import path_of

@@ -15,9 +15,11 @@ from flowkit.journal.rows import Accept, Delivery
 from flowkit.journal.writer import writer_of
 from flowkit.runtime.clock import ManualClock, current_clock, now
 from flowkit.runtime.correlation import carried_key
+from flowkit.runtime.dues import expire
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import accepted, drive_on, takes
-from flowkit.runtime.launch import known, new_run, payload_for, required, store_of
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required, store_of
 from flowkit.runtime.opening import begun_or_resumed, store_for
 from flowkit.runtime.people import HumanFeedbackPending
 from flowkit.runtime.providers import flow_config
@@ -127,7 +129,7 @@ class TimePasses(NamedTuple):
         if due is None or due > now():
             return False
         if not run.active:
-            run.expire(now())
+            expire(run, now())
             _move(run)
         return True
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core.validate import closest
 from flowkit.runtime.calls import Call, calls_for
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.values import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from flowkit.runtime.launch import Kind
+    from flowkit.runtime.kinds import Kind
 
 __all__ = ["Called", "Calls", "Gives", "fail", "stub"]
 

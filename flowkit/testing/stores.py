@@ -11,7 +11,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Advance, Begin
 from flowkit.journal.urls import open_store
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -114,7 +114,7 @@ class KillingStore(MemoryStore):
         return outcomes
 
     def _place(self, hold: Hold) -> str:
-        return place(self._runs[hold.n].row.id)
+        return place(self._tables.runs[hold.n].row.id)
 
     def _hit(self, entries: Sequence[tuple[str, Entry]]) -> Entry | None:
         if self.gone:

@@ -26,10 +26,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from flowkit.errors import RunError, StoreError
+from flowkit.errors import FencedError, RunError, StoreError
 from flowkit.journal.codec import decode
 from flowkit.journal.entries import read
-from flowkit.journal.rows import FencedError, Query
+from flowkit.journal.queries import Query
 from flowkit.journal.urls import open_store
 from flowkit.runtime import presence
 from flowkit.runtime.folding import effective

@@ -16,7 +16,7 @@ from itertools import permutations
 from pathlib import Path
 
 from flowkit import EventBus, Flow, and_, event, listen, start, timer
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.journal.urls import open_store
 from flowkit.runtime.clock import ManualClock, use_clock
 

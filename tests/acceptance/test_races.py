@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.journal.sqlite.store import SqliteStore
 from tests.acceptance.processes import child
 from tests.acceptance.racer import RUNS

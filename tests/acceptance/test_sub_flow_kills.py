@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.journal.urls import open_store
 from tests.acceptance.processes import child
 from tests.conftest import PROVE

@@ -11,7 +11,7 @@ import pytest
 import flowkit
 from flowkit import Fault, Flow, check, listen, start
 from flowkit.errors import DefinitionError, InputError
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from tests.docs.pages import ROOT
 from tests.testing import flows
 

@@ -165,7 +165,7 @@ def test_a_policy_tells_itself() -> None:
 def test_several_decorators_of_a_method_add_up() -> None:
     """The outer one comes first where both say it."""
     from flowkit import router
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     class Both(Flow):
         @router(emit=["a"], retry=4)

@@ -11,13 +11,17 @@ from flowkit.core import (
     acts,
     dead,
     ending,
+    fanning,
     gates,
     groups,
+    lanes,
+    late,
     leaving,
     machine,
     marking,
     net,
     rounds,
+    settling,
     windows,
     withdraw,
 )
@@ -141,7 +145,7 @@ def one_lane(place: Any, group: Any, out: Any) -> None:
         number = place.next_firing
         place.next_firing = number + 1
         firing = marking.Firing(number, group.node, group.name, item, lane=group.lane)
-        groups.begin(place, firing, out)
+        fanning.begin(place, firing, out)
 
 
 def without_limit(*_: Any) -> bool:
@@ -202,8 +206,8 @@ BY_PROPERTY = {
     "alive": ((rounds, "dead_inputs", none_dead), nets.branching,
               "waits_for_all_that_may_come"),
     "turn": ((machine, "same_turn", no_turn), nets.looped, "fires_once_a_turn"),
-    "lane": ((groups, "_pump", one_lane), lane_nets.grouped, "keeps_the_rules_in_lanes"),
-    "limit": ((groups.Group, "full", property(without_limit)), lane_nets.grouped,
+    "lane": ((fanning, "pump", one_lane), lane_nets.grouped, "keeps_the_rules_in_lanes"),
+    "limit": ((lanes.Group, "full", property(without_limit)), lane_nets.grouped,
               "keeps_the_rules_in_lanes"),
     "index": ((groups, "_values", in_order_of_arrival), lane_nets.grouped,
               "keeps_the_rules_in_lanes"),
@@ -290,7 +294,7 @@ BY_RULE: dict[str, tuple[Break, Callable[[], None]]] = {
         test_gates.test_a_step_before_its_time_waits_for_it,
     ),
     "line": (
-        (machine, "next_in_line", swallows),
+        (late, "next_in_line", swallows),
         test_gates.test_all_events_in_line_are_missed_when_the_time_is_over,
     ),
     "region": (
@@ -338,5 +342,5 @@ def test_the_player_notices_a_decision_that_is_not_repeatable(
         settle(place, out)
         place.next_token += next(chance)
 
-    monkeypatch.setattr(machine, "settle", drifting)
+    monkeypatch.setattr(settling, "settle", drifting)
     fails(nets.looped(), test_properties.fires_once_a_turn)

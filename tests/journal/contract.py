@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
-from flowkit.errors import StoreError
+from flowkit.errors import FencedError, RunExistsError, StoreError
+from flowkit.journal.queries import Query
 from flowkit.journal.rows import (
     Accept,
     Accepted,
@@ -24,12 +25,9 @@ from flowkit.journal.rows import (
     Dead,
     Delivery,
     Entry,
-    FencedError,
     Hold,
     Letter,
     Owner,
-    Query,
-    RunExistsError,
     RunRow,
     Wait,
 )

@@ -43,8 +43,9 @@ from flowkit.journal.codec import (
     values,
     write,
 )
+from flowkit.runtime.changes import StateDict
 from flowkit.runtime.models import link, with_id
-from flowkit.runtime.state import StateBox, StateDict
+from flowkit.runtime.state import StateBox
 
 
 @pytest.fixture(autouse=True)

@@ -19,20 +19,10 @@ pytest.register_assert_rewrite("tests.journal.contract")
 import psycopg  # noqa: E402 - after the check that it is there
 from psycopg.rows import dict_row  # noqa: E402
 
-from flowkit.errors import FlowkitError, StoreError  # noqa: E402
+from flowkit.errors import FencedError, FlowkitError, RunExistsError, StoreError  # noqa: E402
 from flowkit.journal.postgres import PostgresStore  # noqa: E402
-from flowkit.journal.rows import (  # noqa: E402
-    Advance,
-    Advanced,
-    Begin,
-    Bury,
-    FencedError,
-    Hold,
-    Query,
-    RunExistsError,
-    RunRow,
-    Wait,
-)
+from flowkit.journal.queries import Query  # noqa: E402
+from flowkit.journal.rows import Advance, Advanced, Begin, Bury, Hold, RunRow, Wait  # noqa: E402
 from tests.journal.contract import (  # noqa: E402
     FLOW,
     StoreContract,
@@ -680,7 +670,7 @@ class Heard:
 CHILD = """
 import sys
 from flowkit.journal.postgres import PostgresStore
-from flowkit.journal.rows import Accept, Begin, Delivery, RunRow
+from flowkit.journal.rows import Accept, Begin, Delivery, RunRow  # noqa: E402
 
 store = PostgresStore(sys.argv[1])
 begin = Begin(RunRow("new", "shop:Parcel", "s"))

@@ -20,17 +20,10 @@ from tests.journal.postgres_server import (
 require()
 pytest.register_assert_rewrite("tests.journal.contract")
 
-from flowkit.errors import StoreError  # noqa: E402 - after the check for a server
+from flowkit.errors import RunExistsError, StoreError  # noqa: E402
 from flowkit.journal.postgres import PostgresStore, writer  # noqa: E402
-from flowkit.journal.rows import (  # noqa: E402
-    Advance,
-    Advanced,
-    Begin,
-    Begun,
-    Query,
-    RunExistsError,
-    Wait,
-)
+from flowkit.journal.queries import Query  # noqa: E402
+from flowkit.journal.rows import Advance, Advanced, Begin, Begun, Wait  # noqa: E402
 from tests.journal.contract import (  # noqa: E402
     begin,
     entry,

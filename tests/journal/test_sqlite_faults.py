@@ -15,6 +15,7 @@ import pytest
 
 from flowkit.errors import MissingExtraError, StoreError
 from flowkit.journal import urls
+from flowkit.journal.queries import Query
 from flowkit.journal.rows import (
     Accept,
     Advance,
@@ -23,7 +24,6 @@ from flowkit.journal.rows import (
     Delivery,
     Entry,
     Hold,
-    Query,
     RunRow,
     Wait,
 )
@@ -34,7 +34,9 @@ from flowkit.journal.urls import default_url, open_store
 
 CHILD = """
 import sys
-from flowkit.journal.rows import Advance, Begin, Entry, Hold, Query, RunExistsError, RunRow
+from flowkit.journal.rows import (Advance, Begin, Entry, Hold, RunRow)
+from flowkit.journal.queries import (Query)
+from flowkit.errors import (RunExistsError)
 from flowkit.journal.sqlite.store import SqliteStore
 print("ready", flush=True)
 sys.stdin.readline()

@@ -196,7 +196,7 @@ def test_target_that_is_none(sla, text):
 
 def test_targets_are_inherited():
     """As the other class keywords."""
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     class Express(Order):
         pass
@@ -406,7 +406,7 @@ def test_what_was_taken_back_does_not_count(store, plan):
 
 def test_runs_without_their_class(store, plan, tmp_path):
     """The store knows all but what a step reads."""
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     orders(store, plan, 1, 2, 1)
     kind = known.pop(Order)

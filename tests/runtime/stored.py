@@ -7,7 +7,7 @@ import sys
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Begin
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 
 __all__ = ["MemoryStore", "crashed", "flow_named", "instead"]
 

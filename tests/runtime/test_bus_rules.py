@@ -15,9 +15,8 @@ from anyio.lowlevel import checkpoint
 from pydantic import BaseModel, field_validator
 
 from flowkit import EventBus, Flow, and_, event, listen, start
-from flowkit.runtime import bus as bus_module
-from flowkit.runtime import signals
-from flowkit.runtime.launch import known
+from flowkit.runtime import local_post, loops, signals
+from flowkit.runtime.kinds import known
 from flowkit.runtime.receipt import Receipt, Rejection
 from flowkit.testing import manual_clock
 
@@ -527,7 +526,7 @@ def test_an_event_for_a_run_that_just_ended_is_kept(bus, monkeypatch):
     bus.register(Case)
     run = bus.send("opened", {"k": "x"}).runs[0]
     bus.drain()
-    real = bus_module.listeners
+    real = local_post.listeners
 
     def late(waiting, name):
         found = real(waiting, name)
@@ -535,7 +534,7 @@ def test_an_event_for_a_run_that_just_ended_is_kept(bus, monkeypatch):
             waiting.cancel("ends now")
         return found
 
-    monkeypatch.setattr(bus_module, "listeners", late)
+    monkeypatch.setattr(local_post, "listeners", late)
     bus.send("closed", {"k": "x"})
     bus.drain()
     assert run.status == "cancelled"
@@ -977,7 +976,7 @@ def test_a_blocking_bus_works_round_after_round(backend):
         @bus.on("opened")
         async def take():
             libraries.append(anyio.get_current_task().name is not None)
-            libraries.append("trio" if bus_module.in_running_loop() else "")
+            libraries.append("trio" if loops.in_running_loop() else "")
 
         for number in range(3):
             run = bus.send("opened", {"k": number}).runs[0]

@@ -14,7 +14,7 @@ from flowkit.errors import DriftError
 from flowkit.functions import flow, sleep, step, together, wait_for
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
-from flowkit.runtime.verbs import INNER, shown_position
+from flowkit.runtime.positions import INNER, shown_position
 from tests.runtime.stored import MemoryStore, crashed
 
 calls: list[str] = []

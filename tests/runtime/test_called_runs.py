@@ -8,7 +8,7 @@ import pytest
 from flowkit import EventBus, Flow, event, listen, runs, start, tasks
 from flowkit.errors import DriftError
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
 from flowkit.runtime.resumption import resume, resume_async

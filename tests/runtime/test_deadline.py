@@ -214,7 +214,7 @@ def test_a_blocking_step_is_given_up_at_the_deadline(anyio_backend) -> None:
 
 def test_a_subclass_keeps_the_deadline() -> None:
     """Unless it says another one."""
-    from flowkit.runtime.launch import known
+    from flowkit.runtime.kinds import known
 
     class Sub(Slow):
         pass

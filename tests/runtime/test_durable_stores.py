@@ -14,7 +14,8 @@ import pytest
 from flowkit import EventBus
 from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Accept, Advance, Begin, Delivery, Query
+from flowkit.journal.queries import Query
+from flowkit.journal.rows import Accept, Advance, Begin, Delivery
 from flowkit.journal.writer import Writer
 from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.durable import flow_name

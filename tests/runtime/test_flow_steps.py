@@ -9,7 +9,7 @@ from flowkit import Flow, and_, event, listen, router, start
 from flowkit.errors import InputError
 from flowkit.journal.graphs import definition_from, graph_hash, graph_text
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 
 STORES = [None, "memory"]
 

@@ -7,7 +7,8 @@ import pytest
 from flowkit import Flow, signals, start
 from flowkit.errors import RunError
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Begin, Owner, Query, RunRow
+from flowkit.journal.queries import Query
+from flowkit.journal.rows import Begin, Owner, RunRow
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 

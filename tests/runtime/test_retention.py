@@ -7,7 +7,7 @@ import pytest
 from flowkit import Flow, InputError, Retention, event, listen, runs, start
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from tests.runtime.stored import MemoryStore
 
 DAY = 86_400

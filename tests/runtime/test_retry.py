@@ -465,7 +465,7 @@ def test_a_step_overrides_the_defaults_of_its_class() -> None:
         pass
 
     def texts(cls):
-        from flowkit.runtime.launch import known
+        from flowkit.runtime.kinds import known
 
         steps = known[cls].compiled.definition.steps
         return {step.name: dict(step.policies)["retry"] for step in steps}

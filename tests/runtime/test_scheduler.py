@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flowkit import EventBus, Flow, event, listen, start
-from flowkit.errors import StoreError
+from flowkit.errors import RunExistsError, StoreError
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Query, RunExistsError
+from flowkit.journal.queries import Query
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.urls import open_store
 from flowkit.runtime.blocking import drive_blocking

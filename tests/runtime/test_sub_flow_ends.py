@@ -254,6 +254,34 @@ async def test_the_first_failure_of_a_join_cancels_the_other_calls(store) -> Non
         assert found == {"Order": "completed", "Bad": "failed", "Slow": "cancelled"}
 
 
+async def test_what_else_fails_in_a_join_is_in_the_notes(store) -> None:
+    """No failure is lost: the second is told with the first."""
+    both = anyio.Event()
+
+    async def first() -> None:
+        await both.wait()
+        raise KeyError("lost")
+
+    async def second() -> None:
+        both.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            raise ValueError("in its cleaning up")
+
+    class Order(Flow):
+        @start()
+        async def ask_both(self):
+            await self.join([first(), second()])
+
+    with pytest.raises(KeyError) as caught:
+        await made(Order, store).kickoff_async()
+    assert (
+        "flowkit: meanwhile another part failed: ValueError: in its cleaning up"
+        in caught.value.__notes__
+    )
+
+
 async def test_a_lifetime_ends_the_called_run_and_tells_its_caller(
     clock, place
 ) -> None:

@@ -70,7 +70,7 @@ async def test_a_step_commits_its_writes_with_its_record(server, store, form):
     assert flow.run.status == "completed"
     assert paid(server) == ["one", "two", "last"]
     assert store.run("r").seq == 5
-    assert flow.run.journal.carriers == {}
+    assert flow.run.journal.carriers.open == {}
 
 
 @pytest.mark.parametrize("form", ["async", "blocking"])

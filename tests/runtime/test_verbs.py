@@ -297,7 +297,7 @@ def test_a_called_flow_that_waits_wakes_its_caller() -> None:
 
 
 def _query():
-    from flowkit.journal.rows import Query
+    from flowkit.journal.queries import Query
 
     return Query()
 

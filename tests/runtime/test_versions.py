@@ -25,7 +25,7 @@ from flowkit.journal.codec import names
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.writer import writer_of
 from flowkit.runtime.clock import ManualClock, use_clock
-from flowkit.runtime.launch import known
+from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import factories
 from tests.runtime.stored import MemoryStore, crashed, instead
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flowkit import Flow, listen, start
 from flowkit.journal.memory import MemoryStore
-from flowkit.journal.rows import Query
+from flowkit.journal.queries import Query
 from flowkit.runtime.opening import store_for
 
 STORES = ["none", "memory", "sqlite"]

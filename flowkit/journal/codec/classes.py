@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _STANDS_FOR: dict[str, type] = {
-    "flowkit.runtime.state:StateDict": dict,
+    "flowkit.runtime.changes:StateDict": dict,
     "freezegun.api:FakeDatetime": datetime,
     "freezegun.api:FakeDate": date,
 }

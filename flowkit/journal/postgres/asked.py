@@ -10,7 +10,7 @@ from flowkit.journal.postgres.queries import placed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from flowkit.journal.rows import Query
+    from flowkit.journal.queries import Query
 
 __all__ = ["asked", "asked_waits", "fitting"]
 

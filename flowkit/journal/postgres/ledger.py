@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.journal.postgres.places import Spot
+from flowkit.journal.refusals import fenced, gap, occupied, taken, token_taken
 from flowkit.journal.rows import (
     KEEP,
     Accept,
@@ -29,12 +30,7 @@ from flowkit.journal.rows import (
     Letter,
     RunRow,
     Wait,
-    fenced,
-    gap,
     is_over,
-    occupied,
-    taken,
-    token_taken,
 )
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from flowkit.errors import StoreError, UnfitError, UnknownOutcomeError
-from flowkit.journal.postgres import address as addresses
-from flowkit.journal.postgres import beside
+from flowkit.journal.postgres.address import parse
 from flowkit.journal.postgres.asked import asked, asked_waits, fitting
+from flowkit.journal.postgres.beside import commit_on, commit_on_async
 from flowkit.journal.postgres.carrier import AsyncCarrier, Carrier
 from flowkit.journal.postgres.ears import Ears
 from flowkit.journal.postgres.group import group, letter_of, run_of
@@ -22,21 +22,18 @@ from flowkit.journal.postgres.queries import statements
 from flowkit.journal.postgres.readers import Readers
 from flowkit.journal.postgres.steps import Ask, only, taking
 from flowkit.journal.postgres.writer import COLLISIONS, TRIES, Writer
+from flowkit.journal.queries import Failing, Figures, figured
+from flowkit.journal.refusals import fenced, gap
 from flowkit.journal.rows import (
     Advance,
     Begin,
     Bury,
     Dead,
     Entry,
-    Failing,
-    Figures,
     Hold,
     Owner,
     Wait,
     Waiting,
-    fenced,
-    figured,
-    gap,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +42,8 @@ if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
     from flowkit.journal.postgres.places import Spot
     from flowkit.journal.postgres.steps import Rows, Steps
-    from flowkit.journal.rows import Letter, Move, Outcome, Query, RunRow
+    from flowkit.journal.queries import Query
+    from flowkit.journal.rows import Letter, Move, Outcome, RunRow
 
 __all__ = ["PostgresStore"]
 
@@ -74,7 +72,7 @@ class PostgresStore:
     remote = True
 
     def __init__(self, url: str, *, readers: int = 4) -> None:
-        self._address: Address = addresses.parse(url)
+        self._address: Address = parse(url)
         self.url: str = self._address.url
         schema = self._address.schema
         self._sql = statements(schema)
@@ -230,7 +228,7 @@ class PostgresStore:
         Raises:
             StoreError: it could not be written; nothing of the move was.
         """
-        return beside.commit_on(
+        return commit_on(
             connection,
             lambda known: self._group([move], known),
             self._sql,
@@ -241,7 +239,7 @@ class PostgresStore:
         self, connection: psycopg.AsyncConnection[Any], move: Move
     ) -> Outcome:
         """As :meth:`commit_on`, on an async connection."""
-        return await beside.commit_on_async(
+        return await commit_on_async(
             connection,
             lambda known: self._group([move], known),
             self._sql,

@@ -11,6 +11,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from flowkit.errors import StoreError
+from flowkit.journal.refusals import fenced, gap, occupied, taken, token_taken
 from flowkit.journal.rows import (
     KEEP,
     Accept,
@@ -24,12 +25,7 @@ from flowkit.journal.rows import (
     Hold,
     Letter,
     RunRow,
-    fenced,
-    gap,
     is_over,
-    occupied,
-    taken,
-    token_taken,
 )
 from flowkit.journal.sqlite.queries import SQL
 

@@ -12,19 +12,8 @@ from weakref import WeakSet
 
 import apsw
 
-from flowkit.journal.rows import (
-    Bury,
-    Dead,
-    Entry,
-    Failing,
-    Figures,
-    Hold,
-    Letter,
-    Owner,
-    Wait,
-    Waiting,
-    figured,
-)
+from flowkit.journal.queries import Failing, Figures, figured
+from flowkit.journal.rows import Bury, Dead, Entry, Hold, Letter, Owner, Wait, Waiting
 from flowkit.journal.sqlite.checkpoint import Checkpoints
 from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault
 from flowkit.journal.sqlite.moves import MOVES, Refused, refusal, run_row
@@ -35,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from flowkit.errors import StoreError
-    from flowkit.journal.rows import Move, Outcome, Query, RunRow
+    from flowkit.journal.queries import Query
+    from flowkit.journal.rows import Move, Outcome, RunRow
 
 __all__ = ["SqliteStore"]
 

@@ -1,0 +1,246 @@
+"""The half of an event bus that is in memory: events to runs and handlers, at once.
+
+With a store, :mod:`flowkit.runtime.post` takes its place.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from flowkit.core.records import EventReceived
+from flowkit.errors import FlowkitError, InputError
+from flowkit.journal.inbox import KeptEvent
+from flowkit.journal.kept import MemoryInbox
+from flowkit.runtime import signals
+from flowkit.runtime.calls import validated
+from flowkit.runtime.clock import now
+from flowkit.runtime.correlation import (
+    OpenRuns,
+    carried_key,
+    event_leaves,
+    only_transient,
+)
+from flowkit.runtime.inbox import accepted, fitting, listeners
+from flowkit.runtime.kinds import known
+from flowkit.runtime.launch import new_run, payload_for, required
+from flowkit.runtime.receipt import LOST, Receipt, Rejection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+
+    from flowkit.core.net import Node
+    from flowkit.journal.inbox import Inbox
+    from flowkit.runtime.bus import EventBus
+    from flowkit.runtime.handlers import Handler
+    from flowkit.runtime.run import Run
+    from flowkit.runtime.work import Workshop
+
+__all__ = ["LocalPost"]
+
+
+class LocalPost:
+    """Hands events to the runs of this process and drives them.
+
+    Attributes:
+        inbox: events kept for a later wait.
+        open: runs that are not over, by what they wait for.
+        lock: one event at a time.
+    """
+
+    def __init__(self, bus: EventBus, shop: Workshop, keep: int) -> None:
+        self._bus = bus
+        self._shop = shop
+        self._busy: set[Run] = set()
+        self.inbox: Inbox = MemoryInbox(keep)
+        self.open: OpenRuns = OpenRuns()
+        self.lock: threading.RLock = threading.RLock()
+
+    def deliver(
+        self,
+        receipt: Receipt,
+        payload: Any,
+        flows: Iterable[type],
+        handlers: Iterable[Handler],
+    ) -> Receipt:
+        """To every subscriber once; one that refuses it stops no other."""
+        for flow in flows:
+            self._to_flow(flow, receipt, payload)
+        for handler in handlers:
+            self._to_handler(handler, receipt, payload)
+        if receipt.refusals and not receipt.taken:
+            return receipt.refuse("invalid", "; ".join(receipt.refusals))
+        for reason in receipt.refusals:
+            gone = Rejection(receipt.name, receipt.id, "invalid", reason)
+            self._bus.report(gone, payload, receipt.key)
+        if not receipt.taken:
+            return receipt.refuse("dropped", LOST)
+        if receipt.id is not None:
+            self.inbox.remember(receipt.id)
+        return receipt
+
+    def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
+        kind = known[flow]
+        name = receipt.name
+        try:
+            key = receipt.key or carried_key(kind, name, payload)
+            for run in self.open.find(flow, name, key):
+                if listeners(run, name) and not _lost(run, name):
+                    taken, shares = accepted(run, name, payload)
+                    run.event(name, taken, key, receipt.id, shares)
+                    receipt.runs.append(run)
+                    self.schedule(run)
+                    return
+            starts = kind.compiled.net.event_starts(name)
+            if starts:
+                self._begin(flow, starts, receipt, payload, key)
+            elif any(
+                leaf.name == name and not leaf.transient
+                for leaf in event_leaves(kind, begins=False)
+            ):
+                self._keep(flow, receipt, payload, key)
+        except InputError as error:
+            receipt.refusals.append(str(error))
+        except Exception as error:  # noqa: BLE001 - one class must not stop the bus
+            receipt.refusals.append(f"{flow.__name__} could not begin: {error!r}")
+
+    def _begin(
+        self,
+        flow: type,
+        starts: list[Node],
+        receipt: Receipt,
+        payload: Any,
+        key: str | None,
+    ) -> None:
+        payloads = {node.name: payload_for(flow, node, payload) for node in starts}
+        made = flow()
+        run = new_run(made, required(made, payload))
+        run.key = key
+        receipt.runs.append(run)
+        self.schedule(run, lambda: run.begin(receipt.name, payloads))
+
+    def _keep(
+        self, flow: type, receipt: Receipt, payload: Any, key: str | None
+    ) -> None:
+        name = receipt.name
+        edges = known[flow].compiled.net.by_event.get(name, ())
+        nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
+        # Now, while the sender can be told: later it would spoil another event.
+        fitting(flow, nodes, name, payload)
+        event = KeptEvent(name, payload, key, receipt.id, now())
+        dropped = self.inbox.keep(_subscriber(flow), event)
+        receipt.kept = True
+        if dropped is not None:
+            reason = "kept for a later wait, but newer events needed the room"
+            gone = Rejection(dropped.name, dropped.id, "dropped", reason)
+            self._bus.report(gone, dropped.payload, dropped.key)
+
+    def _to_handler(self, handler: Handler, receipt: Receipt, payload: Any) -> None:
+        try:
+            taken = validated(payload, handler.type, f"The payload for {handler}")
+        except InputError as error:
+            receipt.refusals.append(str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - a validator of its type raised
+            reason = f"The payload for {handler} could not be validated: {error!r}"
+            receipt.refusals.append(reason)
+            return
+        receipt.handlers.append(handler.title)
+
+        async def call() -> None:
+            await handler.call(self._bus, taken)
+
+        self._shop.put(call)
+
+    def schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
+        """Have a run driven, beginning with ``begin`` if it has not begun."""
+        fresh = run not in self._busy
+        self._busy.add(run)  # first: what was kept must not drive it unbegun
+        self._index(run)
+        if fresh:
+            self._shop.put(lambda: self._drive(run, begin))
+        elif run.hurry is not None:
+            run.rest(resting=False)
+            run.hurry()
+
+    async def _drive(self, run: Run, begin: Callable[[], None] | None) -> None:
+        from flowkit.runtime.runner import drive
+
+        try:
+            run.at_rest = self._shop.rests
+            if begin is not None:
+                begin()
+            while True:
+                await drive(run)
+                with self.lock:
+                    if run.over:
+                        self._hand_on(run)
+                    if not run.pending:
+                        self._busy.discard(run)
+                        return
+        except FlowkitError as error:
+            signals.log().error("%r stopped: %s", run, error, exc_info=error)
+        finally:
+            with self.lock:
+                self._busy.discard(run)
+
+    def _hand_on(self, run: Run) -> None:
+        """Events that reached a run when it had just ended go to the next one."""
+        self.open.drop(run)
+        left = [each for each in run.pending if isinstance(each, EventReceived)]
+        run.pending.clear()
+        for each in left:
+            receipt = Receipt(each.name, each.key, each.id)
+            self._to_flow(type(run.flow), receipt, each.payload)
+            for reason in receipt.refusals:
+                gone = Rejection(each.name, each.id, "invalid", reason)
+                self._bus.report(gone, each.payload, each.key)
+
+    def watch(self, run: Run) -> None:
+        """A run waits or is over: what was kept for it is handed to it."""
+        with self.lock:
+            if run.over:
+                self.open.drop(run)
+                if (error := run.failure) is not None:
+                    signals.log().error("%r failed", run, exc_info=error)
+                return
+            self._index(run)
+
+    def _index(self, run: Run) -> None:
+        cls = type(run.flow)
+        kind = known[cls]
+        found = False
+        for _, name, key in self.open.put(run, kind):
+            since = now() - self._bus.keep_for
+            while event := self.inbox.take(_subscriber(cls), name, key, since):
+                taken, shares = accepted(run, name, event.payload)
+                run.event(name, taken, key, event.id, shares)
+                found = True
+        if found and run not in self._busy:
+            self._busy.add(run)
+            self._shop.put(lambda: self._drive(run, None))
+
+    def begin_scheduled(
+        self, flow: type, step: str, time: datetime, run_id: str
+    ) -> None:
+        """Begin a run by a schedule."""
+        from flowkit.runtime.scheduler import scheduled_run
+
+        run, begin = scheduled_run(flow, step, time, run_id)
+        with self.lock:
+            self.schedule(run, begin)
+
+
+def _subscriber(flow: type) -> str:
+    return f"{flow.__module__}.{flow.__qualname__}"
+
+
+def _lost(run: Run, name: str) -> bool:
+    """Whether every listener of a transient event is busy in this run, or will be."""
+    if not only_transient(known[type(run.flow)], name):
+        return False
+    if any(type(each) is EventReceived and each.name == name for each in run.pending):
+        return True
+    busy = {firing.node for firing in list(run.marking.live.values())}
+    return all(node in busy for node in listeners(run, name))
