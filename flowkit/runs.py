@@ -23,7 +23,8 @@ from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
 from flowkit.runtime.failed import DeadStep, dead, requeue
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
-from flowkit.runtime.reading import Frames, stream
+from flowkit.runtime.nested_frames import stream
+from flowkit.runtime.reading import Frames
 from flowkit.runtime.recall import history
 from flowkit.runtime.replaying import Replayed, follow, replay
 from flowkit.runtime.retention import Purged, Retention, purge

@@ -50,11 +50,14 @@ def _turned(
     net: Net, marking: Marking, record: StepTurned, out: Out
 ) -> Exception | None:
     firing = marking.live[record.firing]
-    left = record.emitted if goes_on(marking, firing.lane) else ()
-    for name, payload in left:
+    for name, payload in record.emitted:
+        if not goes_on(marking, firing.lane):
+            break
         fault = emit(net, marking, firing, name, payload, out)
         if fault is not None:
             return fault
+    if firing.id not in marking.live:
+        return None  # what it emitted has had it cancelled
     marking.asked.pop(firing.id, None)
     marking.deferred.pop(firing.id, None)
     firing.turn += 1

@@ -43,19 +43,19 @@ def dead_inputs(marking: Marking, each: Round, aside: frozenset[int] = NOTHING) 
 
 
 def stays_open(marking: Marking, each: Round) -> bool:
-    """Whether an input of a round that has fired may still come (R7)."""
-    reach = 0
-    for slot in bits(each.trigger.full & ~each.arrived):
-        reach |= each.trigger.reach[slot]
-    number, lane = each.id, each.lane
-    for firing in marking.live.values():
-        if reach & firing.node.bit:
-            if firing.lane != lane and not _leads(marking, firing.lane, lane):
-                continue
-            past = firing.past
-            if not past or (number not in past and -number not in past):
-                return True
-    return each.arrived | dead_inputs(marking, each) != each.trigger.full
+    """Whether an input of a round that has fired may still come (R7).
+
+    Mostly the step that brings it is at work: then nobody asks what leads there.
+    """
+    trigger, number, lane = each.trigger, each.id, each.lane
+    for slot in bits(trigger.full & ~each.arrived):
+        near = trigger.near[slot]
+        for firing in marking.live.values():
+            if firing.node.index in near and firing.lane == lane:
+                past = firing.past
+                if not past or (number not in past and -number not in past):
+                    return True
+    return each.arrived | dead_inputs(marking, each) != trigger.full
 
 
 def _turned(marking: Marking, each: Round, dead: int) -> int:

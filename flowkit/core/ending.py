@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flowkit.core.definition import ENDINGS
+from flowkit.core.definition import ENDINGS, leaves
 from flowkit.core.net import MET, bits
+from flowkit.core.tables import APART, OUTSIDE
 
 if TYPE_CHECKING:
     from flowkit.core.definition import Leaf
@@ -170,23 +171,69 @@ def _reasons(net: Net, marking: Marking, leaf: Leaf) -> list[str]:
     sources = [net.nodes[index] for index in bits(net.sources(leaf))]
     if not sources:
         return ["nothing in the flow produces it"]
-    return [_excuse(marking, node, leaf) for node in sources]
+    return [_excuse(net, marking, node, leaf) for node in sources]
 
 
-def _excuse(marking: Marking, node: Node, leaf: Leaf) -> str:
+def _excuse(net: Net, marking: Marking, node: Node, leaf: Leaf) -> str:
+    if _never_ran(marking, node) and leaf.kind not in APART:
+        why = ", ".join(_causes(net, marking, node))
+        return f"{node.name} never ran{why and ': '}{why}"
+    cause = _cause(marking, node, leaf)
+    if cause:
+        return cause
     times = marking.seen[node.index]
+    often = "once" if times == 1 else f"{times} times"
+    return f"{node.name} ended {often}, all of it used"
+
+
+def _never_ran(marking: Marking, node: Node) -> bool:
+    return not (marking.seen[node.index] or marking.fired[node.index])
+
+
+def _cause(marking: Marking, node: Node, leaf: Leaf) -> str:
+    """Why a step that has run has not left this; nothing if it has."""
     if leaf.kind in ENDINGS:
         return f"{node.name} {_DID_NOT[leaf.kind]}"
     if leaf.kind == "gather":
         return f"the group of {leaf.name} never ended"
-    if not times:
-        how = "ended well" if marking.fired[node.index] else "ran"
-        return f"{node.name} never {how}"
+    if not marking.seen[node.index]:
+        return f"{node.name} never ended well"
     if node.router and leaf.name != node.name:
         chose = marking.routes.get(node.index, ())
         if not chose:
             return f"router {node.name} chose no label"
         if leaf.name not in chose:
             return f"router {node.name} chose {', '.join(map(repr, chose))}"
-    often = "once" if times == 1 else f"{times} times"
-    return f"{node.name} ended {often}, all of it used"
+    return ""
+
+
+def _causes(net: Net, marking: Marking, node: Node) -> list[str]:
+    """Why a step never ran: what is the matter before it, and before that.
+
+    Not within groups, where what other instances did says nothing.
+    """
+    if node.depth:
+        return []
+    causes: dict[str, None] = {}
+    steps = [node]
+    for step in steps:
+        for leaf in leaves(step.step.trigger):
+            if leaf.kind == "event" and leaf in step.direct:
+                causes[f"event {leaf.name!r} never came"] = None
+            sources = [net.nodes[index] for index in bits(_before(net, leaf))]
+            if not sources and leaf.kind not in OUTSIDE:
+                causes[f"nothing in the flow produces {leaf.name!r}"] = None
+            for source in sources:
+                if not _never_ran(marking, source):
+                    causes[_cause(marking, source, leaf)] = None
+                elif source not in steps:
+                    steps.append(source)
+    causes.pop("", None)
+    return list(causes)
+
+
+def _before(net: Net, leaf: Leaf) -> int:
+    """Steps that a leaf waits for, as a bitset."""
+    if leaf.kind == "timer":
+        return sum(node.bit for node in net.nodes if node.name == leaf.after)
+    return net.sources(leaf)

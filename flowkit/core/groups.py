@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.commands import Fault, Judge, Report
 from flowkit.core.ending import stuck_text
 from flowkit.core.fanning import lanes_of, look, pump
+from flowkit.core.lanes import Results
 from flowkit.core.marking import Token, within
 from flowkit.core.rounds import spread
 from flowkit.core.withdraw import withdraw_lanes
@@ -37,6 +38,9 @@ __all__ = [
     "settle_lane",
     "unjudged",
 ]
+
+NONE = Results()
+"""What a gather has that no instance has reached; never added to."""
 
 
 def settle_lane(marking: Marking, out: list[Command]) -> bool:
@@ -103,8 +107,10 @@ def collect(marking: Marking, gather: Gather, token: Token, out: list[Command]) 
     group = marking.lanes.groups.get(number)
     if group is None or group.node is not gather.fan or gather.index in group.fired:
         return
-    results = group.results.setdefault(gather.index, {})
-    results[index] = token.payload
+    results = group.results.get(gather.index)
+    if results is None:
+        results = group.results[gather.index] = Results()
+    results.put(index, token.payload)
     need = gather.leaf.need
     if need and len(results) >= need:
         _gathered(marking, group, gather, out)
@@ -139,10 +145,14 @@ def unjudged(marking: Marking) -> Iterator[Judge]:
 def _values(group: Group, gather: Gather) -> list[Any]:
     """Results by index; of those who failed their errors, if they are collected."""
     assert group.node.each is not None  # noqa: S101 - else it has no group
-    results: dict[int, Any] = dict(group.results.get(gather.index, {}))
-    if group.node.each.failures == "collect":
-        results.update(group.failures)
-    return [results[index] for index in sorted(results)]
+    results = group.results.get(gather.index, NONE)
+    if group.node.each.failures != "collect" or not group.failures:
+        return [*results.values]
+    found = {
+        **dict(zip(results.indexes, results.values, strict=True)),
+        **group.failures,
+    }
+    return [found[index] for index in sorted(found)]
 
 
 def _gathered(
@@ -155,7 +165,7 @@ def _gathered(
         lanes_of(marking).stirred.add(group.lane)
     values = _values(group, gather)
     if gather.leaf.rest == "cancel":
-        _withdraw_rest(marking, group, group.results.get(gather.index, {}), out)
+        _withdraw_rest(marking, group, group.results.get(gather.index, NONE), out)
     seq = marking.next_token
     marking.next_token = seq + 1
     token = Token(gather.leaf.name, values, seq, group.past, lane=group.lane)
@@ -165,7 +175,7 @@ def _gathered(
 def _withdraw_rest(
     marking: Marking,
     group: Group,
-    kept: dict[int, Any],
+    kept: Results,
     out: list[Command],
     asking: int = -1,
 ) -> None:
@@ -182,7 +192,7 @@ def complete(marking: Marking, group: Group, asking: int, out: list[Command]) ->
         asking: number of the firing that asks, which is spared.
     """
     group.sealed = group.exhausted = True
-    _withdraw_rest(marking, group, {}, out, asking)
+    _withdraw_rest(marking, group, NONE, out, asking)
     if group.failed:
         return  # too many already: that is told, as at any end
     for gather in group.node.gathers:
@@ -223,7 +233,8 @@ def fail_instance(
     withdraw_lanes(marking, group, [index], out)
     look(marking, group)
     for gather in group.node.gathers:
-        group.results.get(gather.index, {}).pop(index, None)
+        if gather.index in group.results:
+            group.results[gather.index].drop(index)
     share = each.max_failures is not None and each.max_failures < 1
     if share and not group.exhausted:
         return  # how many that is will be known at the end
@@ -239,7 +250,7 @@ def _finish(marking: Marking, group: Group, out: list[Command]) -> None:
     for gather in group.node.gathers:
         if gather.index in group.fired:
             continue
-        results = group.results.get(gather.index, {})
+        results = group.results.get(gather.index, NONE)
         if len(results) < gather.leaf.need:
             error = _too_few(group, gather, len(results))
             if not _tell(marking, group, gather, error, out):

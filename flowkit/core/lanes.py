@@ -5,6 +5,7 @@ This is bookkeeping: what a group does with it is in :mod:`flowkit.core.groups`.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.core.reopening import Kept
 
-__all__ = ["Group", "Instance", "Lanes"]
+__all__ = ["Group", "Instance", "Lanes", "Results"]
 
 
 class Instance:
@@ -30,6 +31,47 @@ class Instance:
         self.fired: dict[int, int] = {}
 
 
+class Results:
+    """What a gather has so far, by index and in that order.
+
+    A new one finds its place without a sort: a predicate is given them all after each.
+    """
+
+    __slots__ = ("indexes", "values")
+
+    def __init__(self) -> None:
+        self.indexes: list[int] = []
+        self.values: list[Any] = []
+
+    def __len__(self) -> int:
+        return len(self.indexes)
+
+    def __contains__(self, index: int) -> bool:
+        return self._find(index)[1]
+
+    def __repr__(self) -> str:
+        return repr(dict(zip(self.indexes, self.values, strict=True)))
+
+    def put(self, index: int, value: Any) -> None:
+        """One more, or the last of an instance that came by again."""
+        at, known = self._find(index)
+        if known:
+            self.values[at] = value
+        else:
+            self.indexes.insert(at, index)
+            self.values.insert(at, value)
+
+    def drop(self, index: int) -> None:
+        """Forget one, if it is there."""
+        at, known = self._find(index)
+        if known:
+            del self.indexes[at], self.values[at]
+
+    def _find(self, index: int) -> tuple[int, bool]:
+        at = bisect_left(self.indexes, index)
+        return at, self.indexes[at : at + 1] == [index]
+
+
 class Group:
     """The instances of one fan-out.
 
@@ -39,7 +81,7 @@ class Group:
         items: those that have no instance yet, with their indexes.
         total: how many items there have been so far.
         lanes: lanes at work, by index.
-        results: what each gather has, by index, in the order of arrival.
+        results: what each gather has, by its number.
         fired: gathers that have fired.
         failures: errors of instances that nobody handled, by index.
         kept: what stood in their lanes, where the run goes on and may be requeued.
@@ -75,7 +117,7 @@ class Group:
         self.items: deque[tuple[int, Any]] = deque()
         self.total: int = 0
         self.lanes: dict[int, Instance] = {}
-        self.results: dict[int, dict[int, Any]] = {}
+        self.results: dict[int, Results] = {}
         self.fired: set[int] = set()
         self.failures: dict[int, BaseException] = {}
         self.kept: dict[int, Kept] = {}

@@ -73,8 +73,12 @@ def leave(
         fault = emit(net, marking, firing, name, payload, out)
         if fault is not None:
             return fault
+        if not goes_on(marking, firing.lane):
+            return None  # it has decided a race that its group has lost
     _end(net, marking, firing, record, out)
     for label in record.labels:
+        if not goes_on(marking, firing.lane):
+            return None
         payload = label if record.payload is None else record.payload
         fault = _choose(net, marking, firing, label, payload, out)
         if fault is not None:

@@ -110,7 +110,10 @@ def _finished(  # noqa: C901 - the hot path, in one body
             edges = net.by_name.get(labels[0], ())
             if len(edges) == 1 and not node.slow:
                 edge = edges[0]
-                if not marking.watched and _direct(marking, edge):
+                trigger = edge.trigger
+                if not marking.watched and (
+                    trigger is None or _direct(marking, trigger)
+                ):
                     payload = record.payload
                     label = labels[0]
                     if payload is None:
@@ -119,10 +122,10 @@ def _finished(  # noqa: C901 - the hot path, in one body
     elif node.solo is not None and not node.slow:
         edge = node.solo
         if not marking.watched:
-            if _direct(marking, edge):
-                return _one(net, marking, edge, node.name, record.output, firing)
             trigger = edge.trigger
-            if trigger is not None and trigger.simple and not labels:
+            if trigger is None or _direct(marking, trigger):
+                return _one(net, marking, edge, node.name, record.output, firing)
+            if trigger.simple and not labels:
                 return _joined(net, marking, edge, trigger, record.output, firing)
     elif node.last and not (labels or marking.live or marking.rounds or net.outside):
         marking.status = "completed"
@@ -130,15 +133,12 @@ def _finished(  # noqa: C901 - the hot path, in one body
     return _deliver(net, marking, firing, record)
 
 
-def _direct(marking: Marking, edge: Edge) -> bool:
-    """Whether one token on this edge is one firing, with no round to keep.
+def _direct(marking: Marking, trigger: Trigger) -> bool:
+    """Whether one token into this join is one firing, with no round to keep.
 
     A round of an ``or_`` opens, fires and closes in one settle when nothing else
     is live or parked, so it need not exist.
     """
-    trigger = edge.trigger
-    if trigger is None:
-        return True
     return (
         trigger.shortcut
         and not (marking.live or marking.rounds)

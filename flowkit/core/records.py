@@ -156,7 +156,8 @@ class StepHit(NamedTuple):
 class EventReceived(NamedTuple):
     """An outside event reached the run.
 
-    ``shares`` holds the payload of listeners that take it as another type.
+    ``shares`` holds the payload of listeners that take it as another type,
+    ``traceparent`` says where its sender's trace goes on: it decides nothing.
     """
 
     at: float
@@ -165,6 +166,7 @@ class EventReceived(NamedTuple):
     key: str | None = None
     id: str | None = None
     shares: Mapping[str, Any] | None = None
+    traceparent: str = ""
 
 
 class StepAsked(NamedTuple):

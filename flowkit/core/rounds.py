@@ -138,13 +138,14 @@ def _fire_round(marking: Marking, each: Round, out: list[Command]) -> None:
     else:
         marking.watch(each)
         own = frozenset((each.id,))
-    past = own.union(*(token.past for token in tokens)) if own or tokens else own
-    if past:
-        past = frozenset(
+    past = own
+    inherited = NOTHING.union(*[token.past for token in tokens])
+    if inherited:
+        past |= {
             number
-            for number in past
+            for number in inherited
             if (known := _known(marking, each.lane, abs(number))) and known.fired
-        )
+        }
     fire(marking, each.trigger.node, tokens[-1], out, tokens, past)
 
 
@@ -330,12 +331,9 @@ def _held_back(
     marking: Marking, each: Round, part: Tree, aside: frozenset[int]
 ) -> bool:
     """Whether an older round lacks an input of this condition that may come."""
-    before = older(marking, each)
-    if each.trigger.flat and len(before) > 1:
-        return True  # the second of them is not complete before the first
     return any(
         part.mask & ~other.arrived & ~dead_inputs(marking, other, aside)
-        for other in before
+        for other in older(marking, each)
     )
 
 

@@ -140,6 +140,7 @@ class Trigger:
 
     __slots__ = (
         "_exclusive",
+        "_near",
         "_reach",
         "_turns",
         "blocks",
@@ -190,9 +191,25 @@ class Trigger:
             for slot in slots
             if any(leaf.kind in OUTSIDE and not leaf.optional for leaf in slot.leaves)
         )
+        self._near: tuple[frozenset[int], ...] | None = None
         self._reach: tuple[int, ...] | None = None
         self._turns: int | None = None
         self._exclusive: dict[int, int] = {}
+
+    @property
+    def near(self) -> tuple[frozenset[int], ...]:
+        """For each slot, numbers of the other steps whose own end brings it."""
+        if self._near is None:
+            own = ~self.node.bit
+            self._near = tuple(
+                frozenset(
+                    source
+                    for leaf in slot.leaves
+                    for source in bits(self.net.sources(leaf) & own)
+                )
+                for slot in self.slots
+            )
+        return self._near
 
     @property
     def reach(self) -> tuple[int, ...]:

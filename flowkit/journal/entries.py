@@ -92,7 +92,14 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
     "event": (
         core.EventReceived,
-        (("name", "n"), ("payload", "p"), ("key", "k"), ("id", "i"), ("shares", "s")),
+        (
+            ("name", "n"),
+            ("payload", "p"),
+            ("key", "k"),
+            ("id", "i"),
+            ("shares", "s"),
+            ("traceparent", "w"),
+        ),
     ),
     "stop": (
         core.RunStopped,

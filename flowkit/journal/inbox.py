@@ -8,13 +8,17 @@ __all__ = ["Inbox", "KeptEvent"]
 
 
 class KeptEvent(NamedTuple):
-    """An event kept for a later wait; ``at`` in seconds since the epoch."""
+    """An event kept for a later wait; ``at`` in seconds since the epoch.
+
+    ``traceparent`` says where its sender's trace goes on, "" if nothing is traced.
+    """
 
     name: str
     payload: Any
     key: str | None
     id: str | None
     at: float
+    traceparent: str = ""
 
 
 class Inbox(Protocol):

@@ -179,7 +179,8 @@ class Waiting(NamedTuple):
 class Letter(NamedTuple):
     """A delivery in an inbox: an event for one subscriber.
 
-    ``number`` rises with arrival and names it; ``event`` is the event's id.
+    ``number`` rises with arrival and names it; ``event`` is the event's id,
+    ``traceparent`` where its sender's trace goes on, None if nothing is traced.
     """
 
     number: int
@@ -190,6 +191,7 @@ class Letter(NamedTuple):
     payload: str
     at: float
     run: str | None = None
+    traceparent: str | None = None
 
 
 class Begin(NamedTuple):
@@ -292,8 +294,9 @@ class Accept(NamedTuple):
 
     A subscriber of :attr:`deliveries` that has a waiting run of this name and key
     gets it there, oldest run first; a wait takes every event until it is taken away.
-    Its id is remembered even if no delivery found a taker. Outcome:
-    :class:`Accepted`, or :class:`RunExistsError` if a run to begin exists.
+    Its id is remembered even if no delivery found a taker. Its letters keep the
+    ``traceparent``. Outcome: :class:`Accepted`, or :class:`RunExistsError` if a run
+    to begin exists.
     """
 
     name: str
@@ -301,6 +304,7 @@ class Accept(NamedTuple):
     id: str | None
     at: float
     deliveries: Sequence[Delivery]
+    traceparent: str | None = None
 
 
 class Fate(NamedTuple):

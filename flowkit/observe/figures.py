@@ -157,7 +157,8 @@ class FlowInsights:
         lasted: of the completed ones, from begin to end.
         failures: what runs ended with, the most frequent first.
         sla: how the run's service level was kept, if it has one.
-        looked_at: how many runs, the newest that are over, are behind what follows.
+        looked_at: how many runs, the newest that are over or wait, are behind what
+            follows; of one that waits, what it took so far.
         steps: of these, those that take most of the time first.
         findings: what would make them shorter, the greatest gain first.
     """
@@ -200,7 +201,10 @@ class Insights:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        told = {key: _plain(each) for key, each in value.items()}
+        if "deviation" in told and "p95" in told and "longest" in told:
+            told["variance"] = told["deviation"] ** 2
+        return told
     if isinstance(value, list | tuple):
         return [_plain(each) for each in value]
     return value

@@ -34,6 +34,8 @@ SUCCEEDED = frozenset({"completed"})
 FAILED = frozenset({"failed", "expired", "compensated"})
 OVER = ("completed", "failed", "cancelled", "compensated", "expired")
 OPEN = ("running", "waiting")
+AT_REST = (*OVER, "waiting")
+"""Runs whose steps are looked at: those that wait have taken what they took so far."""
 MOST_ERRORS = 10_000
 
 
@@ -50,9 +52,10 @@ def insights(
 
     Counts, durations and failures of runs are those of all of them, reckoned by the
     store. What is told of steps comes from the newest ``most`` runs of each flow that
-    are over, read one after another: memory does not grow with their number, but for
-    a few figures of each execution. The flow's class need not be there; if it is,
-    its service levels are known, and more of what its steps take.
+    are over or wait (of these, what has ended), read one after another: memory does not
+    grow with their number, but for a few figures of each execution. The flow's class
+    need not be there; if it is, its service levels are known, and more of what its
+    steps take.
 
     Args:
         flow: a class, its name, or its stored name ``package.module:Class``; all
@@ -96,7 +99,7 @@ def _flow(
     failing = store.failing(query._replace(limit=MOST_ERRORS))
     taken = taken_by(cls)
     gathered = Gathered(store, taken, targets)
-    for row in paged(store, query._replace(status=OVER, limit=most)):
+    for row in paged(store, query._replace(status=AT_REST, limit=most)):
         gathered.take(row)
     return FlowInsights(
         name,

@@ -7,11 +7,10 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from flowkit.runtime import signals
+from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from flowkit.runtime.run import Run
 
 __all__ = ["LogFields", "log_fields"]
 
@@ -30,7 +29,8 @@ _place: ContextVar[_Place | None] = ContextVar("flowkit_place", default=None)
 class LogFields(logging.Filter):
     """Gives each record ``flow``, ``run``, ``step``, ``firing`` and ``attempt``.
 
-    They are ``""`` and 0 outside of steps. Works until :meth:`stop`; ``with`` stops at
+    They are ``""`` and 0 outside of steps, but for flowkit's own lines about a run.
+    Works until :meth:`stop`; ``with`` stops at
     the end of the block.
     """
 
@@ -55,7 +55,7 @@ class LogFields(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Add the fields; every record passes."""
-        found = _place.get() or _Place("", "", "", 0, 0)
+        found = _place.get() or _named(record)
         for name, value in found._asdict().items():
             if not hasattr(record, name):  # what the call gave as extra= stays
                 setattr(record, name, value)
@@ -73,6 +73,15 @@ class LogFields(logging.Filter):
             run.context.run(_place.set, place)
         except RuntimeError:  # it is entered just now, in another thread
             return
+
+
+def _named(record: logging.LogRecord) -> _Place:
+    """The run that a line outside of steps, such as the bus's, is about."""
+    if record.name == "flowkit" and isinstance(record.args, tuple):
+        for each in record.args:
+            if isinstance(each, Run):
+                return _Place(type(each.flow).__qualname__, each.id, "", 0, 0)
+    return _Place("", "", "", 0, 0)
 
 
 def log_fields(*handlers: logging.Handler) -> LogFields:

@@ -45,7 +45,7 @@ def _flow(flow: FlowInsights) -> Iterator[str]:
     if not flow.steps:
         return
     yield ""
-    yield f"  steps, in the newest {_times(flow.looked_at, 'run')} that are over"
+    yield f"  steps, in the newest {_times(flow.looked_at, 'run')} at rest"
     for line in table([HEAD, *map(_row, flow.steps)]):
         yield f"    {line}"
     for step in flow.steps:

@@ -65,9 +65,8 @@ class Caller:
             return ()
         name = ended_name(run.id)
         share = Delivery(row.flow, encode(outcome_in(run), "the result"))
-        return (
-            Accept(name, None, f"ended:{run.id}:{run.journal.seq}", now(), (share,)),
-        )
+        once, trace = f"ended:{run.id}:{run.journal.seq}", run.traceparent or None
+        return (Accept(name, None, once, now(), (share,), trace),)
 
     async def tell(self, run: Run) -> None:
         """A called run has ended: move its caller on, if it is in this process."""

@@ -104,6 +104,10 @@ class _Call:
         if run.children is None:
             run.children = Children(run, cancel_row)
         run.children.put(firing.id, self.asking.position, child)
+        if run.mention is not None:  # somebody reads it
+            from flowkit.runtime.watching import join
+
+            join(run, firing.id, child)
 
     def _begin(self) -> dict[str, Any]:
         """The keywords of the called flow's kickoff."""

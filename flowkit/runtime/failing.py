@@ -101,11 +101,13 @@ def late(run: Run, firing: Firing, output: Any, error: BaseException | None) -> 
     if firing.driver is not None:
         discard(run, firing.driver)
     name = f"{run.net.definition.name}.{firing.node.name}"
+    about = signals.about(run, firing)
     if error is None:
         text = "%s ended after it was cancelled; its result %.60r does not count"
-        signals.log().info(text, name, output)
+        signals.log().info(text, name, output, extra=about)
         return
-    signals.log().error("%s failed after it was cancelled", name, exc_info=error)
+    text = "%s failed after it was cancelled"
+    signals.log().error(text, name, exc_info=error, extra=about)
     if run.failures and not isinstance(error, Stop):
         run.failures.append(error)
 

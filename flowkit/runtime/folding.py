@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.machine import decide
 from flowkit.core.marking import Marking
 from flowkit.core.net import net_of
 from flowkit.core.records import (
@@ -33,7 +32,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
 from flowkit.journal.graphs import definition_from, graph_hash
-from flowkit.runtime import commits
+from flowkit.runtime import commits, trail
 from flowkit.runtime.clock import now
 from flowkit.runtime.failing import is_unheard
 from flowkit.runtime.notes import flush, jot
@@ -142,7 +141,7 @@ def _folded(
             apply(fields, delta)
         _remember(run, record)
         run.records.append(record)
-        carry_folded(run, decide(run.net, run.marking, record))
+        carry_folded(run, trail.recall(run, run.net, run.marking, record))
     return fields, attempts
 
 

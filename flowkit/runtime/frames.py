@@ -81,15 +81,16 @@ class StreamFrame:
 
     Attributes:
         id: unique: the run's id and the frame's number.
-        seq: its number in the run's stream, from 1 without a gap; a reader that was
-            given it goes on behind it with ``after=seq``.
+        seq: its number among the frames of its own run, from 1 without a gap; a reader
+            that was given it goes on behind it with ``after=seq``.
         type: what happened, such as ``method_execution_finished``.
         channel: ``flow`` for the run and its steps; what a step tells by
             :meth:`~flowkit.Flow.emit_item` stands on the channel it named.
-        namespace: the flow's name, and the step's.
+        namespace: the flow's name, and the step's; of a called run behind those of its
+            caller.
         timestamp: when, in UTC.
         parent_id: the frame in which this one's step was started, of a step's start
-            that of the run; None for the first.
+            that of the run, of a called run's first that of the step; else None.
         previous_id: the frame before it; None for the first.
         data: what belongs to it, by its type.
     """
@@ -103,6 +104,11 @@ class StreamFrame:
     parent_id: str | None = None
     previous_id: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run it belongs to: in a caller's stream also called ones."""
+        return self.id.rpartition(":")[0]
 
     @property
     def item(self) -> Any:

@@ -14,7 +14,7 @@ from flowkit.errors import RunError
 from flowkit.journal.codec import encode
 from flowkit.journal.rows import Accept, Delivery
 from flowkit.journal.writer import writer_of
-from flowkit.runtime import desk
+from flowkit.runtime import desk, trail
 from flowkit.runtime.clock import now
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.inbox import drive_on
@@ -46,7 +46,7 @@ def hand_in(found: Found, said: dict[str, Any]) -> bool:
         _go_on(run)
         return True
     share = Delivery(found.task.flow, encode(said, f"the answer to {token!r}"))
-    move = Accept(name, None, name, now(), (share,))
+    move = Accept(name, None, name, now(), (share,), trail.here() or None)
     outcome = writer_of(found.store).now(move)
     if outcome.duplicate or outcome.fates[0].how != "run":
         return False

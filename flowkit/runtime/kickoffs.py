@@ -66,7 +66,7 @@ class Kickoffs:
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
-        from flowkit.runtime.launch import (  # the engine, with the first run
+        from flowkit.runtime.opened import (  # the engine, with the first run
             Said,
             kickoff,
             kickoff_of_its_own,
@@ -99,7 +99,7 @@ class Kickoffs:
         Synchronous steps run in worker threads. Cancelling it cancels the run; one
         with a store is left where it is, to be resumed.
         """
-        from flowkit.runtime.launch import Said, opened, reopened  # with the first run
+        from flowkit.runtime.opened import Said, opened, reopened  # with the first run
         from flowkit.runtime.runner import drive  # anyio, once a loop is needed
 
         if input_files is not None or from_checkpoint is not None:
@@ -133,25 +133,32 @@ class Kickoffs:
             inputs, input_files, from_checkpoint, restore_from_state_id, id=id
         )
 
-    @shown
-    def stream(self) -> Streaming:
-        """``flow.stream(inputs)``: a kickoff as frames, for ``async for``.
+    if TYPE_CHECKING:
+        # A class or an object may say ``stream = True``, which calls nothing then.
+        stream: Streaming | Any
+    else:
 
-        ::
+        @shown
+        def stream(self) -> Streaming:
+            """``flow.stream(inputs)``: a kickoff as frames, for ``async for``.
 
-            async for frame in flow.stream({"topic": "tea"}):
-                print(frame.seq, frame.type, frame.data)
+            ::
 
-        Gives an :class:`~flowkit.AsyncStreamSession`. ``after=`` goes on behind a
-        frame of a stored run that ``id=`` or ``inputs["id"]`` name; the other keywords
-        are those of :meth:`kickoff`. Other readers, at any time: ``runs.stream``.
+                async for frame in flow.stream({"topic": "tea"}):
+                    print(frame.seq, frame.type, frame.data)
 
-        A true value of this name, given to the class, the constructor or the object,
-        has kickoff stream instead.
-        """
-        from flowkit.runtime.streaming import Streaming  # only who streams
+            Gives an :class:`~flowkit.AsyncStreamSession`. ``after=`` goes on behind a
+            frame of a stored run that ``id=`` or ``inputs["id"]`` name,
+            ``nested=False`` leaves out the runs that its steps call; the other
+            keywords are those of :meth:`kickoff`. Other readers, at any time:
+            ``runs.stream``.
 
-        return Streaming(self)
+            A true value of this name, given to the class, the constructor or the
+            object, has kickoff stream instead.
+            """
+            from flowkit.runtime.streaming import Streaming  # only who streams
+
+            return Streaming(self)
 
     def astream(
         self,
@@ -160,7 +167,8 @@ class Kickoffs:
         from_checkpoint: Any = None,
         restore_from_state_id: Any = None,
         *,
-        after: int = 0,
+        after: int | Mapping[str, int] = 0,
+        nested: bool = True,
         id: str | None = None,
         tags: Iterable[str] = (),
         created_by: str = "",
@@ -171,7 +179,7 @@ class Kickoffs:
         refuse(input_files, from_checkpoint)
         said = streaming.given(restore_from_state_id, id, tags, created_by)
         go = partial(self.kickoff_async, inputs, **said)
-        return streaming.async_session(self, go, after)
+        return streaming.async_session(self, go, after, nested=nested)
 
     def stream_events(
         self,
@@ -180,7 +188,8 @@ class Kickoffs:
         from_checkpoint: Any = None,
         restore_from_state_id: Any = None,
         *,
-        after: int = 0,
+        after: int | Mapping[str, int] = 0,
+        nested: bool = True,
         id: str | None = None,
         tags: Iterable[str] = (),
         created_by: str = "",
@@ -195,7 +204,8 @@ class Kickoffs:
         refuse(input_files, from_checkpoint)
         said = streaming.given(restore_from_state_id, id, tags, created_by)
         go = partial(self.kickoff_async, inputs, **said)
-        return streaming.session(self, go, known[type(self)].backend, after)
+        backend = known[type(self)].backend
+        return streaming.session(self, go, backend, after, nested=nested)
 
     def start(
         self,
@@ -220,7 +230,7 @@ class Kickoffs:
         Raises:
             InputError: inputs that do not fit, all faults named.
         """
-        from flowkit.runtime.launch import Said, start  # the engine
+        from flowkit.runtime.opened import Said, start  # the engine
 
         return start(self, inputs, Said(id, None, tags, created_by))
 

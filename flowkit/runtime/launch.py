@@ -1,149 +1,35 @@
-"""From a flow object to a run: what a kickoff begins, and its first record."""
+"""From a flow object to a run that has not begun: its inputs, its payloads."""
 
 from __future__ import annotations
 
-from functools import partial
 from os import environ
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from flowkit.core.net import net_of
-from flowkit.errors import RunError, RunExistsError
+from flowkit.errors import RunError
 from flowkit.runtime import initial
-from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
 from flowkit.runtime.calls import validated
 from flowkit.runtime.clock import now
 from flowkit.runtime.kinds import Kind, known, no_scope
-from flowkit.runtime.loops import in_running_loop, on_trio
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from flowkit.core.net import Node
-    from flowkit.journal.rows import RunRow
     from flowkit.runtime.persisting import Keeper
     from flowkit.runtime.scope import Scope
 
 __all__ = [
-    "Said",
     "keeper_for",
-    "kickoff",
-    "kickoff_of_its_own",
     "kickoff_payloads",
     "local_time",
     "new_run",
-    "opened",
     "payload_for",
-    "reopened",
     "required",
-    "start",
     "store_of",
 ]
-
-
-class Said(NamedTuple):
-    """What a kickoff says of its run beside the inputs."""
-
-    id: str | None
-    restore: Any
-    tags: Iterable[str]
-    created_by: str
-
-
-def kickoff(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Any:
-    """Run a flow to its end, from blocking code or a thread's running loop."""
-    if in_running_loop():
-        backend = "trio" if on_trio() else known[type(flow)].backend
-        return in_thread(
-            lambda: _kickoff(flow, inputs, backend, said), lambda: _interrupt(flow)
-        )
-    return _kickoff(flow, inputs, known[type(flow)].backend, said)
-
-
-def _kickoff(
-    flow: Any, inputs: Mapping[str, Any] | None, backend: str, said: Said
-) -> Any:
-    run = opened(flow, inputs, said, blocking=True)
-    drive_blocking(run, backend)
-    while run.lost and (again := reopened(run, inputs, said, blocking=True)):
-        run = again
-        drive_blocking(run, backend)
-    return run.outcome()
-
-
-def kickoff_of_its_own(flow: Any, inputs: Any, id: str | None, restore: Any) -> Any:
-    """The ``kickoff_async`` that a subclass has made its own, run to its end."""
-    backend = "trio" if on_trio() else known[type(flow)].backend
-    given = {"id": id, "restore_from_state_id": restore}
-    given = {name: value for name, value in given.items() if value is not None}
-
-    def run() -> Any:
-        return run_async(partial(flow.kickoff_async, inputs, **given), backend=backend)
-
-    return in_thread(run, lambda: _interrupt(flow)) if in_running_loop() else run()
-
-
-def start(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Run:
-    """Begin a run, which goes on in a thread of its own."""
-    run = opened(flow, inputs, said, blocking=True, verb="start")
-    run.active = not run.over
-    spawn(lambda: drive_blocking(run, known[type(flow)].backend))
-    return run
-
-
-def opened(
-    flow: Any,
-    inputs: Mapping[str, Any] | None,
-    said: Said,
-    *,
-    blocking: bool,
-    met: RunRow | None = None,
-    verb: str = "kickoff",
-) -> Run:
-    """The run of a kickoff, begun; with a store it may be one that goes on."""
-    store, lenient = store_of(flow)
-    call = flow._flowkit.options.get("call")
-    if store is None:
-        if said.id is not None:
-            msg = (
-                f"{type(flow).__name__}.{verb}(id=..) needs a store to find the run "
-                f"again. Give the flow one: {type(flow).__name__}(store='sqlite:///"
-                f"app.db')."
-            )
-            raise RunError(msg)
-        run = new_run(flow, inputs, said.restore)
-        if call is not None:
-            call.adopt(run)
-        run.begin(None, kickoff_payloads(flow, run))
-        return run
-    from flowkit.runtime.opening import begun_or_resumed, store_for
-
-    options = said._asdict() if call is None else {**said._asdict(), **call.said}
-    run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **options)
-    flow._flowkit.run = run
-    if call is not None:
-        call.adopt(run)
-    if run.journal is not None:
-        run.journal.blocking = blocking
-        run.journal.lenient = lenient
-    if fresh:
-        run.begin(None, kickoff_payloads(flow, run))
-    return run
-
-
-def reopened(
-    run: Run, inputs: Mapping[str, Any] | None, said: Said, *, blocking: bool
-) -> Run | None:
-    """The run that another process began in the same moment, in the way of this."""
-    met = run.lost.row if isinstance(run.lost, RunExistsError) else None
-    return met and opened(run.flow, inputs, said, blocking=blocking, met=met)
-
-
-def _interrupt(flow: Any) -> None:
-    run = flow._flowkit.run
-    if run is not None:
-        run.cancel("KeyboardInterrupt")
 
 
 def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) -> Run:

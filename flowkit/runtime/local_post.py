@@ -88,7 +88,8 @@ class LocalPost:
             for run in self.open.find(flow, name, key):
                 if listeners(run, name) and not _lost(run, name):
                     taken, shares = accepted(run, name, payload)
-                    run.event(name, taken, key, receipt.id, shares)
+                    trace = receipt.traceparent
+                    run.event(name, taken, key, receipt.id, shares, trace)
                     receipt.runs.append(run)
                     self.schedule(run)
                     return
@@ -128,7 +129,8 @@ class LocalPost:
         nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
         # Now, while the sender can be told: later it would spoil another event.
         fitting(flow, nodes, name, payload)
-        event = KeptEvent(name, payload, key, receipt.id, now())
+        trace = receipt.traceparent
+        event = KeptEvent(name, payload, key, receipt.id, now(), trace)
         dropped = self.inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
@@ -192,6 +194,7 @@ class LocalPost:
         run.pending.clear()
         for each in left:
             receipt = Receipt(each.name, each.key, each.id)
+            receipt.traceparent = each.traceparent
             self._to_flow(type(run.flow), receipt, each.payload)
             for reason in receipt.refusals:
                 gone = Rejection(each.name, each.id, "invalid", reason)
@@ -215,7 +218,7 @@ class LocalPost:
             since = now() - self._bus.keep_for
             while event := self.inbox.take(_subscriber(cls), name, key, since):
                 taken, shares = accepted(run, name, event.payload)
-                run.event(name, taken, key, event.id, shares)
+                run.event(name, taken, key, event.id, shares, event.traceparent)
                 found = True
         if found and run not in self._busy:
             self._busy.add(run)

@@ -29,8 +29,9 @@ def posted(run: Run, letter: Letter) -> None:
         payload, shares = accepted(run, letter.name, payload)
     except InputError as error:  # it fitted when it was accepted
         signals.log().warning("%r takes %r as it is: %s", run, letter.name, error)
+    trace = letter.traceparent or ""
     record = EventReceived(
-        now(), letter.name, payload, letter.key, letter.event, shares
+        now(), letter.name, payload, letter.key, letter.event, shares, trace
     )
     journal.letters[id(record)] = letter.number
     run.pending.append(record)

@@ -97,23 +97,24 @@ def _fault(run: Run, command: Fault) -> None:
 
 
 def _report(run: Run, command: Report) -> None:
+    about = signals.about(run, step=command.step)
     if command.kind == "stuck":
         run.stuck.append(command.text)
-        signals.log().warning("%s", command.text)
+        signals.log().warning("%s", command.text, extra=about)
         if signals.stuck.receivers:
             run.tell(signals.stuck, step=command.step, reason=command.text)
     elif command.kind == "missed":
-        signals.log().warning("%s", command.text)
+        signals.log().warning("%s", command.text, extra=about)
     elif command.kind == "undone":
         run.not_undone.remove(command.step)
-        signals.log().info("%s", command.text)
+        signals.log().info("%s", command.text, extra=about)
     elif command.kind == "not undone":
         run.not_undone.append(command.step)
-        signals.log().error("%s", command.text)
+        signals.log().error("%s", command.text, extra=about)
         if run.failures:
             run.failures[0].add_note(f"flowkit: {command.text}")
     else:
-        signals.log().info("%s", command.text)
+        signals.log().info("%s", command.text, extra=about)
 
 
 def _wait(run: Run, _: Wait) -> None:

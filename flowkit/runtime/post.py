@@ -185,7 +185,8 @@ class Post:
         id = receipt.id
         if id is None and getattr(self.store, "remote", False):
             id = random_id()  # so that it can be repeated
-        move = Accept(receipt.name, receipt.key, id, now(), tuple(deliveries))
+        trace = receipt.traceparent or None
+        move = Accept(receipt.name, receipt.key, id, now(), tuple(deliveries), trace)
         return self.writer.submit(move)
 
     def accepted(self, receipt: Receipt, outcome: Accepted, owners: list[Any]) -> None:

@@ -15,8 +15,6 @@ from flowkit.journal.entries import Read
 from flowkit.journal.rows import is_over
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.frames import Narrator
-from flowkit.runtime.lookup import row_of, store_of
-from flowkit.runtime.presence import presence_in
 from flowkit.runtime.recall import Recall
 from flowkit.runtime.story import Story, read_loosely
 from flowkit.runtime.watching import Bell, LoopBell, StreamedRun, watch
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from flowkit.runtime.frames import StreamFrame
     from flowkit.runtime.run import Run
 
-__all__ = ["BATCH", "Frames", "Reader", "number", "stream"]
+__all__ = ["BATCH", "Frames", "Reader", "number"]
 
 BATCH = 200
 """Most records that a reader takes at once."""
@@ -90,30 +88,30 @@ class _Stored:
     """The records of a run in a store."""
 
     def __init__(self, store: Store, id: str) -> None:
-        self._store, self._id = store, id
+        self.store, self._id = store, id
         self._narrator: Narrator | None = None
         self._seq = 0
 
     @property
     def over(self) -> bool:
-        row = self._store.run(self._id)
+        row = self.store.run(self._id)
         return row is not None and is_over(row.status) and row.seq <= self._seq
 
     @property
     def remote(self) -> bool:
-        return self._store.remote
+        return self.store.remote
 
     def more(self) -> list[StreamFrame]:
         if self._narrator is None:
-            row = self._store.run(self._id)
+            row = self.store.run(self._id)
             if row is None or not row.seq:
                 return []
             # All of them, once: only they tell which graph the first was made under.
-            known = self._store.entries(self._id)
-            story = Story(self._store, row, known)
+            known = self.store.entries(self._id)
+            story = Story(self.store, row, known)
             self._narrator = Narrator(story, self._id)
         told: list[StreamFrame] = []
-        for entry in self._store.entries(self._id, self._seq, BATCH):
+        for entry in self.store.entries(self._id, self._seq, BATCH):
             if entry.kind == "note:rewind":
                 told += self._back(entry, self._narrator)
             else:
@@ -122,12 +120,12 @@ class _Stored:
         return told
 
     def _back(self, entry: Any, narrator: Narrator) -> list[StreamFrame]:
-        row = self._store.run(self._id)
+        row = self.store.run(self._id)
         if row is None:
             return []
-        entries = self._store.entries(self._id)
+        entries = self.store.entries(self._id)
         before = [each for each in entries if each.seq <= entry.seq]
-        story = Story(self._store, row, entries).fold(before)
+        story = Story(self.store, row, entries).fold(before)
         return narrator.again(story, rewound(entry)[0])
 
 
@@ -168,6 +166,12 @@ class Reader:
         return []
 
     @property
+    def store(self) -> Store | None:
+        """Where the run is stored; None of one in memory."""
+        source = self._source
+        return source.store if isinstance(source, _Stored) else None
+
+    @property
     def over(self) -> bool:
         """Whether the run is over and all of it was taken."""
         return self._source.over
@@ -200,8 +204,14 @@ class Frames:
     yet lies in its records. Any number of readers, each at its own place.
     """
 
-    def __init__(self, reader: Reader, run: Run | None, *, follow: bool) -> None:
+    def __init__(
+        self, reader: Any, run: Run | None, id: str, after: Any, *, follow: bool
+    ) -> None:
         self._reader, self._run, self._follow = reader, run, follow
+        self._id = id
+        self._positions: dict[str, int] = (
+            dict(after) if isinstance(after, dict) else {id: after}
+        )
         self._here: deque[StreamFrame] = deque()
         self._bell: Any = None
         self._leave: Callable[[], None] | None = None
@@ -209,8 +219,18 @@ class Frames:
 
     @property
     def seq(self) -> int:
-        """Number of the latest frame given; with ``after=`` another one goes on."""
-        return self._reader.seq - len(self._here)
+        """Number of the run's own latest frame given, or ``after``."""
+        return self._positions.get(self._id, 0)
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Numbers of the latest frames given, by run id, for another ``after=``."""
+        return dict(self._positions)
+
+    def _give(self) -> StreamFrame:
+        frame = self._here.popleft()
+        self._positions[frame.run_id] = frame.seq
+        return frame
 
     def __enter__(self) -> Self:
         return self
@@ -235,7 +255,7 @@ class Frames:
                 raise StopIteration
             if not self._here:
                 bell.wait(POLL)
-        return self._here.popleft()
+        return self._give()
 
     def __aiter__(self) -> Self:
         return self
@@ -256,7 +276,7 @@ class Frames:
                 raise StopAsyncIteration
             if not self._here:
                 await bell.wait(POLL)
-        return self._here.popleft()
+        return self._give()
 
     def close(self) -> None:
         """Read no further. The run goes on."""
@@ -280,37 +300,3 @@ class Frames:
         found = self._reader.more()
         self._here.extend(found)
         return bool(found) or (self._follow and not self._reader.over)
-
-
-def stream(
-    run: str | Run, *, after: int = 0, follow: bool = True, store: Any = None
-) -> Frames:
-    """The frames of a run: those that are there, then those that come.
-
-    Of a stored run in any process, also one that is over or whose class is not
-    there. Iterate it with ``for`` or ``async for``; it ends with the run. An
-    error of the run is told by a frame, and not raised.
-
-    Args:
-        run: its id or the beginning of it, or its handle.
-        after: ``seq`` of the last frame that was read; 0 begins with the first.
-        follow: wait for what comes; False ends with what is there.
-        store: the default one if None.
-
-    Raises:
-        RunError: no such run.
-        InputError: ``after`` is no number.
-        StoreError: records that cannot be read.
-    """
-    if isinstance(run, str):
-        known = run
-    elif run.journal is None:
-        return Frames(Reader(run, after=after), run, follow=follow)
-    else:
-        known = run.journal.row.id
-        store = run.journal.store if store is None else store
-    place = store_of(store)
-    id = row_of(place, known).id
-    moved = presence_in(place).moving.get(id)
-    reader = Reader(None, place, id, after)
-    return Frames(reader, moved, follow=follow)

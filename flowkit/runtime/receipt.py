@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from flowkit.runtime import trail
+
 if TYPE_CHECKING:
     from flowkit.runtime.run import Run
 
@@ -35,6 +37,7 @@ class Receipt:
         kept: it waits for a run that is not there yet.
         reason: one sentence, if it was refused.
         refusals: subscribers that refused it while others took it.
+        traceparent: of the span it was sent in, "" if nothing is traced.
     """
 
     __slots__ = (
@@ -48,6 +51,7 @@ class Receipt:
         "run_ids",
         "runs",
         "status",
+        "traceparent",
     )
 
     def __init__(self, name: str, key: str | None, id: str | None) -> None:
@@ -61,6 +65,7 @@ class Receipt:
         self.handlers: list[str] = []
         self.refusals: list[str] = []
         self.kept: bool = False
+        self.traceparent: str = trail.here()
 
     @property
     def taken(self) -> bool:

@@ -101,7 +101,7 @@ def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) 
     due = due_again(run, step, f"{run.id}:{firing.id}", policy, tried)
     if due is None:
         return False
-    log_again(run, step, firing.attempt, tried, due)
+    log_again(run, firing, step, firing.attempt, tried, due)
     defer(run, firing, tried._replace(due=due))
     return True
 
@@ -138,15 +138,16 @@ def due_again(
     return None
 
 
-def log_again(
-    run: Run, step: str, attempt: int, tried: StepDeferred, due: float
+def log_again(  # noqa: PLR0917 - what is tried, and when
+    run: Run, firing: Firing, step: str, attempt: int, tried: StepDeferred, due: float
 ) -> None:
     """Log that a step is tried again, and free what its error holds."""
     error: Any = tried.error
     text = "%s failed at attempt %s and is tried again in %s"
     name = f"{run.net.definition.name}.{step}"
     wait = shown(round(due - tried.at, 3))
-    signals.log().info(text, name, attempt, wait, exc_info=error)
+    about = signals.about(run, firing)
+    signals.log().info(text, name, attempt, wait, exc_info=error, extra=about)
     error.with_traceback(None)  # else the run keeps the frames of every try
 
 

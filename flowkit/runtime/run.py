@@ -26,7 +26,7 @@ from flowkit.core.records import (
     StepFinished,
 )
 from flowkit.errors import RouteError
-from flowkit.runtime import inherited, signals
+from flowkit.runtime import inherited, signals, trail
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
 from flowkit.runtime.descriptors import lazy
@@ -380,10 +380,15 @@ class Run(Handle):
                 from flowkit.runtime.expected import wanted  # a step waits for events
 
                 record = wanted(self, each)
-            if record is None:
+            if record is not None and self._set_aside(record):
                 continue
-            if self.journal is None or not self.journal.sets_aside(self, record):
+            if type(each) is EventReceived:
+                trail.take(self, each, record)
+            elif record is not None:
                 self.apply(record)
+
+    def _set_aside(self, record: Record) -> bool:
+        return self.journal is not None and self.journal.sets_aside(self, record)
 
     def cancel(self, reason: str = "cancelled from outside") -> None:
         """Cancel the run: running steps are cancelled and joined, nothing more runs.
@@ -407,16 +412,18 @@ class Run(Handle):
             if self.caller is not None and self.over:
                 self.caller.tell_blocking(self)
 
-    def event(
+    def event(  # noqa: PLR0917 - an envelope, part for part
         self,
         name: str,
         payload: Any,
         key: str | None,
         id: str | None,
         shares: dict[str, Any] | None = None,
+        traceparent: str | None = None,
     ) -> None:
         """Queue an outside event; whoever drives the run takes it in order."""
-        self.pending.append(EventReceived(now(), name, payload, key, id, shares))
+        trace = trail.here() if traceparent is None else traceparent
+        self.pending.append(EventReceived(now(), name, payload, key, id, shares, trace))
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flowkit.errors import RunError
 from flowkit.runtime.blocking import SECONDS_TO_END, run_async, spawn
 from flowkit.runtime.loops import on_trio
-from flowkit.runtime.reading import Reader, number
+from flowkit.runtime.nested_frames import places, reader_of
 from flowkit.runtime.watching import Bell, LoopBell, watch
 
 if TYPE_CHECKING:
@@ -43,15 +43,20 @@ class _Session:
     """
 
     def __init__(
-        self, flow: Any, go: Callable[[], Awaitable[Any]], after: int = 0
+        self,
+        flow: Any,
+        go: Callable[[], Awaitable[Any]],
+        after: Any = 0,
+        *,
+        nested: bool = True,
     ) -> None:
         self._flow, self._go = flow, go
-        self._after = after
-        number(after)
+        self._after = places(after)
+        self._nested = nested
         self.run: Run | None = None
         self.said: dict[str, Any] = {}
         self._frames: list[StreamFrame] = []
-        self._reader: Reader | None = None
+        self._reader: Any = None
         self._leave: Callable[[], None] | None = None
         self._adopted = threading.Event()
         self._ended = False
@@ -74,6 +79,15 @@ class _Session:
     def frames(self) -> list[StreamFrame]:
         """The frames that were given so far, as a new list."""
         return [*self._frames]
+
+    @property
+    def positions(self) -> dict[str, int]:
+        """Numbers of the latest frames given, by run id, for another ``after=``."""
+        if isinstance(self._after, dict):
+            found = dict(self._after)
+        else:
+            found = {} if self.run is None else {self.run.id: self._after}
+        return found | {frame.run_id: frame.seq for frame in self._frames}
 
     @property
     def is_completed(self) -> bool:
@@ -116,8 +130,9 @@ class _Session:
         """The run is there, and about to be moved."""
         if self._leave is not None:
             self._leave()
-        self.run, self._reader = run, Reader(run, after=self._after)
         self._leave = watch(run, self._bell.ring)
+        self.run = run
+        self._reader = reader_of(run, after=self._after, nested=self._nested)
         run.active = True  # nobody else moves it: what comes waits for its turn
         if self._cancelled:
             run.cancel(_CLOSED)
@@ -222,9 +237,11 @@ class StreamSession(_Session):
         flow: Any,
         go: Callable[[], Awaitable[Any]],
         backend: str,
-        after: int = 0,
+        after: Any = 0,
+        *,
+        nested: bool = True,
     ) -> None:
-        super().__init__(flow, go, after)
+        super().__init__(flow, go, after, nested=nested)
         self._backend = backend
         self._main = _Events(self, None)
         self._views: dict[str, _Events] = {}
@@ -342,9 +359,14 @@ class AsyncStreamSession(_Session):
     """
 
     def __init__(
-        self, flow: Any, go: Callable[[], Awaitable[Any]], after: int = 0
+        self,
+        flow: Any,
+        go: Callable[[], Awaitable[Any]],
+        after: Any = 0,
+        *,
+        nested: bool = True,
     ) -> None:
-        super().__init__(flow, go, after)
+        super().__init__(flow, go, after, nested=nested)
         self._main = _AsyncEvents(self, None)
         self._views: dict[str, _AsyncEvents] = {}
         self._scope: Any = None

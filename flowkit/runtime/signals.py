@@ -48,6 +48,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from logging import Logger
 
+    from flowkit.core.marking import Firing
+    from flowkit.runtime.run import Run
+
 _all = Namespace()
 
 
@@ -59,6 +62,20 @@ def log() -> Logger:
     logger = logging.getLogger("flowkit")
     logger.addHandler(logging.NullHandler())
     return logger
+
+
+def about(run: Run, firing: Firing | None = None, step: str = "") -> dict[str, Any]:
+    """What a log line says of where it comes from, for its ``extra=``."""
+    told = (
+        ("", 0, 0) if firing is None else (firing.node.name, firing.id, firing.attempt)
+    )
+    return {
+        "flow": type(run.flow).__qualname__,
+        "run": run.id,
+        "step": step or told[0],
+        "firing": told[1],
+        "attempt": told[2],
+    }
 
 
 def _signal(name: str, doc: str) -> Signal:
@@ -85,6 +102,7 @@ event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
 __all__ = [
+    "about",
     "breaker_changed",
     "cache_hit",
     "event_accepted",

@@ -29,7 +29,8 @@ class Streaming:
         self,
         inputs: Mapping[str, Any] | None = None,
         *,
-        after: int = 0,
+        after: int | Mapping[str, int] = 0,
+        nested: bool = True,
         restore_from_state_id: Any = None,
         id: str | None = None,
         tags: Iterable[str] = (),
@@ -43,18 +44,19 @@ class Streaming:
             inputs: as those of :meth:`~flowkit.Flow.kickoff`.
             after: ``seq`` of the last frame that was read, where ``id`` or
                 ``inputs["id"]`` name a stored run that goes on; 0 begins with its
-                first.
+                first. Or the ``positions`` of the stream that was read.
+            nested: read the runs that its steps call, too, each within its step.
             restore_from_state_id: as of ``kickoff``.
             id: as of ``kickoff``.
             tags: as of ``kickoff``.
             created_by: as of ``kickoff``.
 
         Raises:
-            InputError: ``after`` is no number.
+            InputError: ``after`` is no number, nor numbers by run id.
         """
         said = given(restore_from_state_id, id, tags, created_by)
         go = partial(self._flow.kickoff_async, inputs, **said)
-        return AsyncStreamSession(self._flow, go, after)
+        return AsyncStreamSession(self._flow, go, after, nested=nested)
 
 
 def given(
@@ -71,14 +73,24 @@ def given(
 
 
 def session(
-    flow: Any, go: Callable[[], Awaitable[Any]], backend: str, after: int = 0
+    flow: Any,
+    go: Callable[[], Awaitable[Any]],
+    backend: str,
+    after: Any = 0,
+    *,
+    nested: bool = True,
 ) -> StreamSession:
     """A session for blocking code."""
-    return StreamSession(flow, go, "trio" if on_trio() else backend, after)
+    chosen = "trio" if on_trio() else backend
+    return StreamSession(flow, go, chosen, after, nested=nested)
 
 
 def async_session(
-    flow: Any, go: Callable[[], Awaitable[Any]], after: int = 0
+    flow: Any,
+    go: Callable[[], Awaitable[Any]],
+    after: Any = 0,
+    *,
+    nested: bool = True,
 ) -> AsyncStreamSession:
     """A session for async code."""
-    return AsyncStreamSession(flow, go, after)
+    return AsyncStreamSession(flow, go, after, nested=nested)

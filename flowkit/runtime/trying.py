@@ -292,7 +292,7 @@ class _Tries:
             seed = f"{run.id}:{firing.id}:{position}"
             due = due_again(run, name, seed, policy, deferred)
             if due is not None:
-                log_again(run, name, stand.attempt, deferred, due)
+                log_again(run, firing, name, stand.attempt, deferred, due)
                 return deferred._replace(due=due)
         stage = self.policy.next_stage(stand.stage, error)
         if stage is None:

@@ -36,11 +36,14 @@ class StreamedRun(Run):
         bells: rung when there is more.
         shown: how many records may be read: those whose state is kept.
         values: the new values of the fields that a record changed, by its index.
+        joined: the runs that its steps have called since somebody reads it: firing,
+            id, and the run itself if it is in memory only.
     """
 
     bells: list[Callable[[], None]]
     shown: int
     values: dict[int, dict[str, Any]]
+    joined: list[tuple[int, str, Run | None]]
 
     # A reader may leave at any time, and the run's class with it: what is called here
     # is named in full.
@@ -96,10 +99,15 @@ def watch(run: Run, bell: Callable[[], None]) -> Callable[[], None]:
         if not isinstance(run, StreamedRun):
             run.__dict__.update(bells=[], shown=len(run.records))
             run.__dict__.setdefault("values", {})  # a former reader's
+            run.__dict__.setdefault("joined", [])
             run.mention = partial(tell, run)
             run.__class__ = StreamedRun
         streamed: Any = run
         streamed.bells.append(bell)
+    if run.children is not None:
+        for firing, calls in [*run.children.runs.items()]:
+            for child in [*calls.values()]:
+                join(run, firing, child)
 
     def leave() -> None:
         with _lock:
@@ -110,6 +118,26 @@ def watch(run: Run, bell: Callable[[], None]) -> Callable[[], None]:
                 run.mention = None
 
     return leave
+
+
+def join(run: Run, firing: int, child: Run) -> None:
+    """A run that is read has called another one: its readers read that, too."""
+    if child.__dict__.get("caller_read") is run:
+        return
+    child.__dict__["caller_read"] = run
+
+    def ring() -> None:
+        bells = [*run.__dict__.get("bells", ())]
+        for bell in bells:
+            bell()
+        if child.told or not bells:
+            child.__dict__.pop("caller_read", None)
+            leave()
+
+    leave = watch(child, ring)
+    kept = child if child.journal is None else None
+    run.__dict__["joined"].append((firing, child.id, kept))
+    ring()
 
 
 class Bell:

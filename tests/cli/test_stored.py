@@ -393,15 +393,15 @@ def test_migrate_says_what_it_does(shop):
     path = shop / ".flowkit" / "journal.db"
     done = flowkit(shop, "migrate")
     assert done.returncode == 0
-    assert done.stderr == f"sqlite:///{path} is up to date: schema 1\n"
+    assert done.stderr == f"sqlite:///{path} is up to date: schema 2\n"
     done = flowkit(shop, "migrate", "--store", "sqlite:///new.db", "--dry")
     assert done.stderr == (
-        f"sqlite:///{shop}/new.db: schema 0, 1 migration would be applied, now 0 of 1\n"
+        f"sqlite:///{shop}/new.db: schema 0, 2 migrations would be applied, now 0 of 2\n"
     )
     assert not (shop / "new.db").exists()
     done = flowkit(shop, "migrate", "--store", "sqlite:///new.db", "--json")
     found = as_json(done)
-    assert (found["before"]["schema"], found["after"]["schema"]) == (0, 1)
+    assert (found["before"]["schema"], found["after"]["schema"]) == (0, 2)
 
 
 def test_a_newer_schema_is_refused(shop):
@@ -416,7 +416,7 @@ def test_a_newer_schema_is_refused(shop):
         said = done.stdout if words == ["doctor"] else done.stderr
         assert (
             f"The journal {path} has schema 99, written by a newer flowkit; this one "
-            f"knows up to 1. Upgrade flowkit, or use another file; nothing was changed."
+            f"knows up to 2. Upgrade flowkit, or use another file; nothing was changed."
         ) in said
 
 
@@ -425,7 +425,7 @@ def test_doctor_says_what_is_there(shop):
     rows = lines(flowkit(shop, "doctor"))
     told = {what: (level, text) for level, what, text in rows}
     assert told["store"][1].startswith(f"sqlite:///{shop}/.flowkit/journal.db (default")
-    assert told["schema"] == ("ok", "1, up to date")
+    assert told["schema"] == ("ok", "2, up to date")
     assert told["flow shop"] == ("ok", "flows:Shop")
     assert told["runs"] == ("ok", "none is left without a process")
     assert "SQLite" in told

@@ -258,21 +258,27 @@ def failing(draw: st.DrawFn) -> Case:
 
 
 class Pool:
-    """The names of one scope, and conditions over them."""
+    """The names of one scope, and conditions over them.
+
+    Its strategies are made once: hypothesis looks at a strategy before it draws, which
+    takes several times as long as to play what was drawn.
+    """
 
     def __init__(self, steps: list[str], labels: list[str], more: list[Any]) -> None:
-        self.steps = steps
-        self.labels = labels
-        self.more = more
-
-    def leaf(self) -> st.SearchStrategy[Any]:
-        names = [*self.steps, *self.labels, f"{self.steps[0]}.failed"]
-        names.append(f"{self.steps[1]}.cancelled")
-        timers = [timer(3, after=self.steps[0]), timer(1, after=self.steps[1])]
-        return st.sampled_from([*names, *names, *timers, *self.more])
-
-    def condition(self) -> st.SearchStrategy[Any]:
-        return st.recursive(self.leaf(), self._joined, max_leaves=4)
+        names = [*steps, *labels, f"{steps[0]}.failed", f"{steps[1]}.cancelled"]
+        timers = [timer(3, after=steps[0]), timer(1, after=steps[1])]
+        self.leaf = st.sampled_from([*names, *names, *timers, *more])
+        self.condition = st.recursive(self.leaf, self._joined, max_leaves=4)
+        self.window = st.builds(
+            lambda source, count, time, gap: window(
+                source, count=count, time=time, gap=gap
+            ),
+            st.sampled_from([*steps, *labels]),
+            st.integers(1, 3),
+            st.sampled_from([None, 2, 5]),
+            st.sampled_from([None, 1, 3]),
+        )
+        self.trigger = self.condition | self.condition | self.window
 
     def _joined(self, inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         several = st.lists(inner, min_size=2, max_size=3)
@@ -287,116 +293,94 @@ class Pool:
                 several,
                 st.sampled_from(RESTS),
             )
-            | st.builds(times, st.integers(2, 3), self.leaf())
+            | st.builds(times, st.integers(2, 3), self.leaf)
         )
 
-    def trigger(self) -> st.SearchStrategy[Any]:
-        windows = st.builds(
-            lambda source, count, time, gap: window(
-                source, count=count, time=time, gap=gap
-            ),
-            st.sampled_from([*self.steps, *self.labels]),
-            st.integers(1, 3),
-            st.sampled_from([None, 2, 5]),
-            st.sampled_from([None, 1, 3]),
-        )
-        return self.condition() | self.condition() | windows
+
+OUTER = Pool(
+    ["a", "b", "c", "r"],
+    ["x", "y"],
+    [
+        event("e"),
+        event("f", optional=True),
+        gather("h"),
+        gather("i", 1),
+        gather("p", rest="cancel", n=2),
+        gather("note"),
+    ],
+)
+MIDDLE = Pool(["h", "i", "s"], ["p", "q", "note"], [gather("k"), gather("l", 1)])
+INNER = Pool(["k", "l"], [], [])
+NAMES = [*"abcrghisjkl"]
+REGIONS = [Region("one", "m"), Region("two")]
+TARGETS = st.sampled_from([*NAMES, "region(one)", "region(two)"])
+MOMENTS = st.lists(st.integers(0, 4), min_size=1, max_size=4)
+ORDINALS = st.frozensets(st.integers(1, 4), max_size=2)
+CHOICES = {
+    "r": st.lists(
+        st.lists(st.sampled_from(["x", "y"]), unique=True, max_size=2), max_size=6
+    ),
+    "s": st.lists(
+        st.lists(st.sampled_from(["p", "q"]), unique=True, max_size=2), max_size=6
+    ),
+}
+VERBS = st.tuples(
+    st.integers(0, 4), st.sampled_from(["cancel", "complete"]), st.sampled_from(NAMES)
+) | st.tuples(
+    st.integers(0, 4), st.sampled_from(["spawn", "seal"]), st.sampled_from("gj")
+)
+FANS = st.builds(
+    lambda count, limit, failures, most: {
+        "times": count,
+        "limit": limit,
+        "failures": failures,
+        "max_failures": most,
+    },
+    st.integers(1, 3),
+    st.sampled_from([None, None, 1, 2]),
+    st.sampled_from(POLICIES),
+    st.sampled_from([None, 1, 0.5]),
+)
+EVENTS = st.lists(
+    st.tuples(st.integers(0, 20), st.sampled_from(["e", "f", "x", "p"]), st.none()),
+    max_size=4,
+)
+
+
+def _some(most: int) -> st.SearchStrategy[list[str]]:
+    return st.lists(st.sampled_from(NAMES), max_size=most, unique=True)
 
 
 @st.composite
 def wild(draw: st.DrawFn) -> Case:
     """P7, P8, P9: anything goes, in three scopes, with every verb and option."""
-    outer = Pool(
-        ["a", "b", "c", "r"],
-        ["x", "y"],
-        [event("e"), event("f", optional=True), gather("h"), gather("i", 1)],
-    )
-    outer.more += [gather("p", rest="cancel", n=2), gather("note")]
-    middle = Pool(["h", "i", "s"], ["p", "q", "note"], [gather("k"), gather("l", 1)])
-    inner = Pool(["k", "l"], [], [])
-    counts = st.integers(1, 3)
-    limits = st.sampled_from([None, None, 1, 2])
-    policies = st.sampled_from(POLICIES)
-
-    def fan(source: Any) -> Any:
-        return each(
-            source,
-            times=draw(counts),
-            limit=draw(limits),
-            failures=draw(policies),
-            max_failures=draw(st.sampled_from([None, 1, 0.5])),
-        )
-
     steps: dict[str, Any] = {
         "begin": BEGIN,
-        "a": merge("begin", draw(outer.condition())),
-        "b": draw(outer.trigger()),
-        "c": draw(outer.trigger()),
-        "r": router(merge("begin", draw(outer.condition())), labels=["x", "y"]),
-        "g": fan(merge("begin", draw(outer.condition()))),
-        "h": merge("g", draw(middle.condition())),
-        "i": draw(middle.trigger()),
-        "s": router(draw(middle.trigger()), labels=["p", "q"]),
-        "j": fan(draw(middle.condition())),
-        "k": merge("j", draw(inner.condition())),
-        "l": draw(inner.trigger()),
+        "a": merge("begin", draw(OUTER.condition)),
+        "b": draw(OUTER.trigger),
+        "c": draw(OUTER.trigger),
+        "r": router(merge("begin", draw(OUTER.condition)), labels=["x", "y"]),
+        "g": each(merge("begin", draw(OUTER.condition)), **draw(FANS)),
+        "h": merge("g", draw(MIDDLE.condition)),
+        "i": draw(MIDDLE.trigger),
+        "s": router(draw(MIDDLE.trigger), labels=["p", "q"]),
+        "j": each(draw(MIDDLE.condition), **draw(FANS)),
+        "k": merge("j", draw(INNER.condition)),
+        "l": draw(INNER.trigger),
     }
+    options = _options(draw)
     made = flow(most=8, **steps)
-    names = [name for name in steps if name != "begin"]
-    options: dict[str, dict[str, Any]] = {name: {} for name in names}
-    options["h"]["emits"] = ("note",)
-    options["i"]["emits"] = ("e",)
-    regions = [Region("one", "m"), Region("two")]
-    for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):
-        options[name]["mutex"] = draw(st.sampled_from(["m", "n"]))
-    for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True)):
-        options[name]["region"] = draw(st.sampled_from(regions))
-    for name in draw(st.lists(st.sampled_from(names), max_size=1)):
-        targets = [*names, "region(one)", "region(two)"]
-        options[name]["cancels"] = (draw(st.sampled_from(targets)),)
-    for name in draw(st.lists(st.sampled_from(names), max_size=1)):
-        pair = [*names, "x", "p", "e"]
-        options[name]["during"] = (
-            draw(st.sampled_from(pair)),
-            draw(st.sampled_from(pair)),
-        )
     made = made._replace(
         steps=tuple(one._replace(**options.get(one.name, {})) for one in made.steps)
     )
-    subsets = {
-        "r": st.lists(st.sampled_from(["x", "y"]), unique=True, max_size=2),
-        "s": st.lists(st.sampled_from(["p", "q"]), unique=True, max_size=2),
-    }
-    verbs = st.tuples(
-        st.integers(0, 4),
-        st.sampled_from(["cancel", "complete"]),
-        st.sampled_from(names),
-    ) | st.tuples(
-        st.integers(0, 4), st.sampled_from(["spawn", "seal"]), st.sampled_from("gj")
-    )
-    acts = {
-        name: draw(st.lists(verbs, max_size=2))
-        for name in draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
-    }
-    moments = st.lists(st.integers(0, 4), min_size=1, max_size=4)
-    ordinals = st.frozensets(st.integers(1, 4), max_size=2)
     script = {
-        "takes": {name: draw(moments) for name in steps},
-        "routes": {
-            name: draw(st.lists(labels, max_size=6)) for name, labels in subsets.items()
-        },
+        "takes": {name: draw(MOMENTS) for name in steps},
+        "routes": {name: draw(choices) for name, choices in CHOICES.items()},
         "fails": {
-            name: draw(ordinals) for name in ("a", "h", "k") if draw(st.booleans())
+            name: draw(ORDINALS) for name in ("a", "h", "k") if draw(st.booleans())
         },
-        "events": draw(
-            st.lists(
-                st.tuples(
-                    st.integers(0, 20), st.sampled_from(["e", "f", "x", "p"]), st.none()
-                ),
-                max_size=4,
-            )
-        ),
-        "acts": acts,
+        "events": draw(EVENTS),
+        "acts": {name: draw(st.lists(VERBS, max_size=2)) for name in draw(_some(2))},
         "emits": {
             "h": [("note", 1)] if draw(st.booleans()) else [],
             "i": [("e", 1)] if draw(st.integers(0, 3)) == 3 else [],
@@ -406,3 +390,20 @@ def wild(draw: st.DrawFn) -> Case:
         "cancels": draw(st.sampled_from([15, 15, 7])),  # timers may go round forever
     }
     return Case(made, script)
+
+
+def _options(draw: st.DrawFn) -> dict[str, dict[str, Any]]:
+    """Gates, cancels and emitted names of some steps."""
+    options: dict[str, dict[str, Any]] = {name: {} for name in NAMES}
+    options["h"]["emits"] = ("note",)
+    options["i"]["emits"] = ("e",)
+    for name in draw(_some(2)):
+        options[name]["mutex"] = draw(st.sampled_from(["m", "n"]))
+    for name in draw(_some(2)):
+        options[name]["region"] = draw(st.sampled_from(REGIONS))
+    for name in draw(_some(1)):
+        options[name]["cancels"] = (draw(TARGETS),)
+    for name in draw(_some(1)):
+        pair = st.sampled_from([*NAMES, "x", "p", "e"])
+        options[name]["during"] = draw(pair), draw(pair)
+    return options

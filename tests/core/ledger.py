@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from flowkit.core.commands import Command
+    from flowkit.core.lanes import Group
     from flowkit.core.marking import Lane, Marking, Round
     from flowkit.core.net import Edge, Net
     from flowkit.core.records import Record
@@ -35,11 +36,15 @@ class Ledger:
         self.marking = marking
         self.consumed: set[Entry] = set()
         self.parked: set[Entry] = set()
-        self.due: set[Entry] = set()
         self.fired: set[tuple[int, Lane]] = set()
         self.first = 1
         self.born = 0
+        self.between: set[int] = set()
+        self.left: list[tuple[str, tuple[Edge, ...]]] = []
+        self.lane: Lane = ()
+        self.gathered: set[int] = set()
         self.lanes: dict[int, Lane] = {}
+        self.groups: dict[int, Group] = {}
         self.record: Record | None = None
         self.losers = 0
         for trigger in net.triggers:
@@ -48,47 +53,74 @@ class Ledger:
 
     def before(self, record: Record, firing: Firing | None) -> None:
         """Note what a record will deliver to joins."""
-        self.due = set()
         self.record = record
         self.first = self.marking.next_firing
-        seq = self.marking.next_token
-        for edges in self._deliveries(record, firing):
+        self.born = self.marking.next_token
+        self.lane = () if firing is None else firing.lane
+        if not self._goes_on(self.lane):
+            self.lane = ()
+        self.between = set()
+        self.left = list(self._deliveries(record, firing))
+        if self.marking.lanes is not None:
+            self.groups |= self.marking.lanes.groups
+        self.gathered = set(self._group().fired) if self.lane else set()
+
+    def _group(self) -> Group:
+        return self.groups[self.lane[-1][0]]
+
+    def _due(self) -> set[Entry]:
+        """What the record has delivered to joins; a gather's token comes in between."""
+        due: set[Entry] = set()
+        fired = self._group().fired - self.gathered if self.lane else set()
+        for name, edges in self.left:
             for edge in edges:
                 if edge.trigger is not None:
-                    self.due.add((edge.trigger.index, edge.slot, seq))
-                    self.lanes[seq] = () if firing is None else firing.lane
-            seq += 1
-        self.born = seq
+                    due.add((edge.trigger.index, edge.slot, self.born))
+                    self.lanes[self.born] = self.lane
+            self.born += 1
+            gathers = self.net.gathered.get(name, ())
+            now = {each.index for each in gathers if each.leaf.need} & fired
+            self.between.update(range(self.born, self.born + len(now)))
+            self.born += len(now)
+            fired -= now
+        return due
+
+    def _is_new(self, seq: int) -> bool:
+        """Whether a token is of the core's own making, as that of a gather is."""
+        return seq >= self.born or seq in self.between
 
     def _deliveries(
         self, record: Record, firing: Firing | None
-    ) -> Iterator[tuple[Edge, ...]]:
+    ) -> Iterator[tuple[str, tuple[Edge, ...]]]:
+        """Names that a record leaves, with who hears them, in their order."""
         net = self.net
         if firing is not None and not self._goes_on(firing.lane):
             return
         if isinstance(record, StepFinished) and firing is not None:
             node = firing.node
             for name, _ in record.emitted:
-                yield (*net.by_name.get(name, ()), *net.by_event.get(name, ()))
+                heard = (*net.by_name.get(name, ()), *net.by_event.get(name, ()))
+                yield name, heard
             if node.done or (node.depth and node.name in net.gathered):
-                yield node.done
+                yield node.name, node.done
             yield from (
-                net.by_name.get(each, ())
+                (each, net.by_name.get(each, ()))
                 for each in record.labels
                 if each in net.by_name or each in net.gathered
             )
         elif isinstance(record, StepFailed) and firing is not None:
             if edges := firing.node.hears(late=record.late):
-                yield edges
+                yield "", edges
         elif isinstance(record, EventReceived) and self._takes_events():
             edges = net.by_event.get(record.name, ())
             if record.name not in net.definition.names:
                 edges += net.by_name.get(record.name, ())
-            yield tuple(
+            outside = (
                 edge
                 for edge in edges
                 if edge.node.depth <= (edge.node.each is not None)
             )
+            yield "", tuple(outside)
 
     def _takes_events(self) -> bool:
         return self.marking.status in {"running", "waiting"}
@@ -102,6 +134,14 @@ class Ledger:
         group = None if lanes is None else lanes.groups.get(number)
         return group is not None and index in group.lanes
 
+    def _failed(self, lane: Lane) -> bool:
+        """Whether a lane is over because an instance in it, or around it, has failed."""
+        return any(
+            number in self.groups
+            and (self.groups[number].failed or index in self.groups[number].failures)
+            for number, index in lane
+        )
+
     def after(self, commands: Sequence[Command]) -> None:
         """Find where each token has gone."""
         if self.marking.status in {"completed", "failed", "cancelled"} and (
@@ -112,16 +152,19 @@ class Ledger:
         made = [each for each in commands if isinstance(each, Firing)]
         made += self.marking.live.values()  # a queued one is not started yet
         firings = {each.id: each for each in made if each.id >= self.first}
-        held = self.parked | self.due
+        held = self.parked | self._due()
         rounds = [each for group in self.marking.rounds.values() for each in group]
         for each in rounds:
             for tokens in each.held.values():
-                self.lanes.update((token.seq, token.lane) for token in tokens)
+                for token in tokens:
+                    if len(token.lane) >= len(self.lanes.get(token.seq, ())):
+                        self.lanes[token.seq] = token.lane
+        self.fired |= {(each.trigger.index, each.lane) for each in rounds if each.fired}
         absorbed = {entry for each in rounds if each.fired for entry in _held(each)}
         parked = {entry for each in rounds if not each.fired for entry in _held(each)}
         taken = self._taken(list(firings.values()), held - parked)
         assert not taken & self.consumed, "a token was consumed twice"
-        known = {entry for entry in parked if entry[2] < self.born}
+        known = {entry for entry in parked if not self._is_new(entry[2])}
         assert known <= held, "a token from nowhere"
         self._account(held - taken - parked - absorbed, made, commands)
         self.consumed |= taken
@@ -144,14 +187,15 @@ class Ledger:
         ended: set[tuple[int, Lane]] = set()
         for trigger, slot, seq in gone:
             node = self.net.triggers[trigger].node
-            lane = self.lanes[seq]
+            lane = self.lanes[seq][: node.depth]  # an event is heard outside of it
             if node.bit & losers or node.each or node.name in missed:
                 continue
             if (trigger, lane) in self.fired:
                 continue
             place = f"token {seq} in {self.net.triggers[trigger].slots[slot].text}"
             assert not self._goes_on(lane), f"{place} is lost"
-            ended.add((trigger, lane))
+            if not self._failed(lane):
+                ended.add((trigger, lane))
         told = [each for each in commands if isinstance(each, Report)]
         stuck = sum(each.kind == "stuck" for each in told)
         withdrawn = losers or any(isinstance(each, Cancel) for each in commands)
@@ -175,7 +219,7 @@ class Ledger:
                 for trigger, slot, seq in held
                 if trigger in own and seq in seqs
             }
-            born = {seq for seq in seqs if seq >= self.born}
+            born = {seq for seq in seqs if self._is_new(seq)}
             assert {seq for _, _, seq in found} | born == seqs, "a token from nowhere"
             self.fired |= {(trigger, firing.lane) for trigger, _, _ in found}
             if born:

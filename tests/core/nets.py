@@ -207,12 +207,7 @@ class _Tree:
 LEAVES = [*"abcdrsxyz", "a.failed", "r.failed", "a.timeout"]
 
 
-def _leaf() -> st.SearchStrategy[Any]:
-    return st.sampled_from(LEAVES) | st.sampled_from(["e", "f"]).map(event)
-
-
-def _condition() -> st.SearchStrategy[Any]:
-    return st.recursive(_leaf(), _joined, max_leaves=5)
+LEAF = st.sampled_from(LEAVES) | st.sampled_from(["e", "f"]).map(event)
 
 
 def _joined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -231,23 +226,25 @@ def _joined(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.lists(inner, min_size=3, max_size=3),
         st.sampled_from(RESTS),
     )
-    counts = st.builds(times, st.integers(2, 3), _leaf())
+    counts = st.builds(times, st.integers(2, 3), LEAF)
     return simple | partial | counts
+
+
+CONDITIONS = st.recursive(LEAF, _joined, max_leaves=5)
 
 
 @st.composite
 def tangled(draw: st.DrawFn) -> Case:
     """P7, P8: anything goes: nested joins, loops, failures, events, stops."""
-    conditions = _condition()
     labels = draw(st.sampled_from([("x", "y", "z"), None]))
     steps: dict[str, Any] = {
         "begin": BEGIN,
-        "a": merge("begin", draw(conditions)),
-        "b": draw(conditions),
-        "c": draw(conditions),
-        "d": draw(conditions),
-        "r": router(merge("begin", draw(conditions)), labels=labels),
-        "s": router(draw(conditions), labels=labels),
+        "a": merge("begin", draw(CONDITIONS)),
+        "b": draw(CONDITIONS),
+        "c": draw(CONDITIONS),
+        "d": draw(CONDITIONS),
+        "r": router(merge("begin", draw(CONDITIONS)), labels=labels),
+        "s": router(draw(CONDITIONS), labels=labels),
     }
     subsets = st.lists(st.sampled_from(["x", "y", "z"]), unique=True, max_size=3)
     routes = {name: draw(st.lists(subsets, max_size=6)) for name in ("r", "s")}

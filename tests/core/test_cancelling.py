@@ -355,6 +355,52 @@ def test_a_race_cancels_a_whole_group() -> None:
     assert played.ends == [(5, "completed")]
 
 
+def test_what_decides_a_race_against_its_own_group_ends_unheard() -> None:
+    """What an instance has emitted cancels its group: the rest of it has no lane."""
+    net = flow(
+        split=BEGIN,
+        read=step(each("split"), emits=("found",), router=True, labels=("more",)),
+        after="read",
+        last="more",
+        whole=gather("read"),
+        end=any_of(1, event("found", optional=True), "whole", rest="cancel"),
+    )
+    for routes in ({}, {"read": ["more"]}):
+        played = play(
+            net,
+            gives={"split": [1, 2]},
+            takes={"read": [1, 3]},
+            routes=routes,
+            emits={"read": [("found", "it")]},
+        )
+        assert played.given("end") == [("it",)]
+        assert played.lost("read") == [2]
+        assert played.at("after") == []
+        assert played.at("last") == []
+        assert played.status == "completed"
+
+
+def test_a_step_that_repeats_itself_may_decide_a_race_against_its_own_group() -> None:
+    """It takes no further turn."""
+    net = flow(
+        split=BEGIN,
+        read=step(each("split"), emits=("found", "note")),
+        after="note",
+        whole=gather("read"),
+        end=any_of(1, event("found", optional=True), "whole", rest="cancel"),
+    )
+    played = play(
+        net,
+        gives={"split": [1]},
+        turns={"read": 3},
+        emits={"read": [("found", "it"), ("note", 1)]},
+    )
+    assert played.given("end") == [("it",)]
+    assert played.lost("read") == [2]
+    assert played.at("after") == []
+    assert played.ends == [(3, "completed")]
+
+
 def test_a_group_that_is_about_to_open_can_be_cancelled() -> None:
     """In the same commit."""
     net = flow(

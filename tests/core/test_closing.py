@@ -16,9 +16,9 @@ from flowkit.core.net import Net
 from flowkit.core.validate import hints, validate
 from flowkit.define.conditions import all_active, and_, any_of, event, merge, or_, times
 from tests.conftest import PROVE
+from tests.core.breaking import fails, over
 from tests.core.nets import Case, tangled
 from tests.core.player import BEGIN, flow, play, router
-from tests.core.test_seeded_faults import fails
 
 EXAMPLES = settings(max_examples=100_000 if PROVE else 200)
 
@@ -237,7 +237,7 @@ def test_a_broken_rule_is_found(
 ) -> None:
     """Bounds that forget loops, an outside that does not exist."""
     monkeypatch.setattr(f"flowkit.core.closing.{name}", broken)
-    fails(layered() | knotted(), no_false_alarm)
+    fails(over(lambda: layered() | knotted(), no_false_alarm))
 
 
 @EXAMPLES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from flowkit.core.commands import Answer, Cancel, End, Firing, Wait
-from flowkit.core.definition import Definition, Leaf, Step
+from flowkit.core.definition import Definition, Join, Leaf, Step
 from flowkit.core.machine import decide
 from flowkit.core.marking import DEFERRED, Marking
 from flowkit.core.net import Net
@@ -75,6 +75,24 @@ def test_a_limit_that_holds_a_firing_back_is_no_attempt() -> None:
     """Nothing has been tried."""
     marking, _ = play(net(ASK), RunStarted(0), StepDeferred(1, 1, 9, "rate"))
     assert marking.live[1].attempt == 1
+
+
+def test_a_deferral_does_not_count_firings_anew() -> None:
+    """R11: a loop that is held back in each turn runs away as any other."""
+    turn = Step("turn", trigger=Join("or", (Leaf("ask", "step"), Leaf("again"))))
+    again = Step("again", trigger=Leaf("turn", "step"))
+    here = net(ASK, turn, again)
+    here.nodes[1].limit = 3
+    marking = Marking(len(here.nodes))
+    decide(here, marking, RunStarted(0))
+    for _ in range(12):
+        (firing,) = marking.live.values()
+        decide(here, marking, StepDeferred(1, firing.id, 2, "rate"))
+        decide(here, marking, StepAnswered(2, firing.id, DEFERRED))
+        decide(here, marking, StepFinished(2, firing.id))
+        if marking.status != "running":
+            break
+    assert marking.status == "failed"
 
 
 def test_the_open_questions_of_an_attempt_go_with_it() -> None:

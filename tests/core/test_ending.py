@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit.define.conditions import and_, any_of, event, merge, or_, times
+from flowkit.define.conditions import (
+    and_,
+    any_of,
+    each,
+    event,
+    gather,
+    merge,
+    or_,
+    times,
+)
 from tests.core.player import BEGIN, flow, play, router, step
 
 
@@ -36,9 +45,59 @@ def test_a_step_that_never_ran_is_named() -> None:
     assert play(net).stuck == [
         (
             "Flow.j is stuck on and_(a, b): a came; b cannot come any more (b never "
-            "ran). (flow.py:3)"
+            "ran: nothing in the flow produces 'lost'). (flow.py:3)"
         )
     ]
+
+
+def why(missing: str, **steps: object) -> str:
+    """What is said of ``missing``, which a join with ``a`` waits for in vain."""
+    net = flow(a=BEGIN, **steps, j=and_("a", missing))
+    stuck = play(net, routes={"r": ["x"]}, fails={"f": True}).stuck
+    text = next(each for each in stuck if each.startswith("Flow.j "))
+    return text.partition("any more (")[2].partition("). (flow")[0]
+
+
+def test_a_step_that_never_ran_tells_what_kept_it_from_it() -> None:
+    """However many steps lie between."""
+    chose = router("a", labels=["x", "y"])
+    assert why("b", r=chose, b="y") == "b never ran: router r chose 'x'"
+    assert why("c", r=chose, b="y", c="b") == "c never ran: router r chose 'x'"
+    assert why("s", r=chose, s=router("y", labels=["z"])) == (
+        "s never ran: router r chose 'x'"
+    )
+    assert why("z", r=chose, s=router("y", labels=["z"])) == (
+        "s never ran: router r chose 'x'"
+    )
+
+
+def test_a_step_that_never_ran_names_each_way_to_it() -> None:
+    """And nothing of what came."""
+    chose = router("a", labels=["x", "y"])
+    assert why("b", r=chose, f="a", g="f.failed", b=or_("y", "f", "a.failed")) == (
+        "b never ran: router r chose 'x', f never ended well, a did not fail"
+    )
+    assert why("b", r=chose, b=and_("a", "y")) == "b never ran: router r chose 'x'"
+    assert why("b", e=event("e", optional=True), b="e") == (
+        "b never ran: event 'e' never came"
+    )
+
+
+def test_a_circle_that_nothing_entered_tells_why() -> None:
+    """Each step of it is looked at once."""
+    chose = router("a", labels=["x", "y"])
+    assert why("c", r=chose, b=or_("y", "c"), c="b") == (
+        "c never ran: router r chose 'x'"
+    )
+    assert why("c", b="c", c="b") == "c never ran"
+
+
+def test_a_group_that_was_never_opened_tells_why() -> None:
+    """What waits for its end names what would have opened it."""
+    chose = router("a", labels=["x", "y"])
+    assert why("b", r=chose, w=each("y"), b=gather("w")) == (
+        "b never ran: router r chose 'x'"
+    )
 
 
 def test_a_step_that_failed_and_was_handled_is_no_step_that_never_ran() -> None:
@@ -69,8 +128,8 @@ def test_several_missing_inputs_are_all_named() -> None:
     assert play(net).stuck == [
         (
             "Flow.j is stuck on any_of(3, y, a, b): a came; y cannot come any more "
-            "(nothing in the flow produces it); b cannot come any more (b never ran). "
-            "(flow.py:3)"
+            "(nothing in the flow produces it); b cannot come any more (b never ran: "
+            "nothing in the flow produces 'x'). (flow.py:3)"
         )
     ]
 

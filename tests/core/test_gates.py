@@ -6,7 +6,7 @@ import itertools
 from typing import Any
 
 from flowkit.core.definition import Region
-from flowkit.define.conditions import and_, each, event, gather, merge
+from flowkit.define.conditions import and_, any_of, each, event, gather, merge
 from flowkit.errors import DeadlockError
 from tests.core.player import BEGIN, Played, flow, play, router, step
 
@@ -229,6 +229,21 @@ def test_a_step_after_its_time_is_missed() -> None:
         )
     ]
     assert played.status == "completed"
+
+
+def test_a_round_whose_firing_was_missed_absorbs_what_comes_later() -> None:
+    """It has fired: the step's own time is no matter of the join."""
+    net = flow(
+        **trip(
+            late="ask",
+            hold="begin",
+            reroute=step(any_of(1, "ask", "late"), during=("booked", "ticketed")),
+        )
+    )
+    played = play(net, takes={"ask": 9, "hold": 20})
+    assert played.at("reroute") == []
+    assert len(played.missed) == 1
+    assert played.stuck == []
 
 
 def test_a_step_that_waits_when_its_time_is_over_is_missed() -> None:

@@ -323,6 +323,24 @@ def test_until_is_asked_after_each_result_with_the_results_so_far() -> None:
     assert played.at("report") == [6]
 
 
+def test_the_result_of_an_instance_that_fails_in_the_end_is_taken_out() -> None:
+    """It is given to the predicate, but not to who gathers."""
+    net = flow(
+        split=BEGIN,
+        read=each("split", max_failures=1),
+        check="read",
+        report=gather("read", until=lambda *_: False),
+    )
+    played = play(
+        net,
+        gives={**items(3), "read": echo},
+        takes={"read": [9, 5, 1]},
+        fails={"check": [2]},
+    )
+    assert [one.results for one in played.judged] == [[2], [1, 2], [0, 2]]
+    assert played.given("report") == [[0, 2]]
+
+
 def test_until_that_is_never_true_fires_when_the_group_is_done() -> None:
     """With all there is."""
     net = flow(
@@ -361,6 +379,23 @@ def test_labels_are_gathered_of_those_who_chose_them() -> None:
     )
     assert played.given("kept") == [["keep", "keep"]]
     assert played.unheard == ["Flow.pick chose 'drop'; nobody listens"]
+
+
+def test_a_gather_that_one_label_ends_comes_before_the_next_label() -> None:
+    """Each waits in its join; none is taken for another."""
+    net = flow(
+        split=BEGIN,
+        pick=step(each("split"), router=True, labels=("keep", "more")),
+        two=times(2, "more"),
+        kept=and_(gather("keep", 1), "never"),
+        done=and_(gather("keep"), "never"),
+    )
+    played = play(net, gives=items(1), routes={"pick": [["keep", "more"]]})
+    assert [text.partition(" on ")[0] for text in played.stuck] == [
+        "Flow.two is stuck",
+        "Flow.kept is stuck",
+        "Flow.done is stuck",
+    ]
 
 
 def test_a_lane_that_comes_by_twice_counts_once_with_its_last_result() -> None:
@@ -604,6 +639,20 @@ def test_a_failed_instance_takes_the_rest_of_its_lane_along() -> None:
     played = play(net, gives=items(2), fails={"c": [1]}, takes={"b": 9, "c": 1})
     assert played.lost("b") == [3]
     assert len(played.given("end")[0]) == 1
+
+
+def test_what_is_parked_in_the_lane_of_a_failed_instance_is_not_called_stuck() -> None:
+    """The failure tells what there is to tell."""
+    net = flow(
+        split=BEGIN,
+        a=each("split", max_failures=1),
+        pair=times(2, "a"),
+        b="a",
+        end=gather("pair"),
+    )
+    played = play(net, gives=items(1), fails={"b": [1]})
+    assert played.given("end") == [[]]
+    assert played.stuck == []
 
 
 # --- what stays in a lane --------------------------------------------------------

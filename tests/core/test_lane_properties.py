@@ -11,7 +11,6 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-import pytest
 from hypothesis import given, settings
 
 from flowkit.core.checks import groups
@@ -189,6 +188,19 @@ def accounts_for_everything(case: Case) -> None:
         play(case.definition, longest=300, **case.script)
 
 
+def keeps_lanes_and_gates(case: Case) -> None:
+    """Deferral: all of that holds for firings that begin again, too."""
+    accounts_for_everything(case._replace(script={**case.script, "defers": True}))
+
+
+def keeps_its_mutex(case: Case) -> None:
+    """Deferral: what starts, and when, is the same behind gates."""
+    later = play(case.definition, **case.script, defers=True)
+    assert [(at, one.node.name) for at, one in later.started] == [
+        (at, one.node.name) for at, one in play(case.definition, **case.script).started
+    ]
+
+
 @EXAMPLES
 @given(grouped())
 def test_groups_keep_the_rules_of_joins_in_their_lanes(case: Case) -> None:
@@ -224,25 +236,15 @@ def test_every_token_of_any_net_with_groups_is_accounted_for(case: Case) -> None
     accounts_for_everything(case)
 
 
-@pytest.mark.skipif(
-    os.environ.get("FLOWKIT_PROVE") != "1",
-    reason="its strategy is not steady yet; under FLOWKIT_PROVE only",
-)
 @EXAMPLES
 @given(wild())
 def test_deferred_firings_keep_their_lanes_and_gates(case: Case) -> None:
     """P7, P8, P9: each begins again until it ends; the lane and the mutex are kept."""
-    later = {**case.script, "defers": True}
-    accounts_for_everything(case._replace(script=later))
+    keeps_lanes_and_gates(case)
 
 
 @EXAMPLES
 @given(gated())
 def test_a_deferred_firing_keeps_its_mutex(case: Case) -> None:
     """P6: who waits for its next attempt is still the one holder."""
-    later = {**case.script, "defers": True}
-    deferred = case._replace(script=later)
-    played = play(deferred.definition, **deferred.script)
-    assert [(at, one.node.name) for at, one in played.started] == [
-        (at, one.node.name) for at, one in play(case.definition, **case.script).started
-    ]
+    keeps_its_mutex(case)

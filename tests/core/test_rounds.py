@@ -305,6 +305,21 @@ def test_block_goes_on_when_what_is_missing_is_dead() -> None:
     assert played.at("j") == [2, 3, 4]
 
 
+def test_blocked_rounds_that_wait_on_each_other_go_on_however_many_are_open() -> None:
+    """Each of ``a`` and ``b`` may lead to the other, so several rounds have fired."""
+    net = flow(
+        begin=BEGIN,
+        a=merge("begin", any_of(1, "again", "back", rest="block")),
+        more=router("a", labels=["again"]),
+        b=router(any_of(1, "a", "x", rest="block"), labels=["back"]),
+        other=router("a", labels=["x"]),
+    )
+    for turns in range(2, 6):
+        played = play(net, routes={"more": ["again"] * turns})
+        assert played.stuck == []
+        assert len(played.at("a")) == len(played.at("b")) == turns + 1
+
+
 def test_cancel_stops_the_losers_at_once() -> None:
     """WCP-29: one firing, two cancelled, their successors never ran."""
     net = flow(

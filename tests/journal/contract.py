@@ -892,6 +892,30 @@ class Events:
         rising = [each.letter.number for each in fates if each.letter]
         assert rising == sorted(set(rising))
 
+    def test_a_letter_keeps_its_sender_s_trace(self, store):
+        """In an inbox, handed on, kept, taken, at a handler, dropped."""
+        hold = waiting(store, "a", Wait("paid"))
+        first = event()._replace(traceparent="00-1")
+        assert fate(store, first).letter.traceparent == "00-1"
+        assert [each.traceparent for each in store.letters("a")] == ["00-1"]
+        (passed,) = (
+            begin(store, "b", waits=[Wait("paid")])
+            and one(store, Advance(hold, (), 1.0, "completed")).passed
+        )
+        assert (passed.run, passed.traceparent) == ("b", "00-1")
+        one(store, event("sent")._replace(traceparent="00-2"))
+        assert [each.traceparent for each in store.kept()] == ["00-2"]
+        begun = one(store, Begin(row("c"), (), [Wait("sent")]))
+        assert [(each.run, each.traceparent) for each in begun.letters] == [
+            ("c", "00-2")
+        ]
+        handed = event("done", flow="handler:mail", handler=True)
+        one(store, handed._replace(traceparent="00-3"))
+        one(store, event("lost", at=1.0)._replace(traceparent="00-4"))
+        (gone,) = store.forget(events_before=0.0, kept_before=2.0, most_kept=9)
+        assert gone.traceparent == "00-4"
+        assert [each.traceparent for each in store.kept()] == ["00-3"]
+
     def test_an_event_id_is_accepted_once(self, store):
         """5: the second time nothing is written, whatever it carries."""
         waiting(store, "a", Wait("paid"))

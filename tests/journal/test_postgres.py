@@ -276,7 +276,7 @@ def test_default_schema_is_flowkit():
     server = shared()
     store = PostgresStore(server.url())
     assert store.info()["schema"] == "flowkit"
-    assert store.info()["schema_version"] == 1
+    assert store.info()["schema_version"] == 2
     store.close()
     server.run("drop schema flowkit cascade")
 
@@ -288,7 +288,7 @@ def test_newer_schema_is_refused(place, store):
     assert refused(place.url) == (
         f"The schema '{place.schema}' of database 'postgres' at "
         f"127.0.0.1:{server.port} is at version 7, made by a newer flowkit; this one "
-        "knows versions up to 1. Upgrade flowkit here: pip install -U flowkit"
+        "knows versions up to 2. Upgrade flowkit here: pip install -U flowkit"
     )
 
 
@@ -305,7 +305,7 @@ def test_many_open_a_new_schema_at_once(place):
     _together([work] * 6)
     assert faults == []
     server = shared()
-    assert server.run(f"select number from {place.schema}.migration") == [(1,)]
+    assert server.run(f"select number from {place.schema}.migration") == [(1,), (2,)]
 
 
 def test_closed_store_leaves_no_mark(place):
@@ -313,7 +313,7 @@ def test_closed_store_leaves_no_mark(place):
     store = place.open()
     begin(store)
     marks = f"select count(*) from {place.schema}.writer"
-    assert shared().run(marks) == [(1,)]
+    assert shared().run(marks) == [(1,), (2,)]
     store.close()
     assert shared().run(marks) == [(0,)]
 
@@ -758,7 +758,7 @@ def test_a_move_is_written_with_the_callers_rows(place, store):
         assert store.entries("r1") == []
         connection.execute(f"insert into {place.schema}.mine values (1)")
     assert store.entries("r1") == [entry(1)]
-    assert server.run(f"select x from {place.schema}.mine") == [(1,)]
+    assert server.run(f"select x from {place.schema}.mine") == [(1,), (2,)]
 
 
 def test_a_move_is_gone_with_the_callers_rows(store):

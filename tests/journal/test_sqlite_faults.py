@@ -332,7 +332,7 @@ def test_a_newer_schema_is_refused(path):
         SqliteStore(path)
     assert str(caught.value) == (
         f"The journal {path} has schema 99, written by a newer flowkit; this one knows "
-        "up to 1. Upgrade flowkit, or use another file; nothing was changed."
+        "up to 2. Upgrade flowkit, or use another file; nothing was changed."
     )
     assert path.read_bytes() == before
 

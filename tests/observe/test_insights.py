@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
 
-from flowkit import Flow, and_, event, listen, observe, router, runs, start
+from examples.customer_events import durable
+from examples.customer_events.app import SAMPLE
+from flowkit import EventBus, Flow, and_, event, listen, observe, router, runs, start
 from flowkit.errors import InputError
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.observe import Spread
@@ -442,7 +445,7 @@ def test_report_and_plain_data(store, plan):
         "  completed ones took 6.5 s on the median, 6.5 s at 95 %, 6.5 s at most",
         f"  service level 4 s: 6 of 8 runs took longer (75.0%), the newest in run {newest}",
         "",
-        "  steps, in the newest 8 runs that are over",
+        "  steps, in the newest 8 runs at rest",
         "    step    ended  failed  median   95 %   mean  deviation  of the time",
         "    charge      8             5 s    5 s    4 s      1.7 s          73%",
         "    load        8             1 s    1 s    1 s       0 ms          18%",
@@ -456,6 +459,82 @@ def test_report_and_plain_data(store, plan):
     plain = found.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert plain["flows"][0]["findings"][0]["kind"] == "bottleneck"
+
+
+def test_spreads_have_their_variance(store, plan):
+    """As an attribute and in plain data: seconds squared."""
+    orders(store, plan, 1, 5, 5, 5, 1, 5, 5, 5)
+    found = observe.insights(store=store)
+    charge = step(found.flows[0], "charge")
+    assert charge.worked.variance == pytest.approx(3.0)
+    (plain,) = [
+        each["worked"]
+        for each in found.to_dict()["flows"][0]["steps"]
+        if each["step"] == "charge"
+    ]
+    assert plain["variance"] == pytest.approx(3.0)
+    assert plain["deviation"] == pytest.approx(3.0**0.5)
+
+
+class Ticket(Flow):
+    """Is never over: it takes each event of its case."""
+
+    @start(on=event("opened", key="case"))
+    def begin(self):
+        work("begin")
+
+    @listen(event("touched", key="case"))
+    def go_on(self):
+        work("go_on")
+
+
+def test_runs_that_wait_are_looked_at(store, plan, clock):
+    """A flow of such runs alone tells its steps and what it waits for."""
+    plan.update({"begin": 1.0, "go_on": 2.0})
+    with EventBus(store=store) as bus:
+        bus.register(Ticket)
+        for case, wait in (("a", 10), ("b", 30), ("c", 10), ("d", 10)):
+            bus.send("opened", {"case": case}, key=case)
+            bus.drain()
+            clock.advance(wait)
+            bus.send("touched", {"case": case}, key=case)
+            bus.drain()
+    flow = one(store)
+    assert flow.runs == {"waiting": 4}
+    assert (flow.success, flow.lasted, flow.looked_at) == (None, None, 4)
+    assert step(flow, "go_on").worked.mean == 2.0
+    idle = finding(flow, "idle", "go_on")
+    assert idle.gain == 5.0
+    assert idle.share == pytest.approx(20 / 72)
+    assert idle.text == (
+        "go_on waits for event 'touched': 15 s on the mean, 83% of the time. A quarter "
+        "of the waits took 10 s or less; if all did, this would be gained."
+    )
+
+
+def test_recorded_input_is_told(store):
+    """A help desk's own days: 300 lines through the example's flows."""
+    use_clock(None)
+    durable.send(SAMPLE, store)
+    found = {
+        each.flow.rpartition(":")[2]: each
+        for each in observe.insights(store=store).flows
+    }
+    runs_in_all = sum(sum(each.runs.values()) for each in found.values())
+    assert runs_in_all == len(runs.list(store=store, limit=-1))
+    for flow in found.values():
+        assert flow.looked_at == sum(flow.runs.values())
+        for each in flow.steps:
+            assert each.executions >= each.failed
+            if each.lasted is None:
+                assert each.cancelled == each.executions
+                continue
+            assert each.lasted.median <= each.lasted.p95 <= each.lasted.longest
+        for one_, next_ in itertools.pairwise(flow.findings):
+            assert one_.gain >= next_.gain
+        assert all(0 <= each.share <= 1 for each in flow.findings)
+    kinds = [each.kind for each in observe.health(store=store).ailments]
+    assert kinds == ["dead"]  # lines of the recording that are none
 
 
 def test_store_without_runs(store):

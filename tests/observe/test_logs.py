@@ -8,7 +8,18 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from flowkit import Flow, functions, listen, observe, start
+from flowkit import (
+    EventBus,
+    Flow,
+    Retry,
+    and_,
+    event,
+    functions,
+    listen,
+    observe,
+    router,
+    start,
+)
 
 
 class Kept(logging.Handler):
@@ -126,3 +137,86 @@ def test_root_s_handlers_by_default(handler):
         assert not handler.filters
     finally:
         root.removeHandler(handler)
+
+
+class Flaky(Flow):
+    """Fails once."""
+
+    tries = 0
+
+    @start(retry=Retry(2, first=0))
+    def call(self):
+        type(self).tries += 1
+        logging.getLogger("shop").info("call")
+        if self.tries == 1:
+            raise OSError("no line")
+
+
+@pytest.fixture
+def engine(monkeypatch):
+    """What flowkit itself logs."""
+    monkeypatch.setattr(Flaky, "tries", 0)
+    logger = logging.getLogger("flowkit")
+    level = logger.level
+    logger.setLevel("INFO")
+    made = Kept()
+    logger.addHandler(made)
+    yield made
+    logger.removeHandler(made)
+    logger.setLevel(level)
+
+
+async def test_records_name_their_attempt(handler, engine):
+    """Each attempt its own; flowkit's line about the first one names that one."""
+    flow = Flaky()
+    with observe.log_fields(handler, engine):
+        await flow.kickoff_async()
+    id = flow.run.id
+    assert [fields(record) for record in handler.records] == [
+        ("Flaky", id, "call", 1, 1),
+        ("Flaky", id, "call", 1, 2),
+    ]
+    (put_off,) = engine.records
+    assert (
+        put_off.getMessage()
+        == "Flaky.call failed at attempt 1 and is tried again in 0s"
+    )
+    assert fields(put_off) == ("Flaky", id, "call", 1, 1)
+
+
+def test_a_line_about_a_stuck_join_names_it(engine):
+    """Also where no filter adds anything."""
+
+    class Stuck(Flow):
+        @start()
+        def ask(self):
+            return 1
+
+        @router(ask, emit=["yes", "no"])
+        def choose(self):
+            return "yes"
+
+        @listen(and_("yes", "no"))
+        def both(self):
+            pass
+
+    flow = Stuck()
+    flow.kickoff()
+    (told,) = engine.records
+    assert fields(told) == (Stuck.__qualname__, flow.run.id, "both", 0, 0)
+
+
+def test_a_line_about_a_run_names_it(engine):
+    """Such as that of a bus whose run has failed."""
+
+    class Fails(Flow):
+        @start(on=event("go"))
+        def work(self):
+            raise ValueError("no")
+
+    with observe.log_fields(engine), EventBus() as bus:
+        bus.register(Fails)
+        receipt = bus.send("go")
+        bus.drain()
+    (told,) = engine.records
+    assert fields(told)[:2] == (Fails.__qualname__, receipt.runs[0].id)

@@ -9,11 +9,6 @@ import anyio
 import anyio.lowlevel
 import pytest
 from opentelemetry import trace as traces
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flowkit import (
     EventBus,
@@ -28,62 +23,7 @@ from flowkit import (
 )
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore
-
-
-@pytest.fixture
-def exporter():
-    """Spans as they end."""
-    return InMemorySpanExporter()
-
-
-@pytest.fixture
-def provider(exporter):
-    """A tracer provider of the SDK."""
-    made = TracerProvider()
-    made.add_span_processor(SimpleSpanProcessor(exporter))
-    return made
-
-
-@pytest.fixture
-def reader():
-    """Metrics as they are."""
-    return InMemoryMetricReader()
-
-
-@pytest.fixture
-def tracing(provider, reader):
-    """All runs of the test are traced."""
-    meters = MeterProvider([reader])
-    with observe.trace(provider, meters) as made:
-        yield made
-    meters.shutdown()
-
-
-@pytest.fixture(params=["none", "memory", "sqlite"])
-def store(request, tmp_path):
-    """No store, one in memory, one in a file."""
-    if request.param == "none":
-        return None
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
-def named(exporter, name):
-    """The spans of that name, in the order they ended."""
-    return [each for each in exporter.get_finished_spans() if each.name == name]
-
-
-def points(reader):
-    """Count, sum and attributes of each metric's points."""
-    found = {}
-    data = reader.get_metrics_data()
-    for resource in data.resource_metrics if data else ():
-        for scope in resource.scope_metrics:
-            for metric in scope.metrics:
-                found[metric.name] = list(metric.data.data_points)
-    return found
+from tests.observe.told import named, points
 
 
 class Order(Flow):
@@ -349,7 +289,8 @@ def test_killed_run_goes_on_in_its_trace(tmp_path):
     assert first[0] == "first"
     assert ["result", "2"] in second
     spans = [line for line in second if line[0] != "result"]
-    assert [line[0] for line in spans] == ["second", "run"]
+    assert [line[0] for line in spans] == ["second", "second", "run"]
+    assert spans[0][1] == "attempt"
     assert {line[-2] for line in spans} == {first[1]}
 
 
@@ -424,6 +365,7 @@ def test_events_are_counted_by_name(tracing, reader):
     assert dict(point.attributes) == {
         "messaging.system": "flowkit",
         "messaging.operation.name": "send",
+        "messaging.operation.type": "send",
         "messaging.destination.name": "paid",
     }
 

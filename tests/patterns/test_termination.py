@@ -25,7 +25,7 @@ async def test_the_run_ends_after_the_last_of_several_open_ends(stage):
 
 STUCK = (
     "{}.open_door is stuck on and_(create_account, print_badge): create_account came; "
-    "print_badge cannot come any more (print_badge never ran). "
+    "print_badge cannot come any more (print_badge never ran: router place chose 'home'). "
     "(wcp11_implicit_termination.py:{})"
 )
 

@@ -91,7 +91,7 @@ async def test_a_step_that_starts_again_has_the_time_it_had(clock) -> None:
                 ended.append(clock.now())
 
     cls, store = flow_named(Slow), MemoryStore("memory:test")
-    id = await begun(cls, store, clock)
+    await begun(cls, store, clock)
     clock.advance(3_000 - 61)
     async with EventBus(store=store) as bus:
         bus.register(cls)

@@ -171,6 +171,8 @@ def _letter(tables: Tables, move: Accept, delivery: Delivery) -> Letter:
         move.id,
         delivery.payload,
         move.at,
+        None,
+        move.traceparent,
     )
 
 

@@ -361,10 +361,10 @@ def _letters(ledger: Ledger) -> Iterable[Ask]:
     """What arrives, changes hands and is used up; in this order."""
     if ledger.new_letters:
         rows: list[Any] = [
-            (*post.letter[:7], post.run, post.handler)
+            (*post.letter[:7], post.run, post.handler, post.letter.traceparent)
             for post in ledger.new_letters.values()
         ]
-        names = "number subscriber name key event payload at run handler"
+        names = "number subscriber name key event payload at run handler traceparent"
         yield Ask("add_letters", _columns(names, rows))
     if ledger.moved:
         rows = sorted(ledger.moved.items())

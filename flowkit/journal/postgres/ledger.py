@@ -368,6 +368,8 @@ class Ledger:
             move.id,
             delivery.payload,
             move.at,
+            None,
+            move.traceparent,
         )
         self.new_letters[number] = Post(letter, None, delivery.handler)
         return letter

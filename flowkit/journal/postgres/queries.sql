@@ -113,7 +113,7 @@ order by number
 
 -- name: letters_of
 -- The inboxes of these runs.
-select number, subscriber, name, key, event, payload, at, run
+select number, subscriber, name, key, event, payload, at, run, traceparent
 from flowkit.letter
 where run = any(%(runs)s::bigint[])
 order by number
@@ -143,7 +143,7 @@ from
 -- All letters kept at each place.
 select
     letter.number, letter.subscriber, letter.name, letter.key, letter.event,
-    letter.payload, letter.at
+    letter.payload, letter.at, null, letter.traceparent
 from
     unnest(
         %(flows)s::text[], %(names)s::text[], %(slots)s::text[]
@@ -246,13 +246,13 @@ from unnest(
 -- name: add_letters
 -- New letters, kept or in a run's inbox.
 insert into flowkit.letter (
-    number, subscriber, name, key, event, payload, at, run, handler
+    number, subscriber, name, key, event, payload, at, run, handler, traceparent
 )
 select *
 from unnest(
     %(number)s::bigint[], %(subscriber)s::text[], %(name)s::text[], %(key)s::text[],
     %(event)s::text[], %(payload)s::text[], %(at)s::float8[], %(run)s::bigint[],
-    %(handler)s::bool[]
+    %(handler)s::bool[], %(traceparent)s::text[]
 )
 
 -- name: move_letters
@@ -436,7 +436,7 @@ limit %(limit)s
 
 -- name: letters
 -- A run's inbox.
-select number, subscriber, name, key, event, payload, at, %(id)s::text
+select number, subscriber, name, key, event, payload, at, %(id)s::text, traceparent
 from flowkit.letter
 where run = (select n from flowkit.run where id = %(id)s)
 order by number
@@ -493,7 +493,7 @@ select 1 from flowkit.event where id = %(id)s
 
 -- name: kept
 -- Letters that nobody has, oldest first.
-select number, subscriber, name, key, event, payload, at
+select number, subscriber, name, key, event, payload, at, null, traceparent
 from flowkit.letter
 where
     run is null
@@ -538,7 +538,8 @@ with gone as (
                 offset %(most)s
             )
         )
-    returning number, subscriber, name, key, event, payload, at
+    returning
+        number, subscriber, name, key, event, payload, at, null::text, traceparent
 )
 
 select * from gone order by number

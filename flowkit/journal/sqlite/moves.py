@@ -192,7 +192,7 @@ def _wait(
         if wait.kind == "event":
             place = (n, flow, wait.name, wait.key)
             rows: list[Any] = execute(SQL["take"], place).fetchall()
-            letters += [Letter._make((*row, id)) for row in rows]
+            letters += [Letter(*row)._replace(run=id) for row in rows]
     letters.sort()
     return tuple(letters)
 
@@ -257,13 +257,13 @@ def _letter(
     taker: tuple[int | None, str | None] = (None, None),
 ) -> Letter:
     n, run = taker
-    name, _, id, at, _ = move
+    name, _, id, at, _, trace = move
     subscriber, payload, _, _, handler, _ = delivery
     key = delivery.key_in(move)
-    values = (subscriber, name, key, id, payload, at, n, int(handler))
+    values = (subscriber, name, key, id, payload, at, n, int(handler), trace)
     connection.execute(SQL["new_letter"], values)
     number = connection.last_insert_rowid()
-    return Letter(number, subscriber, name, key, id, payload, at, run)
+    return Letter(number, subscriber, name, key, id, payload, at, run, trace)
 
 
 def _taker(

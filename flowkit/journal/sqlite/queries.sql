@@ -167,12 +167,14 @@ ORDER BY w.run LIMIT 1;
 UPDATE letter SET run = ?1
 WHERE run IS NULL AND handler = 0
 AND subscriber = (SELECT name FROM flow WHERE n = ?2) AND name = ?3 AND key IS ?4
-RETURNING number, subscriber, name, key, event, payload, at;
+RETURNING number, subscriber, name, key, event, payload, at, NULL, traceparent;
 
 -- name: new_letter
 -- A delivery, for a run, for nobody yet (NULL) or for a handler.
-INSERT INTO letter (subscriber, name, key, event, payload, at, run, handler)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+INSERT INTO letter (
+    subscriber, name, key, event, payload, at, run, handler, traceparent
+)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9);
 
 -- name: consume
 -- A letter of this run's inbox is used up.
@@ -180,7 +182,8 @@ DELETE FROM letter WHERE number = ?1 AND run = ?2;
 
 -- name: left
 -- What an ended run left in its inbox.
-SELECT number, subscriber, name, key, event, payload, at FROM letter
+SELECT number, subscriber, name, key, event, payload, at, NULL, traceparent
+FROM letter
 WHERE run = ?1 ORDER BY number;
 
 -- name: pass_on
@@ -189,12 +192,14 @@ UPDATE letter SET run = ?2 WHERE number = ?1;
 
 -- name: letters
 -- A run's inbox.
-SELECT number, subscriber, name, key, event, payload, at, ?1 FROM letter
+SELECT number, subscriber, name, key, event, payload, at, ?1, traceparent
+FROM letter
 WHERE run = (SELECT n FROM run WHERE id = ?1) ORDER BY number;
 
 -- name: kept
 -- Kept letters and those of handlers.
-SELECT number, subscriber, name, key, event, payload, at, NULL FROM letter
+SELECT number, subscriber, name, key, event, payload, at, NULL, traceparent
+FROM letter
 WHERE run IS NULL AND (?1 IS NULL OR subscriber = ?1) ORDER BY number;
 
 -- name: done
@@ -223,7 +228,7 @@ WHERE run IS NULL AND handler = 0 AND (
         ORDER BY number DESC LIMIT 1 OFFSET ?2
     )
 )
-RETURNING number, subscriber, name, key, event, payload, at, NULL;
+RETURNING number, subscriber, name, key, event, payload, at, NULL, traceparent;
 
 -- name: beat
 -- A process says that it is alive.
