@@ -248,9 +248,7 @@ class CompensationError(RunError):
         self, text: str, *, step: str = "", faults: Sequence[Sequence[str]] = ()
     ) -> None:
         self.step: str = step
-        self.faults: tuple[tuple[str, str], ...] = tuple(
-            (name, why) for name, why in faults
-        )
+        self.faults: tuple[tuple[str, ...], ...] = tuple(map(tuple, faults))
         super().__init__(text)
 
 

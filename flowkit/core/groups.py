@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.commands import Command
     from flowkit.core.lanes import Group
-    from flowkit.core.marking import Lane, Marking, Round
+    from flowkit.core.marking import Firing, Lane, Marking, Round
     from flowkit.core.net import Gather, Node
     from flowkit.core.reopening import Lost
 

@@ -61,6 +61,10 @@ class Results:
             self.indexes.insert(at, index)
             self.values.insert(at, value)
 
+    def get(self, index: int) -> Any:
+        """One that is there."""
+        return self.values[self._find(index)[0]]
+
     def drop(self, index: int) -> None:
         """Forget one, if it is there."""
         at, known = self._find(index)

@@ -12,6 +12,7 @@ from flowkit.core.records import (
     CallEnded,
     EventReceived,
     Record,
+    RunRequeued,
     StepAnswered,
     StepAsked,
     TimerFired,
@@ -171,6 +172,16 @@ def _call_over(marking: Marking, firing: int, position: int) -> None:
         del marking.busy[firing]
 
 
+def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
+    from flowkit.core.undoing import requeued  # only who begins again
+
+    if marking.status != "failed":
+        return ()
+    lost = bool(marking.lost_groups)
+    out = requeued(net, marking)
+    return checked(net, marking, out) if lost else out
+
+
 HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] = {
     EventReceived: _received,
     StepAsked: _asked,
@@ -178,4 +189,5 @@ HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] =
     TimerFired: _timed,
     CallBegun: _call_begun,
     CallEnded: _call_ended,
+    RunRequeued: _requeued,
 }

@@ -16,11 +16,9 @@ from flowkit.core.records import (
     RunCompensated,
     RunExpired,
     RunOverdue,
-    RunRequeued,
     RunStopped,
 )
-from flowkit.core.settling import checked
-from flowkit.core.undoing import next_undo, requeued
+from flowkit.core.undoing import next_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -104,14 +102,6 @@ def _overdue(net: Net, marking: Marking, record: RunOverdue) -> Sequence[Command
     return over_by_error(net, marking)
 
 
-def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
-    if marking.status != "failed":
-        return ()
-    lost = bool(marking.lost_groups)
-    out = requeued(net, marking)
-    return checked(net, marking, out) if lost else out
-
-
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
     if not _ends(marking, None):
         return ()
@@ -133,5 +123,4 @@ HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] =
     RunCompensated: _compensated,
     RunExpired: _expired,
     RunOverdue: _overdue,
-    RunRequeued: _requeued,
 }

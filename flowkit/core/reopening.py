@@ -86,7 +86,7 @@ def keep_lane(
     if instance is None:
         return
     results = {
-        gather: found[index]
+        gather: found.get(index)
         for gather, found in group.results.items()
         if index in found
     }
@@ -168,7 +168,7 @@ def _put_back(marking: Marking, lost: Lost, firings: list[Firing]) -> None:
         kept.instance.live = 0
         group.lanes[index] = kept.instance
         for gather, result in kept.results.items():
-            group.results.setdefault(gather, {})[index] = result
+            group.results[gather].put(index, result)
         marking.rounds.update(kept.rounds)
         lanes.watched.update(kept.watched)
         for inner in kept.groups:

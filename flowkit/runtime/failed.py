@@ -78,7 +78,7 @@ def _of(run: Recalled, flow: str) -> Iterator[DeadStep]:
     for done in reversed(run.marking.not_undone):
         cure = "Undo it by hand, or mend its undo step. Then requeue the run."
         why = f"the work of {done.step} could not be undone"
-        yield _letter(run, flow, done.step, "not undone", why, cure)
+        yield _letter(run, flow, "not undone", why, cure, step=done.step)
     failed = [each for each in run.executions if each.outcome == "failed"]
     open_ = [each for each in failed if each.firing in run.marking.dead]
     if not (open_ or run.marking.not_undone):
@@ -90,7 +90,7 @@ def _of(run: Recalled, flow: str) -> Iterator[DeadStep]:
         cure = "Find out what it waited for. Requeued, it has its whole time again."
         if kind == "failed":
             cure = "Mend what the error says. Then requeue the run."
-        yield _letter(run, flow, "", kind, run.error, cure)
+        yield _letter(run, flow, kind, run.error, cure)
 
 
 def _last(run: Recalled) -> int:
@@ -113,7 +113,7 @@ def _step(run: Recalled, flow: str, each: Execution) -> DeadStep:
 
 
 def _letter(
-    run: Recalled, flow: str, step: str, kind: str, why: str, cure: str
+    run: Recalled, flow: str, kind: str, why: str, cure: str, *, step: str = ""
 ) -> DeadStep:
     return DeadStep(run.id, flow, step, 0, kind, 1, run.ended or 0.0, why, cure)
 

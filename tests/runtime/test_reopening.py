@@ -189,3 +189,39 @@ def test_a_group_in_a_group_begins_again_where_it_stood() -> None:
     for each_ in (1, 2, 3):
         assert log.count(each_) == 1, (first, log)
     assert log.count("row [3, 4]") == 1
+
+
+async def test_what_a_failed_instance_had_given_counts_again() -> None:
+    """Its result was handed in before another step of it failed."""
+
+    class Gave(Flow, on_error="collect"):
+        broken = True
+
+        @start()
+        def items(self):
+            return [1, 2]
+
+        @listen(each(items))
+        async def work(self, item):
+            return item
+
+        @listen(work)
+        async def give(self, item):
+            return item * 10
+
+        @listen(work)
+        async def check(self, item):
+            await anyio.sleep(0.01 * item)
+            if type(self).broken and item == 2:
+                raise OSError("two")
+
+        @listen(gather(give))
+        def total(self, found):
+            return found
+
+    cls, store = flow_named(Gave), MemoryStore("memory:test")
+    flow = cls(store=store)
+    with pytest.raises(ExceptionGroup):
+        await flow.kickoff_async()
+    cls.broken = False
+    assert await resume_async(flow.run.id, store=store) == [10, 20]
