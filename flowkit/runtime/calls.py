@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing
     from flowkit.core.net import Net, Node
+    from flowkit.runtime.timing import Watch
 
 __all__ = [
     "Again",
@@ -55,7 +56,7 @@ class Call:
         none: it has no parameter but ``self``.
         wants_trigger: a start that asks for ``crewai_trigger_payload``.
         looped: it needs an event loop beside it, for whatever it is.
-        timed: its policy limits the time of an attempt.
+        timed: watches an attempt whose time its policy limits, else None.
     """
 
     __slots__ = (
@@ -78,7 +79,7 @@ class Call:
         self.looped: bool = self.is_async or node.net.timed
         if node.net.undoes and not self.looped:
             self.looped = _compensates(function)
-        self.timed: bool = False
+        self.timed: Callable[..., Watch | None] | None = None
         names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names

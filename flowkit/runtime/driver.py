@@ -293,7 +293,9 @@ class Driver:
                             if ready and self.group is not None:
                                 self._spawn()
                             timed = call.timed
-                            watched = self._watched(firing, scope) if timed else None
+                            watched = None
+                            if timed is not None:
+                                watched = timed(run, firing, scope.cancel, self.soon)
                             try:
                                 output = await resumed(body, context, first)
                             finally:

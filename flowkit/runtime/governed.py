@@ -31,8 +31,10 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
         policy = compiled.policies.get(node.name)
         if policy is None:
             continue
-        call.timed = policy.times
-        call.looped = call.looped or call.timed
+        if policy.times:
+            from flowkit.runtime.timing import watch  # only who has a time
+
+            call.timed, call.looped = watch, True
         if policy.gated:
             from flowkit.runtime.protection import Gate, gated  # only who has limits
 

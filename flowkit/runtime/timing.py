@@ -195,7 +195,11 @@ def watch(
         soon: calls a function on that event loop, from any thread.
     """
     made = _watched(run, firing, cancel)
-    due = made.due()[0]
+    policy = made.policy
+    if run.questions or not (policy.total_timeout is policy.idle_timeout is None):
+        due = made.due()[0]
+    else:  # the usual one, at once
+        due = INFINITE if policy.timeout is None else made.begun + policy.timeout
     if due == INFINITE:
         return None
     run.watches[firing.id] = made
@@ -264,7 +268,10 @@ def _policy(run: Run, firing: Firing) -> Policy:
 
 def _watched(run: Run, firing: Firing, cancel: Callable[[], object]) -> Watch:
     """An attempt and its limits; one that starts again has the time it had."""
-    policy = _policy(run, firing)
+    if run.marking.deferred:
+        policy = _policy(run, firing)
+    else:
+        policy = run.compiled.policies[firing.node.name]
     made = Watch(run, firing, policy, cancel)
     if policy.total_timeout is not None:
         before = run.marking.deferred.get(firing.id)

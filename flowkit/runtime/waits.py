@@ -97,7 +97,7 @@ class Asking:
         if run.claim is not None and run.underway:
             record_begun(run, self.firing)
         number = self.firing.id
-        if run.calls[self.firing.node.index].timed:
+        if run.calls[self.firing.node.index].timed is not None:
             from flowkit.runtime.timing import with_end  # only who has a time
 
             detail = with_end(run, self.firing, question.verb, detail)
