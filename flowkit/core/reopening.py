@@ -12,9 +12,10 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.lines import begin
-from flowkit.core.marking import within
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from flowkit.core.commands import Command
     from flowkit.core.lanes import Group, Instance
     from flowkit.core.marking import Firing, Lane, Marking, Round, Timer
@@ -82,58 +83,56 @@ def keep_lane(
         failed: the firing whose failure nobody handled.
         lost: the group in it that failed.
     """
-    instance = group.lanes.get(index)
-    if instance is None:
+    if index not in group.lanes:
         return
-    results = {
-        gather: found.get(index)
-        for gather, found in group.results.items()
-        if index in found
-    }
-    group.kept[index] = _kept(marking, group, index, instance, results)
+    _keep(marking, group, [index])
     if failed is not None:
         group.kept[index].firings.append(failed)
     if lost is not None:
         group.kept[index].groups.append(lost)
 
 
-def _kept(
-    marking: Marking,
-    group: Group,
-    index: int,
-    instance: Instance,
-    results: dict[int, Any],
-) -> Kept:
-    assert marking.lanes is not None  # noqa: S101 - the group stands in it
-    lane = (*group.lane, (group.id, index))
-    made = Kept(instance, results)
-    made.firings = [each for each in marking.live.values() if within(each.lane, lane)]
-    made.rounds = {
-        key: [*rounds] for key, rounds in marking.rounds.items() if within(key[1], lane)
-    }
-    made.watched = {
-        at: {**found} for at, found in marking.lanes.watched.items() if within(at, lane)
-    }
-    made.timers = {
-        number: timer
-        for number, timer in marking.timers.items()
-        if within(timer.lane, lane)
-    }
-    for inner in marking.lanes.groups.values():
-        if within(inner.lane, lane):
-            lost = Lost(inner)
-            for number, each in inner.lanes.items():  # what stands in them is kept here
-                lost.kept[number] = Kept(each, {})
-            made.groups.append(lost)
-    return made
-
-
 def keep(marking: Marking, group: Group) -> Lost:
     """Keep a whole group before it is taken away."""
-    for index in group.lanes:
-        if index not in group.kept:
-            keep_lane(marking, group, index)
+    _keep(marking, group, group.lanes)
     return Lost(group)
+
+
+def _keep(  # noqa: C901 - one part of a marking after another
+    marking: Marking, group: Group, indexes: Iterable[int]
+) -> None:
+    """Keep some lanes of a group, in one go through all that stands anywhere."""
+    assert marking.lanes is not None  # noqa: S101 - the group stands in it
+    made: dict[int, Kept] = {}
+    for index in indexes:
+        found = {at: each for at, each in group.results.items() if index in each}
+        results = {at: each.get(index) for at, each in found.items()}
+        made[index] = Kept(group.lanes[index], results)
+    depth = len(group.lane)
+
+    def of(lane: Lane) -> Kept | None:
+        inside = len(lane) > depth and lane[depth][0] == group.id
+        return made.get(lane[depth][1]) if inside else None
+
+    for firing in marking.live.values():
+        if (kept := of(firing.lane)) is not None:
+            kept.firings.append(firing)
+    for key, rounds in marking.rounds.items():
+        if (kept := of(key[1])) is not None:
+            kept.rounds[key] = [*rounds]
+    for lane, watched in marking.lanes.watched.items():
+        if (kept := of(lane)) is not None:
+            kept.watched[lane] = {**watched}
+    for number, timer in marking.timers.items():
+        if (kept := of(timer.lane)) is not None:
+            kept.timers[number] = timer
+    for inner in marking.lanes.groups.values():
+        if (kept := of(inner.lane)) is not None:
+            lost = Lost(inner)
+            for index, each in inner.lanes.items():  # what is in them is kept here
+                lost.kept[index] = Kept(each, {})
+            kept.groups.append(lost)
+    group.kept.update(made)
 
 
 def reopen(marking: Marking, out: list[Command]) -> bool:
