@@ -99,6 +99,10 @@ def waits(question: QuestionInfo) -> str:
     until = f" until {instant(due)}" if due is not None else ""
     if question.verb == "sleep":
         return f"sleeps{until}"
+    if question.verb == "retry":
+        return f"waits for the next attempt of {detail['mark'][0]}{until}"
+    if question.verb == "compensate":
+        return f"has {' and '.join(detail['scope'])} undone"
     if "token" in detail or question.verb == "feedback":  # its name holds a secret
         shown = detail.get("shown") or detail
         role = shown.get("role") or "a person"
