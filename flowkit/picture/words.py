@@ -92,7 +92,7 @@ def story_line(each: Execution, began: float) -> str:
     return ", ".join(parts)
 
 
-def waits(question: QuestionInfo) -> str:
+def waits(question: QuestionInfo) -> str:  # noqa: PLR0911 - one verb after another
     """What an open question waits for."""
     detail: dict[str, Any] = question.detail or {}
     due = detail.get("due")

@@ -37,7 +37,6 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.failing import is_unheard
 from flowkit.runtime.notes import flush, jot
 from flowkit.runtime.orders import carry_folded, judge_open
-from flowkit.runtime.positions import RETRY
 from flowkit.runtime.restarts import restart
 from flowkit.runtime.restore import EXTRA, restored
 from flowkit.runtime.standing import Standing
@@ -157,18 +156,9 @@ def _heed(run: Run, journal: Journal, note: Note, attempts: dict[int, int]) -> N
     elif note.kind == "fresh":
         run.marking.deferred.pop(note.data, None)
         run.starts[note.data] = 0
-        _forget_tries(run, note.data)
+        from flowkit.runtime.recovery import forget_tries  # only who tries again
 
-
-def _forget_tries(run: Run, firing: int) -> None:
-    """The failed attempts of calls that have no result count no more."""
-    for place, asked in list(run.questions.items()):
-        if place[0] != firing or asked.verb != RETRY:
-            continue
-        detail: Any = asked.detail
-        if (firing, detail["call"]) not in run.questions:
-            del run.questions[place]
-            run.answers.pop(place, None)
+        forget_tries(run, note.data)
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})

@@ -18,6 +18,7 @@ from flowkit.errors import PoisonedStepError, TryAgain
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.failing import take_back
+from flowkit.runtime.positions import RETRY
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -31,6 +32,7 @@ __all__ = [
     "due_again",
     "fail_poisoned",
     "forget",
+    "forget_tries",
     "is_poisoned",
     "log_again",
     "recovers",
@@ -288,6 +290,7 @@ def forget(run: Run, record: StepDeferred) -> None:
     if not (run.answers or run.questions):
         return
     firing = record.firing
+    forget_tries(run, firing)
     every = [each for each in (*run.answers, *run.questions) if each[0] == firing]
     wrong = [
         place[1]
@@ -301,6 +304,17 @@ def forget(run: Run, record: StepDeferred) -> None:
         for place in [*kept]:
             if place[0] == firing and place[1] >= first:
                 del kept[place]
+
+
+def forget_tries(run: Run, firing: int) -> None:
+    """The failed attempts of calls that have no result count no more."""
+    for place, asked in list(run.questions.items()):
+        if place[0] != firing or asked.verb != RETRY:
+            continue
+        detail: Any = asked.detail
+        if (firing, detail["call"]) not in run.questions:
+            del run.questions[place]
+            run.answers.pop(place, None)
 
 
 def _went_wrong(run: Run, place: tuple[int, int]) -> bool:

@@ -195,6 +195,32 @@ async def test_a_run_that_failed_begins_its_attempts_anew() -> None:
     assert [each[1] for each in made.log[:5]] == [1, 2, 3, 1, 2]
 
 
+@pytest.mark.parametrize("store", [None, "memory"])
+async def test_a_function_tried_again_gives_its_steps_all_attempts(store) -> None:
+    """What is done stays done; what failed for good begins anew."""
+    log = []
+
+    @step
+    async def well():
+        log.append("well")
+
+    @step(retry=Retry(2, first=0))
+    async def fails():
+        log.append(attempt())
+        if len(log) < 4:
+            raise OSError("no")
+        return "done"
+
+    @flow(defaults=Policy(retry=QUICK))
+    async def go():
+        await well()
+        return await fails()
+
+    store = store and MemoryStore("memory:test")
+    assert await go.with_options(store=store).kickoff_async() == "done"
+    assert log == ["well", 1, 2, 1]
+
+
 async def test_an_attempt_out_of_time_is_cancelled(clock) -> None:
     """And tried again; the error says which limit it was."""
     log = []
