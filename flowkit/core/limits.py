@@ -234,6 +234,7 @@ class BreakerState:
         "_length",
         "_phase",
         "_trials",
+        "_until",
         "_well",
         "since",
         "status",
@@ -251,6 +252,7 @@ class BreakerState:
         self.status, self.since = "closed", at
         self._phase += 1
         self._first = 0
+        self._until: float = self._length
         self._good = [0] * BUCKETS
         self._bad = [0] * BUCKETS
         self._trials = self._well = 0
@@ -282,6 +284,11 @@ class BreakerState:
         """
         if permit != self._phase:
             return
+        if well and self.status == "closed":  # the usual end
+            if at >= self._until:
+                self._advance(at)
+            self._good[self._first % BUCKETS] += 1
+            return
         if self.status == "half_open":
             self._trials -= 1
             if well is False:
@@ -293,12 +300,9 @@ class BreakerState:
             return
         if well is None:
             return
-        self._advance(at)
-        place = self._first % BUCKETS
-        if well:
-            self._good[place] += 1
-            return
-        self._bad[place] += 1
+        if at >= self._until:
+            self._advance(at)
+        self._bad[self._first % BUCKETS] += 1
         if self._is_broken():
             self._open(at)
 
@@ -309,6 +313,7 @@ class BreakerState:
         for gone in range(max(self._first + 1, number - BUCKETS + 1), number + 1):
             self._good[gone % BUCKETS] = self._bad[gone % BUCKETS] = 0
         self._first = number
+        self._until = (number + 1) * self._length
 
     def _is_broken(self) -> bool:
         bad, breaker = sum(self._bad), self._breaker
@@ -334,6 +339,7 @@ class BreakerState:
         """Stand where another one stood."""
         self.status, self.since, self._phase, self._first = saved[:4]
         self._trials, self._well, self._good, self._bad = saved[4:]
+        self._until = (self._first + 1) * self._length
 
     def left(self, at: float) -> float:
         """Seconds until a call could be let through."""
