@@ -80,7 +80,8 @@ def test_a_scope_is_a_step_a_region_or_several(scope, undone) -> None:
     assert rebooked(scope)().kickoff() == undone
 
 
-def test_a_plain_step_blocks_until_it_is_done() -> None:
+@pytest.mark.parametrize("store", [None, "memory"])
+def test_a_plain_step_blocks_until_it_is_done(store) -> None:
     """And is given the same."""
     log = []
 
@@ -101,9 +102,35 @@ def test_a_plain_step_blocks_until_it_is_done() -> None:
         def never(self):
             log.append("never")
 
-    flow = Plain()
+    flow = Plain(store=store and MemoryStore("memory:test"))
     flow.kickoff()
     assert log == ["one", ("one",), ()]
+
+
+@pytest.mark.parametrize("store", [None, "memory"])
+def test_a_plain_step_that_asks_through_a_helper_starts_again(store) -> None:
+    """Nobody could see that it would wait; its answer is there then."""
+    log = []
+
+    class Helped(Flow):
+        def undo(self, made):
+            log.append(made)
+
+        @start(undo=undo)
+        def one(self):
+            return "one"
+
+        def give_back(self):
+            return self.compensate(scope="one")
+
+        @listen(one)
+        def back(self):
+            log.append("back")
+            return self.give_back()
+
+    flow = Helped(store=store and MemoryStore("memory:test"))
+    assert flow.kickoff() == ("one",)
+    assert log == ["back", "one", "back"]
 
 
 def test_what_a_scope_has_undone_is_not_undone_by_the_run() -> None:
