@@ -38,6 +38,7 @@ SECTIONS: dict[str, list[str]] = {
         "Bulkhead",
         "Breaker",
         "Cache",
+        "Hedge",
         "INPUTS",
         "SOURCE",
     ],

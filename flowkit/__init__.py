@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from flowkit.checking import check
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
+    from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
     from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
@@ -110,6 +111,7 @@ __all__ = [
     "FlowState",
     "FlowkitError",
     "FlowkitWarning",
+    "Hedge",
     "HumanFeedbackPending",
     "HumanFeedbackProvider",
     "HumanFeedbackResult",
@@ -193,6 +195,7 @@ _LAZY = {
     "Breaker": "flowkit.core.limits",
     "Bulkhead": "flowkit.core.limits",
     "Cache": "flowkit.core.caching",
+    "Hedge": "flowkit.core.hedging",
     "INPUTS": "flowkit.core.caching",
     "SOURCE": "flowkit.core.caching",
     "Policy": "flowkit.core.policies",

@@ -21,6 +21,8 @@ Split by who mends it::
     │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
+    │   ├── StepCrashedError              the process of an isolated step died
+    │   ├── UnsendableError (TypeError)   a value that cannot go to that process
     │   ├── RejectedError                 a call that a limit refused
     │   │   ├── BreakerOpenError          what it calls is broken
     │   │   ├── BulkheadFullError         too many wait for a place already
@@ -84,6 +86,7 @@ __all__ = [
     "RunawayError",
     "StateConflictError",
     "StateError",
+    "StepCrashedError",
     "StepTimeoutError",
     "StoreError",
     "StuckError",
@@ -91,6 +94,7 @@ __all__ = [
     "UnfitError",
     "UnknownOutcomeError",
     "UnreadableError",
+    "UnsendableError",
     "UnstorableError",
 ]
 
@@ -206,6 +210,38 @@ class StepTimeoutError(RunError, TimeoutError):
 
 class PoisonedStepError(RunError):
     """A step was started as often as it may, and its process ended each time."""
+
+
+class StepCrashedError(RunError):
+    """The process of an isolated step ended before the step did.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        exitcode: what the process ended with; minus a signal's number if that did it.
+        signal: the signal's name, such as ``SIGSEGV``, or "".
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", exitcode: int = 0, signal: str = ""
+    ) -> None:
+        self.step: str = step
+        self.exitcode: int = exitcode
+        self.signal: str = signal
+        super().__init__(text)
+
+
+class UnsendableError(RunError, TypeError):
+    """A value that cannot go to the process of an isolated step, or come from it.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        where: what it is, such as ``state.lock``.
+    """
+
+    def __init__(self, text: str, *, step: str = "", where: str = "") -> None:
+        self.step: str = step
+        self.where: str = where
+        super().__init__(text)
 
 
 class RejectedError(RunError):

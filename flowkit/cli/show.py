@@ -112,7 +112,8 @@ def came_of(each: Execution) -> str:
     else:
         text = ""
     again = f"attempt {each.attempt}" if each.attempt > 1 else ""
-    return "; ".join(filter(None, [text, again]))
+    won = f"call {each.winner} won" if each.winner else ""
+    return "; ".join(filter(None, [text, again, won]))
 
 
 def step_of(each: Execution) -> dict[str, Any]:

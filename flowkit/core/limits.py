@@ -290,21 +290,23 @@ class BreakerState:
             self._good[self._first % BUCKETS] += 1
             return
         if self.status == "half_open":
-            self._trials -= 1
-            if well is False:
+            self._tried(at, well=well)
+        elif well is not None:
+            if at >= self._until:
+                self._advance(at)
+            self._bad[self._first % BUCKETS] += 1
+            if self._is_broken():
                 self._open(at)
-            elif well:
-                self._well += 1
-                if self._well >= self._breaker.trials:
-                    self._clear(at)
-            return
-        if well is None:
-            return
-        if at >= self._until:
-            self._advance(at)
-        self._bad[self._first % BUCKETS] += 1
-        if self._is_broken():
+
+    def _tried(self, at: float, *, well: bool | None) -> None:
+        """A trial of a half-open breaker has ended."""
+        self._trials -= 1
+        if well is False:
             self._open(at)
+        elif well:
+            self._well += 1
+            if self._well >= self._breaker.trials:
+                self._clear(at)
 
     def _advance(self, at: float) -> None:
         number = int(at / self._length)

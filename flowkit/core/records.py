@@ -27,7 +27,9 @@ __all__ = [
     "StepDeferred",
     "StepFailed",
     "StepFinished",
+    "StepHedged",
     "StepHit",
+    "StepIsolated",
     "StepTurned",
     "StepYielded",
     "TimerFired",
@@ -151,6 +153,26 @@ class StepHit(NamedTuple):
 
     at: float
     firing: int
+
+
+class StepHedged(NamedTuple):
+    """A further call of a firing began beside the first, or one has won.
+
+    ``call`` is its number, 1 for the first; ``won`` says that it gives the result.
+    """
+
+    at: float
+    firing: int
+    call: int
+    won: bool = False
+
+
+class StepIsolated(NamedTuple):
+    """A call of a firing has begun in a process of its own, of that number."""
+
+    at: float
+    firing: int
+    pid: int
 
 
 class EventReceived(NamedTuple):
@@ -302,6 +324,8 @@ Record = (
     | StepFailed
     | StepDeferred
     | StepHit
+    | StepHedged
+    | StepIsolated
     | EventReceived
     | RunStopped
     | RunAborted

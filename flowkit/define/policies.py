@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 from flowkit.core.definition import Step
 from flowkit.core.policies import Policy, Retry
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from flowkit.core.caching import Cache
+    from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
 
 __all__ = ["PolicyOptions", "called_policy", "default_policy", "policy_of"]
@@ -32,6 +33,8 @@ class PolicyOptions(TypedDict, total=False):
     bulkhead: Bulkhead | int
     breaker: Breaker | str
     cache: Cache | float | str | timedelta
+    hedge: Hedge | float | str | timedelta
+    isolate: Literal["process"]
     max_starts: int
     fallback: Any
     undo: Callable[..., Any] | str
@@ -92,6 +95,18 @@ def called_policy(
             f"@step of {name} takes no max_starts=: the start of a called step is no "
             f"record. Give it to the function, whose starts are: "
             f"@flow(defaults=Policy(max_starts={policy.max_starts})). ({place})"
+        )
+    elif policy.hedge is not None:
+        msg = (
+            f"@step of {name} takes no hedge=: a call stands at one position and gives "
+            f"one result. Make the second call in the step itself, or write a flow "
+            f"class with this step. ({place})"
+        )
+    elif policy.isolate is not None:
+        msg = (
+            f"@step of {name} takes no isolate=: it runs where its function does. "
+            f"Start a process in the step itself, or write a flow class with this "
+            f"step. ({place})"
         )
     elif not awaited:
         said = policy.said()[0][0]

@@ -108,6 +108,8 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
     "hit": (core.StepHit, ()),
+    "hedge": (core.StepHedged, (("call", "q"), ("won", "z"))),
+    "isolate": (core.StepIsolated, (("pid", "q"),)),
     "overdue": (core.RunOverdue, (("error", "x"),)),
     "requeue": (core.RunRequeued, ()),
     "undo": (core.RunCompensated, (("reason", "r"),)),

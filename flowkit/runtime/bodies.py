@@ -301,8 +301,8 @@ class BodyVerbs:
         With a scope the run goes on. The step waits for the undo steps, each a step of
         the run that is recorded, tried again and resumed as any other; to be awaited
         in an async step. (A plain step that calls this through another method begins
-        again from its top once all is undone.) Within an instance of ``each(..)`` it is about that instance,
-        else about all of them.
+        again from its top once all is undone.) Within an instance of ``each(..)`` it
+        is about that instance, else about all of them.
 
         Args:
             reason: why, for people.

@@ -17,7 +17,9 @@ from flowkit.core.records import (
     StepDeferred,
     StepFailed,
     StepFinished,
+    StepHedged,
     StepHit,
+    StepIsolated,
     StepTurned,
 )
 from flowkit.journal.entries import Note
@@ -153,6 +155,9 @@ class Execution:
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
         hit: its result is a cached one.
+        hedges: when further calls began beside the first, in order.
+        winner: which call gave the result, 1 for the first; None if there was one only.
+        pids: of the processes of its own that it ran in, in order.
         undone: a rewind took it back: it does not count any more.
         position: of a step that a function flow called: where among its calls, such
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
@@ -178,6 +183,9 @@ class Execution:
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
     hit: bool = False
+    hedges: list[float] = field(default_factory=list)
+    winner: int | None = None
+    pids: list[int] = field(default_factory=list)
     undone: bool = False
     position: str | None = None
     called: list[CalledRun] = field(default_factory=list)
@@ -450,6 +458,17 @@ def _hit(each: Execution, record: StepHit) -> None:
     each.hit = True
 
 
+def _hedged(each: Execution, record: StepHedged) -> None:
+    if record.won:
+        each.winner = record.call
+    else:
+        each.hedges.append(record.at)
+
+
+def _isolated(each: Execution, record: StepIsolated) -> None:
+    each.pids.append(record.pid)
+
+
 def _asked(each: Execution, record: StepAsked) -> None:
     if any(asked.position == record.position for asked in each.questions):
         return  # it waits for it again
@@ -468,6 +487,8 @@ _TOLD: dict[type, Callable[[Execution, Any], None]] = {
     StepFailed: _failed,
     StepDeferred: _deferred,
     StepHit: _hit,
+    StepHedged: _hedged,
+    StepIsolated: _isolated,
     StepTurned: _turned,
     RunStopped: _stopped,
     RunAborted: _aborted,

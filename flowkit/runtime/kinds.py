@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime import initial
@@ -149,3 +150,9 @@ def no_scope(cls: type) -> str:
         f"{cls.__name__}.__init__ did not call super().__init__(), so there is no "
         f"state and nothing can run. Make that call its first line."
     )
+
+
+if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
+    from flowkit.runtime.guarding import guard
+
+    guard(known)

@@ -77,6 +77,8 @@ def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
             f"object runs. Call it in a method that is a step."
         )
         raise RunError(msg)
+    if scope.run.bars is not None:
+        scope.run.bars(verb)
     return scope.run, scope.firing
 
 

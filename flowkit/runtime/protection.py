@@ -91,6 +91,13 @@ class _Shared(Generic[StateT]):
                 return found
 
 
+def _spared(state: RateState, at: float) -> bool:
+    if state.left(at) > 0:
+        return False
+    state.take(at)
+    return True
+
+
 def _entered(state: BreakerState, at: float) -> tuple[str, int | None, str, float]:
     before = state.status
     permit = state.enter(at)
@@ -204,6 +211,20 @@ class Gate:
             raise RateLimitedError(msg, step=self.step, retry_after=left)
         if due > at:
             raise Postponed(due)
+
+    def spare(self, run: Run) -> bool:
+        """Take a turn in the rate if there is one now; whether there was."""
+        shared = self.rate
+        if shared is None:
+            return True
+        at = now()
+        if shared.value.shared == "store":
+            found: bool = shared.through(
+                run, self.step, lambda state: _spared(state, at)
+            )
+            return found
+        with shared.lock:
+            return _spared(shared.state, at)
 
     def permit(self, run: Run) -> Pass | None:
         """Take the breaker's permit; None if there is no breaker.

@@ -78,6 +78,7 @@ class Run(Handle):
         underway: steps that another one has called and that run now, by firing and
             position; whether their beginning is recorded.
         claim: gives a question its position, if a function counts them itself.
+        bars: refuses a verb where the step is called twice at once, or elsewhere.
         gone: a function that waits gives its place in memory up: it calls no more.
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
@@ -128,6 +129,7 @@ class Run(Handle):
     limit: float | None = None
     resting: bool = False
     claim: Callable[[str], int] | None = None
+    bars: Callable[[str], None] | None = None
     gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     caller: Any = None

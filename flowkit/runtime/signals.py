@@ -26,6 +26,9 @@ signal                    arguments beside ``run``
 ``state_changed``         ``step``, ``firing``, ``attempt``, ``changed``: field
                           names, ``state``
 ``cache_hit``             ``step``, ``firing``, ``attempt``
+``step_hedged``           ``step``, ``firing``, ``attempt``, ``call``: its number,
+                          ``won``: it gives the result
+``step_isolated``         ``step``, ``firing``, ``attempt``, ``pid``
 ``breaker_changed``       ``name``, ``status``: closed, open or half_open
 ``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
 ``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
@@ -96,6 +99,8 @@ routed: Signal = _signal("routed", "A router chose labels.")
 stuck: Signal = _signal("stuck", "A join can never fire any more.")
 state_changed: Signal = _signal("state_changed", "A step's commit changed the state.")
 cache_hit: Signal = _signal("cache_hit", "A step's result was known.")
+step_hedged: Signal = _signal("step_hedged", "A further call began, or one won.")
+step_isolated: Signal = _signal("step_isolated", "A step has a process of its own.")
 breaker_changed: Signal = _signal("breaker_changed", "A breaker opened or closed.")
 event_accepted: Signal = _signal("event_accepted", "The bus took an event.")
 event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
@@ -120,6 +125,8 @@ __all__ = [
     "step_deferred",
     "step_failed",
     "step_finished",
+    "step_hedged",
+    "step_isolated",
     "step_started",
     "stuck",
     "tell",

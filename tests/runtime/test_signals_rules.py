@@ -39,9 +39,17 @@ COMMON = {
     "stuck": {"step", "reason"},
     "breaker_changed": {"name", "status"},
     "cache_hit": {"step", "firing", "attempt"},
+    "step_hedged": {"step", "firing", "attempt", "call", "won"},
+    "step_isolated": {"step", "firing", "attempt", "pid"},
     "state_changed": {"step", "firing", "attempt", "changed", "state"},
 }
-RARE = {"step_deferred", "breaker_changed", "cache_hit"}
+RARE = {
+    "step_deferred",
+    "breaker_changed",
+    "cache_hit",
+    "step_hedged",
+    "step_isolated",
+}
 BUS = {
     "event_accepted": {"name", "payload", "key", "id"},
     "event_rejected": {"name", "payload", "key", "id", "reason"},
@@ -155,7 +163,7 @@ def test_the_documented_arguments_are_those_tested_here():
         for name, said in row.findall(inspect.getdoc(signals))
     }
     assert found == COMMON | BUS
-    assert set(signals.__all__) == {*COMMON, *BUS, "log", "tell"}
+    assert set(signals.__all__) == {*COMMON, *BUS, "about", "log", "tell"}
 
 
 async def test_a_finished_run_tells_each_signal_with_its_arguments(told):

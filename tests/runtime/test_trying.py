@@ -540,6 +540,19 @@ async def test_branches_wait_for_themselves(clock) -> None:
             "@flow(defaults=Policy(max_starts=2)).",
         ),
         (
+            {"hedge": "1s"},
+            TypeError,
+            "@step of go takes no hedge=: a call stands at one position and gives one "
+            "result. Make the second call in the step itself, or write a flow class "
+            "with this step.",
+        ),
+        (
+            {"isolate": "process"},
+            TypeError,
+            "@step of go takes no isolate=: it runs where its function does. Start a "
+            "process in the step itself, or write a flow class with this step.",
+        ),
+        (
             {"timeout": 2},
             TypeError,
             "@step(timeout=..) is for steps that are awaited, and go is a plain "

@@ -10,6 +10,7 @@ from flowkit import (
     Bulkhead,
     Cache,
     Flow,
+    Hedge,
     Policy,
     Rate,
     Retry,
@@ -44,6 +45,8 @@ class Governed(
         breaker=Breaker(5, name="crm"),
         cache=Cache("1h", key=INPUTS + SOURCE - "debug"),
         max_starts=3,
+        hedge=Hedge("500ms", most=3),
+        isolate="process",
     )
     def use(self, number: int, *, debug: bool = False) -> str:
         return str(number)
