@@ -32,6 +32,7 @@ Split by who mends it::
     │   │       └── ShedError (TimeoutError)  its deadline is before its turn
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CompensationError             what could not be undone
     │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
@@ -65,6 +66,7 @@ __all__ = [
     "BulkheadFullError",
     "BusyError",
     "CallError",
+    "CompensationError",
     "DeadlineError",
     "DeadlockError",
     "DefinitionError",
@@ -296,6 +298,22 @@ class AdmissionFullError(AdmissionError):
 
 class ShedError(AdmissionError, TimeoutError):
     """A run's deadline comes before its turn, so that it need not begin."""
+
+
+class CompensationError(RunError):
+    """Some of what a scope's compensation was to undo could not be undone.
+
+    Attributes:
+        step: ``Flow.step`` that has asked for it.
+        faults: name of each step that is left as it was, and why.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", faults: Sequence[Sequence[str]] = ()
+    ) -> None:
+        self.step: str = step
+        self.faults: tuple[tuple[str, ...], ...] = tuple(map(tuple, faults))
+        super().__init__(text)
 
 
 class DeadlockError(RunError):

@@ -26,6 +26,7 @@ from flowkit.runtime.executions import (
     LimitInfo,
     QuestionInfo,
 )
+from flowkit.runtime.failed import DeadStep, dead, requeue
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
 from flowkit.runtime.nested_frames import stream
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CalledRun",
     "Cause",
+    "DeadStep",
     "Execution",
     "Frames",
     "LimitInfo",
@@ -54,6 +56,7 @@ __all__ = [
     "abandoned",
     "cancel",
     "compare",
+    "dead",
     "export",
     "follow",
     "fork",
@@ -63,6 +66,7 @@ __all__ = [
     "plot",
     "purge",
     "replay",
+    "requeue",
     "rewind",
     "search",
     "state_at",

@@ -240,6 +240,7 @@ class BreakerState:
         "_length",
         "_phase",
         "_trials",
+        "_until",
         "_well",
         "since",
         "status",
@@ -257,6 +258,7 @@ class BreakerState:
         self.status, self.since = "closed", at
         self._phase += 1
         self._first = 0
+        self._until: float = self._length
         self._good = [0] * BUCKETS
         self._bad = [0] * BUCKETS
         self._trials = self._well = 0
@@ -288,25 +290,29 @@ class BreakerState:
         """
         if permit != self._phase:
             return
+        if well and self.status == "closed":  # the usual end
+            if at >= self._until:
+                self._advance(at)
+            self._good[self._first % BUCKETS] += 1
+            return
         if self.status == "half_open":
-            self._trials -= 1
-            if well is False:
+            self._tried(at, well=well)
+        elif well is not None:
+            if at >= self._until:
+                self._advance(at)
+            self._bad[self._first % BUCKETS] += 1
+            if self._is_broken():
                 self._open(at)
-            elif well:
-                self._well += 1
-                if self._well >= self._breaker.trials:
-                    self._clear(at)
-            return
-        if well is None:
-            return
-        self._advance(at)
-        place = self._first % BUCKETS
-        if well:
-            self._good[place] += 1
-            return
-        self._bad[place] += 1
-        if self._is_broken():
+
+    def _tried(self, at: float, *, well: bool | None) -> None:
+        """A trial of a half-open breaker has ended."""
+        self._trials -= 1
+        if well is False:
             self._open(at)
+        elif well:
+            self._well += 1
+            if self._well >= self._breaker.trials:
+                self._clear(at)
 
     def _advance(self, at: float) -> None:
         number = int(at / self._length)
@@ -315,6 +321,7 @@ class BreakerState:
         for gone in range(max(self._first + 1, number - BUCKETS + 1), number + 1):
             self._good[gone % BUCKETS] = self._bad[gone % BUCKETS] = 0
         self._first = number
+        self._until = (number + 1) * self._length
 
     def _is_broken(self) -> bool:
         bad, breaker = sum(self._bad), self._breaker
@@ -340,6 +347,7 @@ class BreakerState:
         """Stand where another one stood."""
         self.status, self.since, self._phase, self._first = saved[:4]
         self._trials, self._well, self._good, self._bad = saved[4:]
+        self._until = (self._first + 1) * self._length
 
     def left(self, at: float) -> float:
         """Seconds until a call could be let through."""

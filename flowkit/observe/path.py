@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Leg", "critical_path", "waited"]
 
-WORKS = frozenset({"call", "step"})
+WORKS = frozenset({"call", "compensate", "step"})
 """Questions during which something of the run's own works."""
 
 

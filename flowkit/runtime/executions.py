@@ -25,7 +25,7 @@ from flowkit.core.records import (
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
-from flowkit.runtime.positions import shown_position
+from flowkit.runtime.positions import RETRY, shown_position
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import flat, read_loosely
 
@@ -83,12 +83,14 @@ class DeferralInfo:
         error: what the attempt before ended with; None if it had not begun.
         at: when this was decided.
         due: when it begins again.
+        metrics: what the attempt had measured, by name.
     """
 
     why: str
     error: BaseException | None
     at: float
     due: float
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -184,7 +186,8 @@ class Execution:
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
         called: the stored runs that it called, in the order of their calls.
         causes: what triggered it, all that a join consumed.
-        metrics: what it measured by ``self.metric``, by name, all its turns together.
+        metrics: what it measured by ``self.metric``, by name, all its turns and
+            attempts together.
     """
 
     step: str
@@ -217,7 +220,9 @@ class Execution:
     @property
     def degraded(self) -> bool:
         """Whether a fallback stands in for the step."""
-        return any(each.why == "fallback" for each in self.deferrals)
+        stages = [each.why for each in self.deferrals]
+        turns = [why for why in stages if why in {"fallback", "again"}]
+        return turns[-1:] == ["fallback"]
 
     @property
     def duration(self) -> float | None:
@@ -324,22 +329,23 @@ class Teller:
     ) -> None:
         state = None if fields is None else flat(fields)
         outcome = "cancelled" if record.cancelled else "done"
-        self.ended.append(
-            Execution(
-                record.step,
-                record.firing,
-                record.began,
-                self.story.attempts.get(record.firing, 1),
-                outcome if record.error is None else "failed",
-                record.at,
-                seq,
-                record.output,
-                error=record.error,
-                before=state,
-                after=state,
-                position=shown_position(record.position),
-            )
+        told = Execution(
+            record.step,
+            record.firing,
+            record.began,
+            self.story.attempts.get(record.firing, 1),
+            outcome if record.error is None else "failed",
+            record.at,
+            seq,
+            record.output,
+            error=record.error,
+            before=state,
+            after=state,
+            position=shown_position(record.position),
+            hit=record.hit,
         )
+        _tried(told, record, self.open.get(record.firing))
+        self.ended.append(told)
 
     def _causes_of(
         self, firing: Firing, giver: Execution | None = None, outside: str | None = None
@@ -422,6 +428,25 @@ class Teller:
         return [*self.ended, *self.open.values()]
 
 
+def _tried(told: Execution, record: CallEnded, caller: Execution | None) -> None:
+    """The attempts of a called step, which its caller waited for as for answers."""
+    measured = [dict(record.metrics)]
+    for asked in () if caller is None else caller.questions:
+        if asked.verb == RETRY and asked.detail["call"] == record.position:
+            said = asked.detail
+            metrics = dict(map(tuple, said["metrics"]))
+            told.deferrals.append(
+                DeferralInfo(
+                    said["why"], said["error"], asked.asked, said["due"], metrics
+                )
+            )
+            told.attempt = said["attempt"]
+            measured.append(metrics)
+    for each in measured:
+        for name, figure in each.items():
+            told.metrics[name] = told.metrics.get(name, 0) + figure
+
+
 def _gives(each: Execution, name: str) -> bool:
     """Whether what an execution left has that name."""
     return name in (
@@ -463,7 +488,9 @@ def _aborted(each: Execution, record: RunAborted | RunCompensated) -> None:
 
 
 def _deferred(each: Execution, record: StepDeferred) -> None:
-    wait = DeferralInfo(record.why, record.error, record.at, record.due)
+    wait = DeferralInfo(
+        record.why, record.error, record.at, record.due, dict(record.metrics)
+    )
     each.deferrals.append(wait)
     if record.error is not None:
         each.attempt += 1

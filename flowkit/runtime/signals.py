@@ -22,7 +22,7 @@ signal                    arguments beside ``run``
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
                           ``metrics``: the same
 ``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
-                          ``due``
+                          ``due``, ``metrics``: of that attempt
 ``step_queued``           ``step``, ``firing``, ``attempt``, ``limit``: bulkhead,
                           ``name``: its name
 ``step_admitted``         ``step``, ``firing``, ``attempt``, ``limit``, ``name``: the
