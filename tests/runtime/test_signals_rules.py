@@ -173,7 +173,7 @@ def test_the_documented_arguments_are_those_tested_here():
         for name, said in row.findall(inspect.getdoc(signals))
     }
     assert found == COMMON | BUS
-    assert set(signals.__all__) == {*COMMON, *BUS, "about", "log", "tell"}
+    assert set(signals.__all__) == {*COMMON, *BUS, "log", "tell"}
 
 
 async def test_a_finished_run_tells_each_signal_with_its_arguments(told):
