@@ -1,0 +1,78 @@
+"""Dead letters of a stored bus: each is there until it was sent once more."""
+
+from __future__ import annotations
+
+import pytest
+
+from flowkit import EventBus, NotFoundError
+from flowkit.errors import StoreError
+from flowkit.journal.memory import MemoryStore
+
+
+class Failing(MemoryStore):
+    """A store whose process dies where a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__("memory:failing")
+        self.dies = ""
+
+    def commit(self, moves):
+        """As any store, but for a death."""
+        if self.dies == "before the commit":
+            raise StoreError(self.dies)
+        return super().commit(moves)
+
+    def undead(self, number):
+        """The same."""
+        if self.dies == "after the commit":
+            raise StoreError(self.dies)
+        return super().undead(number)
+
+
+def buried(bus: EventBus) -> int:
+    """The number of a letter that nobody took."""
+    assert not bus.send("sent", 1)
+    (dead,) = bus.dead
+    return dead.number
+
+
+@pytest.mark.parametrize("when", ["before the commit", "after the commit"])
+def test_a_letter_that_is_sent_again_is_not_lost_and_counts_once(when: str) -> None:
+    """The process dies in the middle; whoever sends it again then, hands it on once."""
+    heard = []
+    store = Failing()
+    with EventBus(store=store) as bus:
+        number = buried(bus)
+        bus.on("sent", heard.append)
+        store.dies = when
+        with pytest.raises(StoreError, match=when):
+            bus.requeue(number)
+        store.dies = ""
+        assert [each.number for each in bus.dead] == [number]
+        assert bus.requeue(number)
+        bus.drain()
+        assert heard == [1]
+        assert bus.dead == []
+
+
+def test_a_letter_that_is_refused_again_is_there_once() -> None:
+    """Nobody takes it still: it is a dead letter again, and no second one beside."""
+    with EventBus(store=MemoryStore("memory:refused")) as bus:
+        number = buried(bus)
+        receipt = bus.requeue(number)
+        assert receipt.status == "unknown"
+        (again,) = bus.dead
+        assert again.letter.name == "sent"
+
+
+def test_a_letter_that_is_not_there() -> None:
+    """It says where to look."""
+    with (
+        EventBus(store=MemoryStore("memory:none")) as bus,
+        pytest.raises(NotFoundError) as caught,
+    ):
+        bus.requeue(7)
+    assert str(caught.value) == (
+        "There is no dead letter 7 in memory:none. Look at the numbers in bus.dead; "
+        "one that was sent again is taken out."
+    )
