@@ -49,7 +49,7 @@ def plot(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     form = format_of(filename, FORMATS)

@@ -52,7 +52,7 @@ def plot(
     Raises:
         ValueError: an unknown suffix, or a step that runs no flow.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     from flowkit.picture.trace import traced
@@ -114,7 +114,7 @@ def timeline(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.png`` without the extra ``plot``.
     """
     from flowkit.picture.lines import timeline_of
@@ -150,7 +150,8 @@ def compare(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run, or runs of different flows.
+        NotFoundError: no such run.
+        RunError: runs of different flows.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     from flowkit.errors import RunError

@@ -87,7 +87,8 @@ def fork(
         The id of the new run.
 
     Raises:
-        RunError: no such run or step, or the run was over at that place.
+        NotFoundError: no such run.
+        RunError: no such step, or the run was over at that place.
         InputError: a state that does not fit, or an id that is taken.
     """
     place = store_of(store)
@@ -176,8 +177,9 @@ def rewind(
         store: the default one if None.
 
     Raises:
-        RunError: no such run or step, the run was over at that place, or a living
-            process moves it.
+        NotFoundError: no such run.
+        RunError: no such step, or the run was over at that place.
+        BusyError: a living process moves it.
         InputError: a state that does not fit.
     """
     place = store_of(store)

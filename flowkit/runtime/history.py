@@ -137,7 +137,8 @@ def get_run(run_id: str, store: Any = None) -> RunInfo:
     """A run by its id, or by the beginning of it that no other has.
 
     Raises:
-        RunError: no run, or several.
+        NotFoundError: no run.
+        InputError: several.
     """
     place = store_of(store)
     return _info(place, row_of(place, run_id))
@@ -161,7 +162,7 @@ def state_at(run_id: str, seq: int, store: Any = None) -> dict[str, Any]:
         store: the default one if None.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
         InputError: it has no record of that number.
     """
     place = store_of(store)

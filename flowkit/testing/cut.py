@@ -86,7 +86,7 @@ def testcase(
         A module with one test function, for pytest.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
         InputError: the run still moves, or was cancelled from outside; or a stub is
             no step of it.
     """
