@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowkit.core.definition import ENDINGS, MODES, Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
-from flowkit.core.validate import Fault, validate
+from flowkit.core.validate import Fault, hints, validate
 from flowkit.define.conditions import (
     Condition,
     EachSource,
@@ -151,8 +151,6 @@ def compile_class(
 
 def faults_of(compiled: Compiled) -> list[Fault]:
     """What was found at class creation, and what only a check looks for."""
-    from flowkit.core.validate import hints  # for checks and pictures only
-
     wrong = {fault.step for fault in compiled.warnings if fault.level == "error"}
     more = [each for each in hints(compiled.definition) if each.step not in wrong]
     return [*compiled.warnings, *more]

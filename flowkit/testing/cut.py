@@ -20,7 +20,7 @@ from flowkit.core.records import (
     TimerFired,
 )
 from flowkit.errors import InputError
-from flowkit.journal.codec import encode
+from flowkit.journal.codec import decode_loosely, encode
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import effective
 from flowkit.runtime.history import shown_time
@@ -389,8 +389,6 @@ class _Writer:
 
 def read_result(row: RunRow) -> Any:
     """The outcome of a stored run."""
-    from flowkit.journal.codec import decode_loosely
-
     return decode_loosely(row.result) if row.result else None
 
 
