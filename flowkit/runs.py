@@ -19,7 +19,13 @@ from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
+from flowkit.runtime.executions import (
+    CalledRun,
+    Cause,
+    Execution,
+    LimitInfo,
+    QuestionInfo,
+)
 from flowkit.runtime.failed import DeadStep, dead, requeue
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
@@ -40,6 +46,7 @@ __all__ = [
     "DeadStep",
     "Execution",
     "Frames",
+    "LimitInfo",
     "Purged",
     "QuestionInfo",
     "Replayed",

@@ -82,6 +82,8 @@ def story_line(each: Execution, began: float) -> str:
         parts.append(f"took {length(each.duration)}")
     if each.attempt > 1:
         parts.append(f"attempt {each.attempt}")
+    if each.turns > 1:
+        parts.append(f"{each.turns} turns")
     if each.labels:
         parts.append(f"chose {', '.join(each.labels)}")
     if each.error is not None:

@@ -97,6 +97,8 @@ class Driver:
         """Work until the run is over, or waits for what may be long in coming."""
         run = self.run
         while True:
+            if run.admission is not None:
+                await run.admission.turn(run)
             run.take_pending()
             if run.held:
                 await self.settle()
@@ -154,6 +156,8 @@ class Driver:
         self._attend()
         self.nudged = anyio.Event()
         run.rest()
+        if run.admission is not None:
+            run.admission.pause()
         try:
             await wait_until(due, self.nudged, self.soon)
         finally:

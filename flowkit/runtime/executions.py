@@ -43,6 +43,7 @@ __all__ = [
     "Cause",
     "DeferralInfo",
     "Execution",
+    "LimitInfo",
     "QuestionInfo",
     "Teller",
     "executions",
@@ -90,6 +91,26 @@ class DeferralInfo:
     at: float
     due: float
     metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LimitInfo:
+    """What a limit decided about an execution.
+
+    Attributes:
+        limit: ``admission`` of the run, ``bulkhead`` or ``breaker`` of the step.
+        name: of the limit.
+        what: ``waited`` for a place; a breaker came to ``open``, ``half_open`` or
+            ``closed``.
+        at: when, after the wait.
+        seconds: how long it waited.
+    """
+
+    limit: str
+    name: str
+    what: str
+    at: float
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -154,6 +175,8 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
+        limits: what its limits decided, in order.
+        turns: of a step that repeats itself, those that have begun; else 1.
         hit: its result is a cached one.
         hedges: when further calls began beside the first, in order.
         winner: which call gave the result, 1 for the first; None if there was one only.
@@ -182,6 +205,8 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
+    limits: list[LimitInfo] = field(default_factory=list)
+    turns: int = 1
     hit: bool = False
     hedges: list[float] = field(default_factory=list)
     winner: int | None = None
@@ -208,6 +233,8 @@ class Execution:
         told = [f"{self.step} ({self.firing})", self.outcome]
         if self.attempt > 1:
             told.append(f"attempt {self.attempt}")
+        if self.turns > 1:
+            told.append(f"{self.turns} turns")
         if self.duration is not None:
             told.append(f"{self.duration:g}s")
         if self.error is not None:
@@ -256,8 +283,7 @@ class Teller:
         record: Any = found.record
         commands = story.take(found)
         if isinstance(record, Note):
-            if record.kind == "again":
-                self._again(record)
+            self._noted(record)
             return
         if isinstance(record, CallEnded):
             self._called(record, found.seq, before)
@@ -361,11 +387,26 @@ class Teller:
             each.outcome = "cancelled"
             self._end(each, at, seq, self.story.fields)
 
+    def _noted(self, note: Note) -> None:
+        if note.kind == "again":
+            self._again(note)
+        elif note.kind == "limit":
+            self._limited(note)
+
     def _again(self, note: Note) -> None:
         for number in note.data or ():
             each = self.open.get(number)
             if each is not None:
                 each.attempt, each.started = each.attempt + 1, note.at
+
+    def _limited(self, note: Note) -> None:
+        """A limit of a step has decided, or one of the run: that holds for all."""
+        said = dict(note.data)
+        about = said.pop("firing")
+        told = LimitInfo(at=note.at, **said)
+        for number, each in self.open.items():
+            if about in {number, None}:
+                each.limits.append(told)
 
     def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
         """Everything after record ``to`` is taken back; ``anew`` starts once more."""
@@ -430,7 +471,8 @@ def _done(each: Execution, record: StepFinished) -> None:
 
 
 def _turned(each: Execution, record: StepTurned) -> None:
-    """It goes on; what a turn measured counts."""
+    """It goes on with another turn; what one measured counts."""
+    each.turns += 1
 
 
 def _stopped(each: Execution, record: RunStopped) -> None:

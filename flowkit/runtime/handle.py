@@ -42,6 +42,7 @@ class Handle:
     patience: float = 60.0
     until: float | None = None
     lifetime: float | None = None
+    admission: Any = None
     journal: Any = None
     last: Any = None
     interrupt: BaseException | None = None

@@ -157,7 +157,7 @@ def _budgeted(run: Run, step: str, retry: Retry) -> bool:
     """Whether the budget of retries allows one more."""
     if retry.budget is None:
         return True
-    from flowkit.runtime.protection import shared_rate  # only who has a budget
+    from flowkit.runtime.shared import shared_rate  # only who has a budget
 
     cls = type(run.flow)
     place = f"{cls.__module__}:{cls.__qualname__}.{step} retries"

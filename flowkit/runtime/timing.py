@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.core.policies import Policy
     from flowkit.core.records import StepAsked
+    from flowkit.errors import ShedError
     from flowkit.runtime.run import Run
 
 __all__ = [
@@ -331,8 +332,11 @@ def overdue(run: Run) -> None:
     run.apply(RunOverdue(now(), error))
 
 
-def too_late(run: Run) -> DeadlineError:
+def too_late(run: Run) -> DeadlineError | ShedError:
     """The error of a run that was not over in time."""
+    if run.admission is not None and (shed := run.admission.shed(run)) is not None:
+        error: ShedError = shed
+        return error
     name = run.net.definition.name
     live = dict.fromkeys(each.node.name for each in run.marking.live.values())
     be = "were" if len(live) > 1 else "was"

@@ -5,18 +5,13 @@ from __future__ import annotations
 import pytest
 
 from flowkit import Flow, Retry, RunError, listen, resume, runs, start
-from flowkit.journal.sqlite.store import SqliteStore
-from tests.runtime.stored import MemoryStore, flow_named
+from tests.runtime.stored import STORES, flow_named, opened
 
 
-@pytest.fixture(params=["none", "memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
     """No store, one in memory, one in a file."""
-    if request.param == "none":
-        return None
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
+    return opened(request.param, tmp_path)
 
 
 def told(run):
