@@ -21,12 +21,14 @@ from flowkit import (
     listen,
     observe,
     resume,
+    runs,
     start,
+    tasks,
 )
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
 from tests.observe.told import named, points
-from tests.runtime.stored import crashed
+from tests.runtime.stored import crashed, flow_named
 
 
 @pytest.fixture
@@ -440,3 +442,58 @@ def test_names_are_those_of_the_conventions(tracing, exporter, reader):
     assert point.attributes[sent.MESSAGING_OPERATION_TYPE] == (
         sent.MessagingOperationTypeValues.SEND.value
     )
+
+
+class Asks(Flow, evict_after=0):
+    """Asks a person."""
+
+    @start()
+    async def ask(self):
+        return await self.ask_async("Well?")
+
+
+def test_an_answer_links_to_who_gave_it(tracing, exporter, store, sender):
+    """And tells nothing of the question's secret."""
+    flow = Asks(store=store)
+    flow.kickoff()
+    (task,) = tasks.list(run=flow.run)
+    order = sender(lambda: tasks.answer(task.token, "fine"))
+    assert flow.run.result == "fine"
+    again = named(exporter, "ask")[-1]
+    assert order in linked(again)
+    told = [
+        dict(link.attributes)
+        for span in exporter.get_finished_spans()
+        for link in span.links
+    ]
+    assert not any(task.token in str(each) for each in told)
+
+
+def test_the_end_of_a_called_run_links_to_it(tracing, exporter, tmp_path, sender):
+    """A caller that has let go is woken by its called run: by its first span."""
+    store = SqliteStore(tmp_path / "journal.db")
+
+    class Deep(Flow, evict_after=0):
+        @start()
+        def ask(self):
+            return self.wait_for("paid")
+
+    class Calls(Flow, evict_after=0):
+        @start()
+        async def order(self):
+            return await self.call(Deep)
+
+    flow_named(Deep)
+    flow_named(Calls)
+    flow = Calls(store=store)
+    flow.kickoff(id="caller")
+    with EventBus(store=store) as bus:
+        bus.register(Deep, Calls)
+        order = sender(lambda: bus.send("paid", 7))
+        bus.drain()
+    assert runs.get("caller", store).status == "completed"
+    (first, *_), last = named(exporter, "run Deep"), named(exporter, "run Deep")[-1]
+    assert order in linked(last)
+    assert {each.context.trace_id for each in named(exporter, "run Calls")} == {
+        first.context.trace_id
+    }

@@ -385,7 +385,14 @@ def test_a_retry_is_told(clock) -> None:
     error = told[0].pop("error")
     assert str(error) == "no 1"
     assert told == [
-        {"step": "call", "firing": 1, "attempt": 1, "why": "retry", "due": 1_000.0}
+        {
+            "step": "call",
+            "firing": 1,
+            "attempt": 1,
+            "why": "retry",
+            "due": 1_000.0,
+            "metrics": {},
+        }
     ]
 
 
