@@ -59,8 +59,10 @@ from flowkit.flow import Flow
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
+    from flowkit.core.admission import Admission
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
+    from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
     from flowkit.core.policies import Policy, Retry
     from flowkit.define.feedback import human_feedback
@@ -94,6 +96,7 @@ __version__ = "0.1.0"
 __all__ = [
     "INPUTS",
     "SOURCE",
+    "Admission",
     "AsyncStreamSession",
     "Breaker",
     "Bulkhead",
@@ -110,6 +113,7 @@ __all__ = [
     "FlowState",
     "FlowkitError",
     "FlowkitWarning",
+    "Hedge",
     "HumanFeedbackPending",
     "HumanFeedbackProvider",
     "HumanFeedbackResult",
@@ -191,8 +195,10 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "Breaker": "flowkit.core.limits",
+    "Admission": "flowkit.core.admission",
     "Bulkhead": "flowkit.core.limits",
     "Cache": "flowkit.core.caching",
+    "Hedge": "flowkit.core.hedging",
     "INPUTS": "flowkit.core.caching",
     "SOURCE": "flowkit.core.caching",
     "Policy": "flowkit.core.policies",

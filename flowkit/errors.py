@@ -21,12 +21,18 @@ Split by who mends it::
     │   ├── DeadlockError                 steps that wait for each other's mutexes
     │   ├── StepTimeoutError (TimeoutError)   an attempt ran out of its time
     │   ├── PoisonedStepError             a step ends its process, again and again
-    │   ├── RejectedError                 a call that a limit refused
+    │   ├── StepCrashedError              the process of an isolated step died
+    │   ├── UnsendableError (TypeError)   a value that cannot go to that process
+    │   ├── RejectedError                 a call, or a run, that a limit refused
     │   │   ├── BreakerOpenError          what it calls is broken
     │   │   ├── BulkheadFullError         too many wait for a place already
-    │   │   └── RateLimitedError          its turn is too far away
+    │   │   ├── RateLimitedError          its turn is too far away
+    │   │   └── AdmissionError            a flow does not take a run on
+    │   │       ├── AdmissionFullError    too many wait to begin already
+    │   │       └── ShedError (TimeoutError)  its deadline is before its turn
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CompensationError             what could not be undone
     │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
@@ -53,11 +59,14 @@ if TYPE_CHECKING:
     from flowkit.journal.rows import RunRow
 
 __all__ = [
+    "AdmissionError",
+    "AdmissionFullError",
     "ArgumentError",
     "BreakerOpenError",
     "BulkheadFullError",
     "BusyError",
     "CallError",
+    "CompensationError",
     "DeadlineError",
     "DeadlockError",
     "DefinitionError",
@@ -80,8 +89,10 @@ __all__ = [
     "RunError",
     "RunExistsError",
     "RunawayError",
+    "ShedError",
     "StateConflictError",
     "StateError",
+    "StepCrashedError",
     "StepTimeoutError",
     "StoreError",
     "StuckError",
@@ -89,6 +100,7 @@ __all__ = [
     "UnfitError",
     "UnknownOutcomeError",
     "UnreadableError",
+    "UnsendableError",
     "UnstorableError",
 ]
 
@@ -206,11 +218,43 @@ class PoisonedStepError(RunError):
     """A step was started as often as it may, and its process ended each time."""
 
 
-class RejectedError(RunError):
-    """A limit refused to let a step be called.
+class StepCrashedError(RunError):
+    """The process of an isolated step ended before the step did.
 
     Attributes:
         step: as ``Orders.charge``.
+        exitcode: what the process ended with; minus a signal's number if that did it.
+        signal: the signal's name, such as ``SIGSEGV``, or "".
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", exitcode: int = 0, signal: str = ""
+    ) -> None:
+        self.step: str = step
+        self.exitcode: int = exitcode
+        self.signal: str = signal
+        super().__init__(text)
+
+
+class UnsendableError(RunError, TypeError):
+    """A value that cannot go to the process of an isolated step, or come from it.
+
+    Attributes:
+        step: as ``Orders.charge``.
+        where: what it is, such as ``state.lock``.
+    """
+
+    def __init__(self, text: str, *, step: str = "", where: str = "") -> None:
+        self.step: str = step
+        self.where: str = where
+        super().__init__(text)
+
+
+class RejectedError(RunError):
+    """A limit refused to let a step be called, or a run begin.
+
+    Attributes:
+        step: as ``Orders.charge``; "" for a run.
         retry_after: seconds until a call could be let through, None if unknown.
     """
 
@@ -232,6 +276,44 @@ class BulkheadFullError(RejectedError):
 
 class RateLimitedError(RejectedError):
     """The step's turn is further away than it may wait."""
+
+
+class AdmissionError(RejectedError):
+    """A flow does not take a run on: nothing of it was begun.
+
+    Attributes:
+        flow: name of the class.
+    """
+
+    def __init__(
+        self, text: str, *, flow: str = "", retry_after: float | None = None
+    ) -> None:
+        self.flow: str = flow
+        super().__init__(text, retry_after=retry_after)
+
+
+class AdmissionFullError(AdmissionError):
+    """All places are taken, and the line of runs that wait to begin is full."""
+
+
+class ShedError(AdmissionError, TimeoutError):
+    """A run's deadline comes before its turn, so that it need not begin."""
+
+
+class CompensationError(RunError):
+    """Some of what a scope's compensation was to undo could not be undone.
+
+    Attributes:
+        step: ``Flow.step`` that has asked for it.
+        faults: name of each step that is left as it was, and why.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", faults: Sequence[Sequence[str]] = ()
+    ) -> None:
+        self.step: str = step
+        self.faults: tuple[tuple[str, ...], ...] = tuple(map(tuple, faults))
+        super().__init__(text)
 
 
 class DeadlockError(RunError):

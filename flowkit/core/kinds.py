@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from flowkit.errors import FlowkitError, RejectedError
+from flowkit.errors import FlowkitError, RejectedError, StepCrashedError
 
 __all__ = ["Kinds", "is_kind", "kinds_in", "named", "wanted"]
 
@@ -41,7 +41,7 @@ def wanted(on: Any, error: BaseException) -> bool:
     """Whether an error is one of those meant; a function is called with it."""
     if on is None:
         mendable = not isinstance(error, FlowkitError) or isinstance(
-            error, TimeoutError | RejectedError
+            error, TimeoutError | RejectedError | StepCrashedError
         )
         return isinstance(error, Exception) and mendable
     if isinstance(on, type | tuple):

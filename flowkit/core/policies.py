@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["TIMES", "Policy", "Retry", "Stage", "next_delay"]
 
 Jitter = Literal["full", "none"]
+Isolation = Literal["process"]
 TIMES = ("timeout", "total_timeout", "idle_timeout")
 _WORD = (1 << 64) - 1
 
@@ -138,6 +139,10 @@ class Policy:
         breaker: when it is not called at all, a :class:`Breaker`, or the name of one.
         cache: whether a result from before may stand in, a :class:`Cache`, or how long
             one counts.
+        hedge: when it is called once more beside a call that takes long, a
+            :class:`Hedge`, or after how long. For steps that may be called twice.
+        isolate: ``"process"`` runs each call in a process of its own, which a timeout
+            or a cancellation really ends, and which may crash alone.
         max_starts: most starts of a firing whose process ended in the middle, such as
             one that takes all memory; then it fails with a ``PoisonedStepError``.
         fallback: what stands in when the step has failed for good: a value, a method
@@ -159,6 +164,8 @@ class Policy:
     bulkhead: Any = None
     breaker: Any = None
     cache: Any = None
+    hedge: Any = None
+    isolate: Isolation | None = None
     max_starts: int | None = None
     fallback: Any = None
     undo: Any = None
@@ -177,6 +184,8 @@ class Policy:
             _check_limits(self)
         if self.cache is not None:
             object.__setattr__(self, "cache", _cache(self.cache))
+        if not (self.hedge is None and self.isolate is None):
+            _check_apart(self)
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -191,6 +200,15 @@ class Policy:
         """Whether something stands between the step and its call."""
         return any(
             each is not None for each in (self.rate, self.bulkhead, self.breaker)
+        )
+
+    @property
+    def apart(self) -> bool:
+        """Whether it calls a step beside itself or in another process, at any stage."""
+        return any(
+            each.hedge is not None or each.isolate is not None
+            for each in (self, *(stage.value for stage in self.stages))
+            if isinstance(each, Policy)
         )
 
     @property
@@ -289,6 +307,29 @@ def _cache(value: Any) -> Any:
         msg = (
             f"cache takes a Cache or a length of time, not {value!r}. Write "
             f"cache='1h', or cache=Cache('1h', key=INPUTS)."
+        )
+        raise ValueError(msg) from None
+
+
+def _check_apart(policy: Policy) -> None:
+    if policy.hedge is not None:
+        object.__setattr__(policy, "hedge", _hedge(policy.hedge))
+    if policy.isolate not in {None, "process"}:
+        msg = f"isolate takes 'process', not {policy.isolate!r}."
+        raise ValueError(msg)
+
+
+def _hedge(value: Any) -> Any:
+    from flowkit.core.hedging import Hedge  # only who has one pays
+
+    if isinstance(value, Hedge):
+        return value
+    try:
+        return Hedge(value)
+    except ValueError:
+        msg = (
+            f"hedge takes a Hedge or a length of time above zero, not {value!r}. Write "
+            f"hedge='500ms', or hedge=Hedge('500ms', most=3)."
         )
         raise ValueError(msg) from None
 

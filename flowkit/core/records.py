@@ -27,7 +27,9 @@ __all__ = [
     "StepDeferred",
     "StepFailed",
     "StepFinished",
+    "StepHedged",
     "StepHit",
+    "StepIsolated",
     "StepTurned",
     "StepYielded",
     "TimerFired",
@@ -131,7 +133,8 @@ class StepDeferred(NamedTuple):
     ``why`` names the policy; ``error`` is what an attempt ended with, None if it had
     not begun. ``tries`` counts the failed attempts so far and ``since`` is the time
     at which the first one began. ``stage`` is 0 for the step's own body, else the
-    number of the fallback that stands in for it.
+    number of the fallback that stands in for it. Of what the attempt did only its
+    ``metrics`` count.
     """
 
     at: float
@@ -142,6 +145,7 @@ class StepDeferred(NamedTuple):
     tries: int = 0
     since: float = 0.0
     stage: int = 0
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepHit(NamedTuple):
@@ -149,6 +153,26 @@ class StepHit(NamedTuple):
 
     at: float
     firing: int
+
+
+class StepHedged(NamedTuple):
+    """A further call of a firing began beside the first, or one has won.
+
+    ``call`` is its number, 1 for the first; ``won`` says that it gives the result.
+    """
+
+    at: float
+    firing: int
+    call: int
+    won: bool = False
+
+
+class StepIsolated(NamedTuple):
+    """A call of a firing has begun in a process of its own, of that number."""
+
+    at: float
+    firing: int
+    pid: int
 
 
 class EventReceived(NamedTuple):
@@ -208,7 +232,8 @@ class CallEnded(NamedTuple):
 
     ``position`` is counted as that of a question, ``began`` is when the call began.
     One that was ``cancelled`` gave nothing: made again, it hangs until what had
-    cancelled it does so again.
+    cancelled it does so again. ``stage`` is the number of the fallback whose result
+    this is, 0 for the step's own; ``hit`` says that it was kept from before.
     """
 
     at: float
@@ -219,6 +244,9 @@ class CallEnded(NamedTuple):
     output: Any = None
     error: BaseException | None = None
     cancelled: bool = False
+    metrics: tuple[tuple[str, float], ...] = ()
+    stage: int = 0
+    hit: bool = False
 
     @property
     def verb(self) -> str:
@@ -296,6 +324,8 @@ Record = (
     | StepFailed
     | StepDeferred
     | StepHit
+    | StepHedged
+    | StepIsolated
     | EventReceived
     | RunStopped
     | RunAborted

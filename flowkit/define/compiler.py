@@ -313,6 +313,10 @@ class Builder:
                 from flowkit.define.handlers import check_cache  # the same
 
                 check_cache(self, name, mark, place)
+            if policy.apart:
+                from flowkit.define.apart import check_apart  # the same
+
+                check_apart(self, name, mark, policy, place)
         return policy
 
     def _region(self, step: Step) -> None:

@@ -87,6 +87,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("tries", "t"),
             ("since", "s"),
             ("stage", "g"),
+            ("metrics", "k"),
         ),
     ),
     "event": (
@@ -107,6 +108,8 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     "abort": (core.RunAborted, (("reason", "r"),)),
     "expire": (core.RunExpired, ()),
     "hit": (core.StepHit, ()),
+    "hedge": (core.StepHedged, (("call", "q"), ("won", "z"))),
+    "isolate": (core.StepIsolated, (("pid", "q"),)),
     "overdue": (core.RunOverdue, (("error", "x"),)),
     "requeue": (core.RunRequeued, ()),
     "undo": (core.RunCompensated, (("reason", "r"),)),
@@ -127,6 +130,9 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("output", "o"),
             ("error", "x"),
             ("cancelled", "z"),
+            ("metrics", "k"),
+            ("stage", "g"),
+            ("hit", "h"),
         ),
     ),
 }

@@ -87,6 +87,8 @@ _POLICIES = {
     "bulkhead": "limit",
     "breaker": "breaker",
     "cache": "cache",
+    "hedge": "hedge",
+    "isolate": "isolate",
     "fallback": "fallback",
     "undo": "undo",
 }

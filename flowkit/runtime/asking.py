@@ -21,6 +21,9 @@ def ask(
 
     After ``timeout`` seconds the provider's thread is left to itself.
     """
+    run = flow._flowkit.run
+    if run is not None and run.bars is not None:
+        run.bars("ask")
     persisting.checkpoint(flow)
     asked = {"message": message, "metadata": metadata}
     _mention(flow, "flow_input_requested", asked)

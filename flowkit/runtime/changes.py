@@ -67,6 +67,8 @@ class Changes:
             dict.__setitem__(self.raw, field, own)
             self.own[field] = own
             return own
+        if self.since < 0:  # no step is alone: somebody outside looks
+            return value
         self.own[field] = value
         old = self.before[field] = snapshot(value)
         for other in self.box.views:
@@ -76,7 +78,7 @@ class Changes:
 
     def write(self, field: str) -> None:
         """Note a field that is about to be assigned or deleted."""
-        if field not in self.before:
+        if field not in self.before and (self.view or self.since >= 0):
             self.before[field] = dict.get(self.raw, field, MISSING)
 
 

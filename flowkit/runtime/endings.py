@@ -73,6 +73,8 @@ def _running(flow: Any, verb: str) -> tuple[Run, Firing]:
     if scope.run is None or scope.firing is None:
         msg = f"{type(flow).__name__}.{verb}() ends a run from within a step of it."
         raise RunError(msg)
+    if scope.run.bars is not None:
+        scope.run.bars(verb)
     return scope.run, scope.firing
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.policies import Policy
@@ -31,23 +32,56 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
         policy = compiled.policies.get(node.name)
         if policy is None:
             continue
-        call.timed = policy.times
-        call.looped = call.looped or call.timed
-        if policy.gated:
+        if policy.times:
+            from flowkit.runtime.timing import watch  # only who has a time
+
+            call.timed, call.looped = watch, True
+        name = f"{compiled.definition.name}.{node.name}"
+        if policy.isolate is not None and _is_own(call, compiled, node.name):
+            from flowkit.runtime.isolated import bounded, isolated  # the same
+
+            call.looped = True
+            call.function = isolated(node, name, is_async=call.is_async)
+            policy = bounded(policy)
+        if policy.hedge is not None:
+            call.looped = True
+            _hedge(call, name, f"{place}.{node.name}", policy)
+        elif policy.gated:
             from flowkit.runtime.protection import Gate, gated  # only who has limits
 
-            name = f"{compiled.definition.name}.{node.name}"
             gate = Gate(name, f"{place}.{node.name}", policy)
             call.function = gated(call.function, gate, is_async=call.is_async)
         if policy.cache is not None:
             from flowkit.runtime.cached import Shelf, cached  # only who keeps results
 
-            name = f"{compiled.definition.name}.{node.name}"
             own = compiled.functions[node.name]
             shelf = Shelf(name, f"{place}.{node.name}", policy.cache, own)
             call.function = cached(call.function, shelf, is_async=call.is_async)
         if policy.stages:
             call.function = staged(call, policy)
+
+
+def _is_own(call: Call, compiled: Compiled, step: str) -> bool:
+    """Whether it is the step itself, which another process can find: no stub of it."""
+    return call.function is compiled.functions[step]
+
+
+def _hedge(call: Call, name: str, place: str, policy: Policy) -> None:
+    """Have a step called beside itself: a turn for all its calls, a place for each."""
+    from flowkit.runtime.hedged import hedged  # anyio, once a class is hedged
+    from flowkit.runtime.protection import Gate, gated
+
+    inner = replace(policy, rate=None)
+    if inner.gated:
+        gate = Gate(name, place, inner)
+        call.function = gated(call.function, gate, is_async=call.is_async)
+    outer = None
+    if policy.rate is not None:
+        outer = Gate(name, place, replace(policy, bulkhead=None, breaker=None))
+    made = hedged(call.function, policy.hedge, outer, is_async=call.is_async)
+    call.function = made
+    if outer is not None:
+        call.function = gated(made, outer, is_async=call.is_async)
 
 
 def staged(call: Call, policy: Policy) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from flowkit.runtime import initial
@@ -25,6 +26,7 @@ class Kind:
 
     __slots__ = (
         "_waited",
+        "admission",
         "backend",
         "buses",
         "calls",
@@ -97,6 +99,7 @@ class Kind:
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
+        self.admission: Any = None
 
     def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
         """The calls of all steps under their policies, those that repeat repeated."""
@@ -149,3 +152,9 @@ def no_scope(cls: type) -> str:
         f"{cls.__name__}.__init__ did not call super().__init__(), so there is no "
         f"state and nothing can run. Make that call its first line."
     )
+
+
+if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
+    from flowkit.runtime.guarding import guard
+
+    guard(known)

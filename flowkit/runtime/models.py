@@ -43,6 +43,7 @@ __all__ = [
     "link",
     "native_types",
     "reducers_of",
+    "shell",
     "twin",
     "unlink",
     "with_id",
@@ -130,6 +131,24 @@ def twin(state: Any, fields: dict[str, Any]) -> Any:
     _put(new, "__pydantic_extra__", None if extra is None else dict(extra))
     _put(new, "__pydantic_fields_set__", set(state.__pydantic_fields_set__))
     _put(new, "__pydantic_private__", state.__pydantic_private__)
+    return new
+
+
+def shell(state: Any) -> Any:
+    """A twin without fields, with what of its private values can be pickled."""
+    import pickle  # only steps that run elsewhere
+
+    new = twin(state, {})
+    unlink(new)
+    kept = {}
+    for name, value in (new.__pydantic_private__ or {}).items():
+        try:
+            pickle.dumps(value)
+        except Exception:  # noqa: BLE001, S112 - the user's values
+            continue
+        kept[name] = value
+    if new.__pydantic_private__ is not None:
+        _put(new, "__pydantic_private__", kept)
     return new
 
 

@@ -63,9 +63,16 @@ def _plain_step(
     def step(flow: Any, *args: Any, **kwargs: Any) -> Any:
         if _skips(flow, test, first):
             return None
-        return _ended(flow, test, first, function(flow, *args, **kwargs))
+        output = function(flow, *args, **kwargs)
+        if hasattr(output, "__await__"):  # a policy has it awaited
+            return _awaited(flow, test, first, output)
+        return _ended(flow, test, first, output)
 
     return step
+
+
+async def _awaited(flow: Any, test: Test, first: bool, output: Any) -> Any:  # noqa: FBT001
+    return _ended(flow, test, first, await output)
 
 
 def _async_step(

@@ -36,6 +36,11 @@ publish
 tides: The moon pulls the sea
 winds: Air flows from high to low pressure
 """,
+    "isolated.py": """\
+converted at attempt 2
+no index: Convert.index took more than 2 s
+12 pages
+""",
     "sub_flows.py": """\
 20 paid (small)
 300 paid (fine)

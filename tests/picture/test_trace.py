@@ -242,6 +242,30 @@ class Asking(Flow, evict_after="0s"):
         await self.sleep("2h")
 
 
+class Regrets(Flow, evict_after="0s"):
+    """Waits until another step's work is undone, by somebody who takes his time."""
+
+    async def undo(self, made):
+        await self.wait_for("desk")
+
+    @start(undo=undo)
+    async def book(self):
+        return "booked"
+
+    @listen(book)
+    async def regret(self):
+        await self.compensate(scope="book")
+
+
+def test_a_step_that_has_others_undone_says_which(tmp_path):
+    """It waits for a step of its own run."""
+    flow = Regrets(store=f"sqlite:///{tmp_path}/runs.db")
+    flow.kickoff()
+    found = told(drawn(flow))
+    assert found["regret"] == ("waiting", "for 0 ms\nhas book undone", 1)
+    assert found["undo"] == ("waiting", "for 0 ms\nwaits for desk", 1)
+
+
 def test_a_step_that_waits_in_its_body_says_for_what(tmp_path):
     """With the key, so that its reader can send the event."""
     flow = Asking(store=f"sqlite:///{tmp_path}/runs.db")

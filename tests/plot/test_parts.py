@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from flowkit.core.definition import Definition, Each, Join, Leaf, Region, Step
+from flowkit.core.hedging import Hedge
+from flowkit.core.policies import Policy
 from flowkit.plot.diagram import Diagram, diagram
+from flowkit.plot.icons import ICONS
 from flowkit.plot.model import Group, Mark
 from tests.plot.flows import after
 
@@ -123,6 +126,18 @@ def test_locks_gates_and_turns_are_marks_of_a_step() -> None:
     assert of("charge") == (Mark("loop", "repeated until its test holds", "until"),)
     assert of("note") == (Mark("loop", "repeated while its test holds", "while"),)
     assert of("split") == ()
+
+
+def test_calls_beside_and_elsewhere_are_marks_of_a_step() -> None:
+    """With what their policies say."""
+    policy = Policy(hedge=Hedge("500ms", most=3), isolate="process")
+    steps = (Step("ask", start=True, policies=policy.texts),)
+    (node,) = diagram(Definition("Ask", steps)).nodes
+    assert node.marks == (
+        Mark("hedge", "hedge: after 0.5s, 3 calls at most"),
+        Mark("isolate", "isolate: process"),
+    )
+    assert {"hedge", "isolate"} <= ICONS.keys()
 
 
 def test_what_a_step_cancels_is_a_way_of_its_own() -> None:

@@ -6,10 +6,12 @@ from typing import Any, assert_type
 from flowkit import (
     INPUTS,
     SOURCE,
+    Admission,
     Breaker,
     Bulkhead,
     Cache,
     Flow,
+    Hedge,
     Policy,
     Rate,
     Retry,
@@ -21,7 +23,10 @@ from flowkit.define.conditions import FailedSource
 
 
 class Governed(
-    Flow[dict[str, Any]], defaults=Policy(retry=3, timeout="20s"), deadline="1h"
+    Flow[dict[str, Any]],
+    defaults=Policy(retry=3, timeout="20s"),
+    deadline="1h",
+    admission=Admission(100, queue=1000),
 ):
     def undo(self, made: int) -> None: ...
 
@@ -44,6 +49,8 @@ class Governed(
         breaker=Breaker(5, name="crm"),
         cache=Cache("1h", key=INPUTS + SOURCE - "debug"),
         max_starts=3,
+        hedge=Hedge("500ms", most=3),
+        isolate="process",
     )
     def use(self, number: int, *, debug: bool = False) -> str:
         return str(number)
