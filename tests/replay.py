@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from flowkit.core.gates import Gates
-from flowkit.core.lanes import Group, Instance, Lanes
+from flowkit.core.lanes import Group, Instance, Lanes, Results
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of
@@ -30,7 +30,7 @@ from flowkit.runtime.folding import effective
 from flowkit.runtime.restore import EXTRA
 
 ON = os.environ.get("FLOWKIT_ALWAYS_REPLAY") == "1"
-_PARTS = (Marking, Firing, Round, Timer, Token, Lanes, Group, Instance, Gates)
+_PARTS = (Marking, Firing, Round, Timer, Token, Lanes, Group, Instance, Results, Gates)
 _RUNNERS = {"driver", "attempt", "changed"}
 _numbers = count(1)
 

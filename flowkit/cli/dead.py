@@ -29,7 +29,7 @@ def dead(
     store: options.Store = None,
     json: options.Json = False,
 ) -> int:
-    """List steps that failed for good, newest first, and what to do.
+    """List steps that failed for good, and what to do.
 
     On a terminal a table; elsewhere a line a step with tabs: run, flow and step, what
     became of it, attempts, when, the error, and the cure.

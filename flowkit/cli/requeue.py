@@ -26,9 +26,10 @@ def requeue(
     json: options.Json = False,
     quiet: Annotated[bool, Parameter(name=["--quiet", "-q"])] = False,
 ) -> int:
-    """Begin what failed in a run again, or in all failed runs of a flow.
+    """Begin what failed in a run again.
 
-    Finished steps do not run again. `flowkit dead` lists what failed.
+    Or in all failed runs of a flow. Finished steps do not run again. `flowkit dead`
+    lists what failed, newest first.
 
     Args:
         all: Instead of one run, all failed runs of this flow.

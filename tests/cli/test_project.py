@@ -141,6 +141,7 @@ def test_bash_completes_verbs_and_options(tmp_path):
     assert sorted(completed("flowkit", "re")) == [
         "reject",
         "replay",
+        "requeue",
         "resume",
         "rewind",
     ]

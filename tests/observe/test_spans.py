@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import anyio
 import pytest
 from opentelemetry import trace as traces
@@ -497,3 +500,63 @@ def test_the_end_of_a_called_run_links_to_it(tracing, exporter, tmp_path, sender
     assert {each.context.trace_id for each in named(exporter, "run Calls")} == {
         first.context.trace_id
     }
+
+
+SHOP = """
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from flowkit import EventBus, Flow, event, listen, observe, start
+
+def line(span):
+    ids = [span.context.trace_id, span.context.span_id]
+    links = ",".join(str(each.context.span_id) for each in span.links)
+    return f"{span.name.replace(' ', '_')} {ids[0]} {ids[1]} {links or '-'}\\n"
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=line)))
+observe.trace(provider)
+
+class Order(Flow, store=sys.argv[1]):
+    @start()
+    def ask(self):
+        return "asked"
+
+    @listen(event("paid"))
+    def book(self, paid):
+        self.stop(paid)
+
+if sys.argv[2] == "begin":
+    Order().kickoff(id="order")
+else:
+    with EventBus(store=sys.argv[1]) as bus:
+        bus.register(Order)
+        with provider.get_tracer("till").start_as_current_span("payment"):
+            assert bus.send("paid", 7)
+        bus.drain()
+"""
+
+
+def test_two_processes_one_trace_and_a_link(tmp_path):
+    """Begun in one process, woken in another one by what a third party sends there."""
+    path = tmp_path / "shop.py"
+    path.write_text(SHOP)
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    found = {}
+    for how in ("begin", "send"):
+        done = subprocess.run(
+            [sys.executable, str(path), url, how],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found[how] = {
+            name: (trace, span, links.split(","))
+            for name, trace, span, links in map(str.split, done.stdout.splitlines())
+        }
+    begun, sent = found["begin"], found["send"]
+    assert sent["book"][0] == sent["run_Order"][0] == begun["run_Order"][0]
+    assert sent["payment"][0] != begun["run_Order"][0]
+    assert sent["book"][2] == [sent["payment"][1]]
+    assert sent["payment"][1] in sent["run_Order"][2]
