@@ -312,9 +312,9 @@ class Builder:
 
                 check_cache(self, name, mark, place)
             if policy.apart:
-                from flowkit.define.apart import check_apart  # the same
+                from flowkit.define.isolation import check_isolation  # the same
 
-                check_apart(self, name, mark, policy, place)
+                check_isolation(self, name, mark, policy, place)
         return policy
 
     def _region(self, step: Step) -> None:
