@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import seconds, shown, some_seconds
 from flowkit.core.kinds import Kinds, is_kind, kinds_in, named
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Policy:
         for name in TIMES:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _time(value, name))
+                object.__setattr__(self, name, some_seconds(value, name))
         if not (self.undo is None or isinstance(self.undo, str | Named)):
             msg = f"undo takes a method of the class, not {self.undo!r}."
             raise ValueError(msg)
@@ -356,14 +356,6 @@ def check_fallback(fallback: Any) -> None:
             f"a dictionary as the value give a method that returns it."
         )
         raise ValueError(msg)
-
-
-def _time(value: Any, name: str) -> float:
-    found = seconds(value, name)
-    if not found:
-        msg = f"{name} takes a length of time above zero, not {value!r}."
-        raise ValueError(msg)
-    return found
 
 
 def _retry(value: Any) -> Retry:

@@ -24,15 +24,13 @@ def plot_class(
 ) -> str:
     """Draw a flow class into exactly this file; gives the path as text."""
     from flowkit.picture.nested import class_diagram
-    from flowkit.plot import FORMATS, format_of, render_diagram, write
+    from flowkit.picture.showing import written
+    from flowkit.plot import FORMATS, format_of, render_diagram
 
     form = format_of(filename, FORMATS)
-    written = write(filename, render_diagram(class_diagram(cls, expand), form))
-    if show:
-        from flowkit.picture.showing import open_file
-
-        open_file(written)
-    return written
+    return written(
+        filename, render_diagram(class_diagram(cls, expand), form), show=show
+    )
 
 
 def plot_flow(
