@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.classes import faults_marked, inferred_of
 from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
@@ -58,14 +57,11 @@ def svg_of(flow: Any) -> str:
         from flowkit.picture.runs import svg
 
         return svg(run)
-    from flowkit.plot import to_svg
+    from flowkit import plot
+    from flowkit.picture.nested import class_diagram
 
     cls = flow if isinstance(flow, type) else type(flow)
-    return to_svg(
-        known[cls].compiled.definition,
-        inferred=inferred_of(cls),
-        marks=faults_marked(cls),
-    )
+    return plot.svg_of(class_diagram(cls, expand=False))
 
 
 def build_flow_structure(flow: Any) -> dict[str, Any]:
