@@ -185,7 +185,7 @@ class Policy:
         if self.cache is not None:
             object.__setattr__(self, "cache", _cache(self.cache))
         if not (self.hedge is None and self.isolate is None):
-            _check_apart(self)
+            _check_isolation(self)
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -311,7 +311,7 @@ def _cache(value: Any) -> Any:
         raise ValueError(msg) from None
 
 
-def _check_apart(policy: Policy) -> None:
+def _check_isolation(policy: Policy) -> None:
     if policy.hedge is not None:
         object.__setattr__(policy, "hedge", _hedge(policy.hedge))
     if policy.isolate not in {None, "process"}:

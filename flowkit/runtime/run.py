@@ -83,6 +83,15 @@ class Run(Handle):
         gone: a function that waits gives its place in memory up: it calls no more.
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
+        questions: what a step's body has asked, by the same.
+        asked: the position of the latest question of a body in memory, by firing.
+        scopes: what cancels an async step at work, by firing.
+        hurry: has whoever moves the run look at it at once; None if nobody can.
+        settle: waits until all held moves are durable; None where nothing has to.
+        home: the thread that moves the run in a plain loop, None elsewhere.
+        resting: told to be at rest.
+        lost: why its records could not be written any more.
+        reason: what was said where it was ended early.
         begun: when the first attempt of such a firing began.
         starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
