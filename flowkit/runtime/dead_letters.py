@@ -43,7 +43,7 @@ class DeadLetters:
 
     def listed(self, limit: int) -> list[Dead]:
         """Dead letters, oldest first."""
-        self._settle()
+        self.settle()
         return self._store.dead(limit=limit)
 
     def found(self, number: int) -> Bury:
@@ -63,10 +63,15 @@ class DeadLetters:
 
     def drop(self, number: int) -> None:
         """Take one out, once what was buried in its place is in the store."""
-        self._settle()
+        self.settle()
         self._store.undead(number)
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Block until what was buried is in the store.
+
+        Raises:
+            StoreError: it could not be written.
+        """
         ticket, self._latest = self._latest, None
         if ticket is not None:
             self._writer.wait(ticket)

@@ -84,7 +84,7 @@ class Run(Handle):
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
         questions: what a step's body has asked, by the same.
-        asked: the position of the latest question of a body in memory, by firing.
+        asked: how many questions a body in memory has asked, by firing.
         scopes: what cancels an async step at work, by firing.
         hurry: has whoever moves the run look at it at once; None if nobody can.
         settle: waits until all held moves are durable; None where nothing has to.

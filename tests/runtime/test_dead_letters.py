@@ -7,6 +7,7 @@ import pytest
 from flowkit import EventBus, NotFoundError
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
+from flowkit.journal.rows import Bury
 
 
 class Failing(MemoryStore):
@@ -19,6 +20,8 @@ class Failing(MemoryStore):
     def commit(self, moves):
         """As any store, but for a death."""
         if self.dies == "before the commit":
+            raise StoreError(self.dies)
+        if self.dies == "at a burial" and any(type(move) is Bury for move in moves):
             raise StoreError(self.dies)
         return super().commit(moves)
 
@@ -63,6 +66,31 @@ def test_a_letter_that_is_refused_again_is_there_once() -> None:
         assert receipt.status == "unknown"
         (again,) = bus.dead
         assert again.letter.name == "sent"
+
+
+def test_a_handler_that_raises_has_its_letter_until_it_is_a_dead_one(caplog) -> None:
+    """The process dies before the dead letter is there: the next one begins again."""
+    store = Failing()
+    heard = []
+
+    def handle(payload):
+        heard.append(payload)
+        if len(heard) == 1:
+            store.dies = "at a burial"
+            raise OSError("no")
+
+    with EventBus(store=store) as bus:
+        bus.on("sent", handle)
+        assert bus.send("sent", 1)
+        bus.drain()
+    assert [letter.name for letter in store.kept()] == ["sent"]
+    store.dies = ""
+    with EventBus(store=store) as bus:
+        bus.on("sent", handle)
+        assert bus.send("sent", 2)
+        bus.drain()
+        assert bus.dead == []
+    assert (store.kept(), sorted(heard)) == ([], [1, 1, 2])
 
 
 def test_a_letter_that_is_not_there() -> None:
