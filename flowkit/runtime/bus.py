@@ -100,7 +100,7 @@ class EventBus:
 
     @property
     def dead(self) -> list[Dead]:
-        """Events that were refused or failed, oldest first; needs a store."""
+        """The 1,000 oldest events that were refused or failed; needs a store."""
         return [] if self._post is None else self._post.dead.listed(1_000)
 
     def requeue(self, number: int) -> Receipt:

@@ -20,7 +20,7 @@ from flowkit.runtime.recall import Recalled, recalled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = ["DeadStep", "dead", "requeue"]
 
