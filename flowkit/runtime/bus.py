@@ -104,7 +104,7 @@ class EventBus:
         return [] if self._post is None else self._post.dead.listed(1_000)
 
     def requeue(self, number: int) -> Receipt:
-        """Send a dead letter once more, and take it out.
+        """Send a dead letter once more, and take it out if somebody could take it.
 
         It is taken out last: if the process dies before that, it is there still, and
         the event counts once however often it is sent again.
@@ -124,7 +124,7 @@ class EventBus:
         once = f"dead letter {number}"
         payload = decode(letter.payload)
         receipt = self.send(letter.name, payload, key=letter.key, id=once)
-        if receipt.status not in {"full", "shed"}:  # else nobody has it: it stays
+        if receipt.status not in {"full", "shed", "dropped"}:  # nobody has it: it stays
             dead.drop(number)
         return receipt
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit import EventBus, NotFoundError
+from flowkit import EventBus, Flow, NotFoundError, and_, event, listen, start
 from flowkit.errors import StoreError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.rows import Bury
+from tests.runtime.stored import flow_named
 
 
 class Failing(MemoryStore):
@@ -91,6 +92,25 @@ def test_a_handler_that_raises_has_its_letter_until_it_is_a_dead_one(caplog) -> 
         bus.drain()
         assert bus.dead == []
     assert (store.kept(), sorted(heard)) == ([], [1, 1, 2])
+
+
+def test_a_letter_that_nobody_could_take_at_once_stays() -> None:
+    """Those that want it take it only while they wait, and nobody does."""
+
+    class Beats(Flow):
+        @start(event("began"))
+        def begin(self):
+            pass
+
+        @listen(and_(begin, event("sent", transient=True)))
+        def beat(self):
+            pass
+
+    with EventBus(store=MemoryStore("memory:transient")) as bus:
+        number = buried(bus)
+        bus.register(flow_named(Beats))
+        assert bus.requeue(number).status == "dropped"
+        assert [each.number for each in bus.dead] == [number]
 
 
 def test_a_letter_that_is_not_there() -> None:
