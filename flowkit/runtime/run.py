@@ -54,6 +54,7 @@ __all__ = ["Run"]
 _NOTHING: tuple[
     tuple[str, ...], tuple[str, ...], tuple[tuple[str, Any], ...], Any, bool
 ] = (), (), (), None, False
+_new = tuple.__new__  # for a record of every step: half of what its class costs
 
 
 class Run(Handle):
@@ -210,19 +211,16 @@ class Run(Handle):
     def act(self, commands: Sequence[Command]) -> None:
         """Carry out what was decided."""
         for command in commands:
-            if type(command) is Firing:
-                self._make_ready(command)
-            else:
+            if type(command) is not Firing:
                 ORDERS[type(command)](self, command)
+                continue
+            if self.resting:
+                self.rest(resting=False)
+            if len(self.marking.live) > 1:
+                command.driver = self.box.beside()
+            self.ready.append(command)
         if "rooms" in self.__dict__:
             self.make_room()
-
-    def _make_ready(self, firing: Firing) -> None:
-        if self.resting:
-            self.rest(resting=False)
-        if len(self.marking.live) > 1:
-            firing.driver = self.box.beside()
-        self.ready.append(firing)
 
     def make_room(self) -> None:
         """Have steps that feed a group go on if it takes more, or is no more."""
@@ -248,7 +246,7 @@ class Run(Handle):
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the hot path
+    def finish(  # noqa: C901, PLR0911, PLR0912 - the hot path
         self, firing: Firing, output: Any
     ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
@@ -261,7 +259,7 @@ class Run(Handle):
             output, labels, payload = output
         elif type(output) is Again:
             (output,), again = output, True
-        if journal is not None:
+        if journal is not None and type(output) not in journal.fixed:
             try:
                 output = journal.checked(output)
             except Exception as error:  # noqa: BLE001 - it cannot be stored
@@ -297,25 +295,19 @@ class Run(Handle):
         self.last = output
         if self.children is not None:
             self.children.end(firing)
-        done = StepFinished(now(), firing.id, output, labels, changed, payload, emitted)
-        if self.metered is not None:
-            done = done._replace(metrics=self.measured(firing.id))
+        metrics = () if self.metered is None else self.measured(firing.id)
+        about = now(), firing.id, output, labels, changed, payload, emitted, metrics
+        done = _new(StepFinished, about)
         if journal is not None:
-            journal.move(self, done, firing)
+            journal.finished(self, done, firing)
             return
         self.records.append(done)
-        for command in decide(self.net, self.marking, done):
-            if type(command) is Firing:
-                self._make_ready(command)
-            else:
-                ORDERS[type(command)](self, command)
-        if firing.lane and "rooms" in self.__dict__:
-            self.make_room()
+        self.act(decide(self.net, self.marking, done))
         if signals.step_finished.receivers or (
             (changed and signals.state_changed.receivers)
             or (labels and signals.routed.receivers)
         ):
-            self.tell_finished(firing, output, labels, changed, done.metrics)
+            self.tell_finished(firing, output, labels, changed, metrics)
 
     def measured(self, number: int) -> tuple[tuple[str, float], ...]:
         """What the body of a firing measured, for its record; then it is forgotten."""
