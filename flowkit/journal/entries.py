@@ -188,10 +188,8 @@ def done_text(record: Any, delta: Any) -> str:
     _, _, output, labels, _, payload, emitted, metrics = record
     if not (labels or emitted or metrics) and payload is None:
         if type(output) in _SHORT:  # one piece of text beside another
-            text = encode(output, "the output")
-            return (
-                f'{{"o":{text},"d":{_text_of(delta)}}}' if delta else f'{{"o":{text}}}'
-            )
+            text = f'"o":{encode(output, "the output")}'
+            return f'{{{text},"d":{_text_of(delta)}}}' if delta else f"{{{text}}}"
         if output is None:
             return f'{{"d":{_text_of(delta)}}}' if delta else ""
     plain = {} if output is None else {"o": to_plain(output, "the output")}

@@ -116,31 +116,26 @@ class Run(Handle):
     on_wait: ClassVar[list[Callable[[Run], None]]] = []
     """Told, run by run, that all that is left to do is to wait: for tests."""
 
-    # What most runs never change is not set in each of them.
+    # What most runs never change is not set in each of them, unless each step asks
+    # for it: Python finds what only the class has three times as slowly.
     key: str | None = None
     lost: BaseException | None = None
     home: int | None = None
     reason: str = ""
     cut: tuple[Firing, ...] = ()
     hurry: Callable[[], None] | None = None
-    keeper: Keeper | None = None
     saved: int = 0
-    held: Any = ()  # a journal gives a run one of its own
     settle: Callable[[], Awaitable[None]] | None = None
     limit: float | None = None
-    resting: bool = False
     claim: Callable[[str], int] | None = None
     bars: Callable[[str], None] | None = None
     gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     caller: Any = None
-    children: Any = None
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
     mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
-    emitted: dict[int, list[tuple[str, Any]]] | None = None
-    metered: dict[int, dict[str, float]] | None = None
     traceparent: str = ""
     alarm: Callable[[], None] | None = None
     lookout: Alarm | None = None
@@ -148,8 +143,6 @@ class Run(Handle):
     stuck: lazy[list[str]] = lazy(list)
     not_undone: lazy[list[str]] = lazy(list)
     scopes: lazy[dict[int, Any]] = lazy(dict)
-    asked: lazy[dict[int, int]] = lazy(dict)
-    answers: lazy[dict[tuple[int, int], Any]] = lazy(dict)
     parked: lazy[dict[tuple[int, int], Callable[[Any], None]]] = lazy(dict)
     acting: lazy[dict[tuple[int, str], int]] = lazy(dict)
     acted: lazy[dict[int, list[bool]]] = lazy(dict)
@@ -183,6 +176,17 @@ class Run(Handle):
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
+        self.journal: Any = None
+        self.over: bool = False
+        self.resting: bool = False
+        self.held: Any = ()  # a journal gives a run one of its own
+        self.keeper: Keeper | None = None
+        self.lifetime: float | None = None
+        self.children: Any = None
+        self.emitted: dict[int, list[tuple[str, Any]]] | None = None
+        self.metered: dict[int, dict[str, float]] | None = None
+        self.asked: dict[int, int] = {}
+        self.answers: dict[tuple[int, int], Any] = {}
         self.context: Context = inherited.context_of(self.net.definition.name)
 
     def begin(

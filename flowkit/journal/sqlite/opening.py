@@ -28,11 +28,12 @@ VERSION: Final = apsw.sqlite_lib_version()
 
 _PAUSE: Final = 0.01
 
-STATEMENTS: Final = 2000
-"""Executions, one of them repeated as well, for which apsw keeps a prepared statement.
+STATEMENTS: Final = 500
+"""Executions after which apsw forgets a prepared statement.
 
-Its cache is a ring that each execution moves on: with the usual 100, a run of as many
-steps pushed out all but the append, and its end prepared ten statements again.
+Its cache is a ring that each execution moves on, even of the same statement: with the
+usual 100, a run of as many steps had ten others prepared again. A larger one is slower
+to search.
 """
 
 
