@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 
 __all__ = ["send"]
 
-_CODES = {"unknown": NOT_FOUND, "invalid": USAGE, "dropped": FAILED}
+_CODES = {
+    "unknown": NOT_FOUND,
+    "invalid": USAGE,
+    "dropped": FAILED,
+    "full": FAILED,
+    "shed": FAILED,
+}
 
 
 def send(

@@ -132,6 +132,10 @@ def compile_class(
     compiled.tests, compiled.until = builder.tests, builder.until
     compiled.policies = builder.policies
     found = [*builder.faults, *validate(definition, compiled.read)]
+    if strict and not any(fault.level == "error" for fault in found):
+        from flowkit.core.validate import unmet  # else a check tells them
+
+        found += unmet(definition)
     order = {step.name: index for index, step in enumerate(steps)}
     faults = sorted(found, key=lambda fault: order.get(fault.step, -1))
     if strict:

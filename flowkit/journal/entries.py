@@ -88,6 +88,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("tries", "t"),
             ("since", "s"),
             ("stage", "g"),
+            ("metrics", "k"),
         ),
     ),
     "event": (
@@ -130,6 +131,9 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("output", "o"),
             ("error", "x"),
             ("cancelled", "z"),
+            ("metrics", "k"),
+            ("stage", "g"),
+            ("hit", "h"),
         ),
     ),
 }

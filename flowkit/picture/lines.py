@@ -41,6 +41,8 @@ def _bar(told: Recalled, each: Execution, ended: float) -> Bar:
     note = length(end - each.started)
     if each.attempt > 1:
         note += f", attempt {each.attempt}"
+    if each.turns > 1:
+        note += f", {each.turns} turns"
     if each.error is not None:
         note += f", {error_text(each.error)}"
     tip = f"{each.step} {story_line(each, told.began)}"

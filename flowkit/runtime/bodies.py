@@ -290,16 +290,38 @@ class BodyVerbs:
 
         abort(self, reason)
 
-    def compensate(self, reason: str = "") -> None:
-        """Within a step: end the run, and undo what its steps have done.
+    def compensate(self, reason: str = "", *, scope: Any = None) -> Any:
+        """Within a step: undo what steps have done, of the whole run or of a scope.
 
-        The ``undo=`` methods of finished steps run, the newest first, once each;
-        everything else is cancelled, this step included. The run is ``compensated``
-        then. Raises at the call; nothing after it runs.
+        The ``undo=`` methods of finished steps run, the newest first, once each.
+        Without a scope that ends the run: everything else is cancelled, this step
+        included, and the run is ``compensated``. Raises at the call then; nothing
+        after it runs.
+
+        With a scope the run goes on. The step waits for the undo steps, each a step of
+        the run that is recorded, tried again and resumed as any other; to be awaited
+        in an async step. (A plain step that calls this through another method begins
+        again from its top once all is undone.) Within an instance of ``each(..)`` it
+        is about that instance, else about all of them.
+
+        Args:
+            reason: why, for people.
+            scope: a step, a :class:`~flowkit.Region`, or a list of them.
+
+        Returns:
+            With a scope: names of the steps that are undone, the newest first.
+
+        Raises:
+            CompensationError: something could not be undone; all that could is.
+            RunError: a scope that is not there, or holds no step with ``undo=``.
         """
+        if scope is not None:
+            from flowkit.runtime import compensating  # only who has scopes
+
+            return compensating.compensate(self, scope, reason)
         from flowkit.runtime.endings import compensate  # the same
 
-        compensate(self, reason)
+        return compensate(self, reason)
 
     def ask(
         self,

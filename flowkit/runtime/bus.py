@@ -115,7 +115,10 @@ class EventBus:
         from flowkit.journal.codec import decode  # loaded already, with the store
 
         letter = self._post.dead.taken(number)
-        return self.send(letter.name, decode(letter.payload), key=letter.key)
+        receipt = self.send(letter.name, decode(letter.payload), key=letter.key)
+        if receipt.status in {"full", "shed"}:  # nobody has it: it stays where it was
+            self._post.dead.bury(letter, letter.reason, letter.kind, letter.subscriber)
+        return receipt
 
     def register(self, *flows: Any) -> None:
         """Let these flow classes begin runs, by events and schedules, and take events.
@@ -336,7 +339,8 @@ class EventBus:
         found, owners = self._post.deliveries(receipt, payload, flows, handlers)
         if not found:
             reason = "; ".join(receipt.refusals)
-            receipt.refuse("invalid" if reason else "dropped", reason or LOST)
+            if receipt.status == "accepted":
+                receipt.refuse("invalid" if reason else "dropped", reason or LOST)
             return None, []
         return self._post.accept(receipt, found), owners
 

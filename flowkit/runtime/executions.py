@@ -25,7 +25,7 @@ from flowkit.core.records import (
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import rewound
 from flowkit.runtime.history import shown_time
-from flowkit.runtime.positions import shown_position
+from flowkit.runtime.positions import RETRY, shown_position
 from flowkit.runtime.restore import EXTRA
 from flowkit.runtime.story import flat, read_loosely
 
@@ -43,6 +43,7 @@ __all__ = [
     "Cause",
     "DeferralInfo",
     "Execution",
+    "LimitInfo",
     "QuestionInfo",
     "Teller",
     "executions",
@@ -82,12 +83,34 @@ class DeferralInfo:
         error: what the attempt before ended with; None if it had not begun.
         at: when this was decided.
         due: when it begins again.
+        metrics: what the attempt had measured, by name.
     """
 
     why: str
     error: BaseException | None
     at: float
     due: float
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class LimitInfo:
+    """What a limit decided about an execution.
+
+    Attributes:
+        limit: ``admission`` of the run, ``bulkhead`` or ``breaker`` of the step.
+        name: of the limit.
+        what: ``waited`` for a place; a breaker came to ``open``, ``half_open`` or
+            ``closed``.
+        at: when, after the wait.
+        seconds: how long it waited.
+    """
+
+    limit: str
+    name: str
+    what: str
+    at: float
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -152,6 +175,8 @@ class Execution:
         changed: the fields it changed.
         questions: what it asked and was answered, in order.
         deferrals: when and why it was tried again, in order.
+        limits: what its limits decided, in order.
+        turns: of a step that repeats itself, those that have begun; else 1.
         hit: its result is a cached one.
         hedges: when further calls began beside the first, in order.
         winner: which call gave the result, 1 for the first; None if there was one only.
@@ -161,7 +186,8 @@ class Execution:
             as ``3``, or ``3.2.1`` for the first call of a branch; else None.
         called: the stored runs that it called, in the order of their calls.
         causes: what triggered it, all that a join consumed.
-        metrics: what it measured by ``self.metric``, by name, all its turns together.
+        metrics: what it measured by ``self.metric``, by name, all its turns and
+            attempts together.
     """
 
     step: str
@@ -179,6 +205,8 @@ class Execution:
     changed: tuple[str, ...] = ()
     questions: list[QuestionInfo] = field(default_factory=list)
     deferrals: list[DeferralInfo] = field(default_factory=list)
+    limits: list[LimitInfo] = field(default_factory=list)
+    turns: int = 1
     hit: bool = False
     hedges: list[float] = field(default_factory=list)
     winner: int | None = None
@@ -192,7 +220,9 @@ class Execution:
     @property
     def degraded(self) -> bool:
         """Whether a fallback stands in for the step."""
-        return any(each.why == "fallback" for each in self.deferrals)
+        stages = [each.why for each in self.deferrals]
+        turns = [why for why in stages if why in {"fallback", "again"}]
+        return turns[-1:] == ["fallback"]
 
     @property
     def duration(self) -> float | None:
@@ -203,6 +233,8 @@ class Execution:
         told = [f"{self.step} ({self.firing})", self.outcome]
         if self.attempt > 1:
             told.append(f"attempt {self.attempt}")
+        if self.turns > 1:
+            told.append(f"{self.turns} turns")
         if self.duration is not None:
             told.append(f"{self.duration:g}s")
         if self.error is not None:
@@ -251,8 +283,7 @@ class Teller:
         record: Any = found.record
         commands = story.take(found)
         if isinstance(record, Note):
-            if record.kind == "again":
-                self._again(record)
+            self._noted(record)
             return
         if isinstance(record, CallEnded):
             self._called(record, found.seq, before)
@@ -298,22 +329,23 @@ class Teller:
     ) -> None:
         state = None if fields is None else flat(fields)
         outcome = "cancelled" if record.cancelled else "done"
-        self.ended.append(
-            Execution(
-                record.step,
-                record.firing,
-                record.began,
-                self.story.attempts.get(record.firing, 1),
-                outcome if record.error is None else "failed",
-                record.at,
-                seq,
-                record.output,
-                error=record.error,
-                before=state,
-                after=state,
-                position=shown_position(record.position),
-            )
+        told = Execution(
+            record.step,
+            record.firing,
+            record.began,
+            self.story.attempts.get(record.firing, 1),
+            outcome if record.error is None else "failed",
+            record.at,
+            seq,
+            record.output,
+            error=record.error,
+            before=state,
+            after=state,
+            position=shown_position(record.position),
+            hit=record.hit,
         )
+        _tried(told, record, self.open.get(record.firing))
+        self.ended.append(told)
 
     def _causes_of(
         self, firing: Firing, giver: Execution | None = None, outside: str | None = None
@@ -355,11 +387,26 @@ class Teller:
             each.outcome = "cancelled"
             self._end(each, at, seq, self.story.fields)
 
+    def _noted(self, note: Note) -> None:
+        if note.kind == "again":
+            self._again(note)
+        elif note.kind == "limit":
+            self._limited(note)
+
     def _again(self, note: Note) -> None:
         for number in note.data or ():
             each = self.open.get(number)
             if each is not None:
                 each.attempt, each.started = each.attempt + 1, note.at
+
+    def _limited(self, note: Note) -> None:
+        """A limit of a step has decided, or one of the run: that holds for all."""
+        said = dict(note.data)
+        about = said.pop("firing")
+        told = LimitInfo(at=note.at, **said)
+        for number, each in self.open.items():
+            if about in {number, None}:
+                each.limits.append(told)
 
     def rewind(self, entry: Entry, to: int, anew: Sequence[int]) -> None:
         """Everything after record ``to`` is taken back; ``anew`` starts once more."""
@@ -379,6 +426,25 @@ class Teller:
         for each in self.open.values():
             each.before = None if fields is None else flat(fields)
         return [*self.ended, *self.open.values()]
+
+
+def _tried(told: Execution, record: CallEnded, caller: Execution | None) -> None:
+    """The attempts of a called step, which its caller waited for as for answers."""
+    measured = [dict(record.metrics)]
+    for asked in () if caller is None else caller.questions:
+        if asked.verb == RETRY and asked.detail["call"] == record.position:
+            said = asked.detail
+            metrics = dict(map(tuple, said["metrics"]))
+            told.deferrals.append(
+                DeferralInfo(
+                    said["why"], said["error"], asked.asked, said["due"], metrics
+                )
+            )
+            told.attempt = said["attempt"]
+            measured.append(metrics)
+    for each in measured:
+        for name, figure in each.items():
+            told.metrics[name] = told.metrics.get(name, 0) + figure
 
 
 def _gives(each: Execution, name: str) -> bool:
@@ -405,7 +471,8 @@ def _done(each: Execution, record: StepFinished) -> None:
 
 
 def _turned(each: Execution, record: StepTurned) -> None:
-    """It goes on; what a turn measured counts."""
+    """It goes on with another turn; what one measured counts."""
+    each.turns += 1
 
 
 def _stopped(each: Execution, record: RunStopped) -> None:
@@ -421,7 +488,9 @@ def _aborted(each: Execution, record: RunAborted | RunCompensated) -> None:
 
 
 def _deferred(each: Execution, record: StepDeferred) -> None:
-    wait = DeferralInfo(record.why, record.error, record.at, record.due)
+    wait = DeferralInfo(
+        record.why, record.error, record.at, record.due, dict(record.metrics)
+    )
     each.deferrals.append(wait)
     if record.error is not None:
         each.attempt += 1

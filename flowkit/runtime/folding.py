@@ -156,6 +156,9 @@ def _heed(run: Run, journal: Journal, note: Note, attempts: dict[int, int]) -> N
     elif note.kind == "fresh":
         run.marking.deferred.pop(note.data, None)
         run.starts[note.data] = 0
+        from flowkit.runtime.recovery import forget_tries  # only who tries again
+
+        forget_tries(run, note.data)
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})

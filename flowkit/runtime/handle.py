@@ -43,6 +43,7 @@ class Handle:
     told: bool = False
     patience: float = 60.0
     until: float | None = None
+    admission: Any = None
     last: Any = None
     interrupt: BaseException | None = None
     _group: BaseExceptionGroup[BaseException] | None = None
@@ -122,7 +123,8 @@ class Handle:
         if not self.failures or self.status == "completed":
             return None
         if self.net.definition.on_error == "collect" and self.status == "failed":
-            if self._group is None:
+            known = () if self._group is None else self._group.exceptions
+            if self._group is None or len(known) != len(self.failures):
                 count, name = len(self.failures), self.net.definition.name
                 said = "a step" if count == 1 else f"{count} steps"
                 self._group = BaseExceptionGroup(

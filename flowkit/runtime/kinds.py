@@ -26,6 +26,7 @@ class Kind:
 
     __slots__ = (
         "_waited",
+        "admission",
         "backend",
         "buses",
         "calls",
@@ -98,6 +99,7 @@ class Kind:
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
+        self.admission: Any = None
 
     def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
         """The calls of all steps under their policies, those that repeat repeated."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from flowkit.errors import RunError
 
-__all__ = ["metric"]
+__all__ = ["add", "metric"]
 
 
 def metric(flow: Any, name: Any, value: Any) -> None:
@@ -26,15 +26,23 @@ def metric(flow: Any, name: Any, value: Any) -> None:
             f"Call it in a method that is a step."
         )
         raise RunError(msg)
+    metered = run.metered or {}
+    add(metered.setdefault(firing.id, {}), f"{where}.metric", name, value)
+    run.metered = metered
+
+
+def add(found: dict[str, float], verb: str, name: Any, value: Any) -> None:
+    """Add to figures by name.
+
+    Raises:
+        ValueError: no name, or no finite number.
+    """
     if type(name) is not str or not name:
-        msg = f"{where}.metric takes a name, such as 'tokens', not {name!r:.40}."
+        msg = f"{verb} takes a name, such as 'tokens', not {name!r:.40}."
         raise ValueError(msg)
     number = isinstance(value, int | float) and type(value) is not bool
     if not number or not isfinite(value):
-        msg = f"{where}.metric({name!r}, ..) takes a finite number, not {value!r:.40}."
+        msg = f"{verb}({name!r}, ..) takes a finite number, not {value!r:.40}."
         raise ValueError(msg)
-    if run.metered is None:
-        run.metered = {}
-    found = run.metered.setdefault(firing.id, {})
     figure = int(value) if isinstance(value, int) else float(value)
     found[name] = found.get(name, 0) + figure

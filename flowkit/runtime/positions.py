@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INNER",
     "OPEN",
+    "RETRY",
     "Question",
     "at_home",
     "known_answer",
@@ -35,6 +36,8 @@ __all__ = [
 
 INNER = 32
 """Bits of a position that count within one branch of a function flow."""
+RETRY = "retry"
+"""The verb at which a failed attempt of a called step waits for the next one."""
 
 
 class _Open:

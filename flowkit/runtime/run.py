@@ -72,6 +72,7 @@ class Run(Handle):
         stuck: one sentence for each join that could not fire.
         not_undone: steps that a compensation could not undo.
         records: what happened, in order.
+        admission: its place among the runs of its flow, None if any number may run.
         journal: keeps it in a store; None for a run in memory.
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
@@ -196,11 +197,18 @@ class Run(Handle):
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        if self.admission is not None:  # first: a refusal leaves nothing behind
+            self.admission.begins(self, inherited.until.get(), refuses=step is None)
         if signals.run_begins.receivers:
             self.tell(signals.run_begins)
         if self.limit is not None or inherited.until.get() is not None:
             inherited.over_by(self, self.limit)
-        self.apply(RunStarted(now(), event, payloads, step))
+        try:
+            self.apply(RunStarted(now(), event, payloads, step))
+        except BaseException:
+            if self.admission is not None:
+                self.admission.leave()
+            raise
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
 
@@ -425,6 +433,8 @@ class Run(Handle):
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
+        if self.admission is not None:
+            self.admission.leave()
         if self.over:
             finished(self)
         elif self.status == "waiting":

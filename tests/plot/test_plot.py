@@ -105,6 +105,7 @@ def test_without_the_extra_the_other_formats_work(
     monkeypatch.setitem(sys.modules, "graphlay", None)
     for form in set(FORMATS) - {"svg", "png"}:
         plot(NEWS, tmp_path / f"news.{form}")
+        assert "publish" in (tmp_path / f"news.{form}").read_text("utf-8")
 
 
 def test_svg_for_a_page_takes_a_theme() -> None:

@@ -107,6 +107,7 @@ def test_drawings_in_one_page_do_not_recolour_each_other() -> None:
     sheet = re.search("<style>(.*?)</style>", to_svg(NEWS, theme="dark"), re.DOTALL)
     assert sheet
     rules = [line for line in sheet[1].splitlines() if line]
+    assert rules
     assert all(line.startswith("svg.flowkit.dark ") for line in rules)
 
 

@@ -7,17 +7,8 @@ import threading
 import pytest
 
 from flowkit import Flow, InputError, event, listen, resume, runs, start
-from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore, crashed, flow_named
-
-
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
+from tests.runtime.stored import crashed, flow_named
 
 
 class Count(Flow):
