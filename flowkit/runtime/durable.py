@@ -100,6 +100,9 @@ class Journal:
         rewinds: how often the run was taken back.
     """
 
+    fixed: ClassVar = FIXED
+    """Types of values that are read again as they are: they need no check."""
+
     __slots__ = (
         "alone",
         "aside",
@@ -163,9 +166,6 @@ class Journal:
         if not self.counted:
             self.counted = True
             self.presence.moving[self.row.id] = run
-
-    fixed: ClassVar = FIXED
-    """Types of values that are read again as they are: they need no check."""
 
     def checked(self, value: Any) -> Any:
         """What a step gave as it will be read again.
