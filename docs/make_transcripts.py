@@ -86,9 +86,10 @@ class Typist:
         self.top = folder
         self.folder = folder
         (folder / ".bin").mkdir()
-        command = folder / ".bin" / "flowkit"
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} -P -m flowkit "$@"\n')
-        command.chmod(0o755)
+        for name, given in {"flowkit": "-P -m flowkit ", "python3": ""}.items():
+            command = folder / ".bin" / name
+            command.write_text(f'#!/bin/sh\nexec {sys.executable} {given}"$@"\n')
+            command.chmod(0o755)
 
     def typed(self, block: str) -> str:
         """The block's commands, each with what it shows."""

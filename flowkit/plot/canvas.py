@@ -51,7 +51,8 @@ def text(said: str) -> str:
 
 def n(value: float) -> str:
     """A length without needless digits."""
-    return f"{value:.1f}".removesuffix(".0")
+    # A hair more: a sum of floats ends just below a half on one Python, on it on another.
+    return f"{value + 1e-6:.1f}".removesuffix(".0")
 
 
 def icon(name: str, x: float, y: float, kind: str, side: float = SIDE) -> str:
