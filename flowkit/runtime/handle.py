@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import StepFinished
@@ -131,11 +132,18 @@ class Handle:
             return self._group
         return self.failures[0]
 
-    def wants(self, name: str, key: str | None) -> bool:
-        """Whether a step waits for an event of this name and key."""
+    def wants(
+        self, name: str, key: str | None, at: float = inf, but: int = 0
+    ) -> bool:
+        """Whether a step waits for an event of this name and key.
+
+        Args:
+            at: when it was sent, in seconds since the epoch.
+            but: so many of the steps that do have theirs already.
+        """
         from flowkit.runtime.expected import takes  # only who gets events
 
-        return takes(self, name, key)
+        return takes(self, name, key, at, but)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import leaves
+from flowkit.core.records import EventReceived
 from flowkit.runtime.blocking import drive_blocking, in_thread
 from flowkit.runtime.launch import payload_for
 from flowkit.runtime.loops import forget_loop, in_running_loop, on_trio
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["accepted", "drive_on", "fitting", "listeners", "send_to", "takes"]
+__all__ = ["accepted", "drive_on", "fitting", "has_room", "listeners", "send_to", "takes"]
 
 
 def listeners(run: Run, name: str) -> list[Node]:
@@ -28,9 +30,33 @@ def listeners(run: Run, name: str) -> list[Node]:
     return [edge.node for edge in edges if not edge.node.step.begins_on_event]
 
 
-def takes(run: Run, name: str, key: str | None) -> bool:
-    """Whether a listener of a run, or a step that waits in it, takes such an event."""
-    return bool(listeners(run, name)) or (not run.over and run.wants(name, key))
+def takes(run: Run, name: str, key: str | None, at: float = inf) -> bool:
+    """Whether a listener of a run, or a step that waits in it, takes such an event.
+
+    Args:
+        at: when it was sent, in seconds since the epoch.
+    """
+    return bool(listeners(run, name)) or (not run.over and run.wants(name, key, at))
+
+
+def has_room(run: Run, name: str, key: str | None) -> bool:
+    """Whether a run takes such an event beside those that it is about to take.
+
+    A transient listener takes one at a time, a step that waits for an event one.
+    """
+    if run.over:
+        return False
+    queued = [
+        each
+        for each in list(run.pending)
+        if type(each) is EventReceived and each.name == name
+    ]
+    busy = {each.node for each in list(run.marking.live.values())}
+    for node in listeners(run, name):
+        once = node.serial and any(e.name == name and e.transient for e in node.direct)
+        if not once or not (queued or node in busy):
+            return True
+    return run.wants(name, key, but=sum(each.key == key for each in queued))
 
 
 Taken = tuple[Any, dict[str, Any] | None]
@@ -66,12 +92,14 @@ def fitting(cls: type, nodes: Iterable[Node], name: str, payload: Any) -> Taken:
 
 def send_to(run: Run, name: str, payload: Any, key: str | None, backend: str) -> bool:
     """Hand an event to a run and, if it waits, drive it on; blocks meanwhile."""
-    if not takes(run, name, key):
+    if not has_room(run, name, key):
         return False
     if run.journal is not None and not run.active:
         run.journal.acquire(run)
     taken, shares = accepted(run, name, payload)
     with run.lock:  # whoever moves it sees the event before it stops
+        if not has_room(run, name, key):  # another thread has sent one meanwhile
+            return False
         run.event(name, taken, key, None, shares)
         moved = run.active
     if moved:

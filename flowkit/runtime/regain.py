@@ -26,7 +26,7 @@ def regain(journal: Journal, run: Run) -> None:
     if run.held:  # it is being let go just now
         journal.wait(run)
     journal.released = False
-    journal.taken = set(journal.letters.values())
+    journal.taken = {each.number for each in journal.letters.values()}
     row, hold = claim(journal.store, journal.row.id, again=journal.counted)
     journal.row, journal.hold = row, hold
     journal.attach(run)
