@@ -132,9 +132,7 @@ class Handle:
             return self._group
         return self.failures[0]
 
-    def wants(
-        self, name: str, key: str | None, at: float = inf, but: int = 0
-    ) -> bool:
+    def wants(self, name: str, key: str | None, at: float = inf, but: int = 0) -> bool:
         """Whether a step waits for an event of this name and key.
 
         Args:

@@ -17,7 +17,17 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["accepted", "drive_on", "fitting", "has_room", "listeners", "send_to", "takes"]
+__all__ = [
+    "accepted",
+    "drive_on",
+    "fitting",
+    "has_room",
+    "listeners",
+    "send_to",
+    "takes",
+    "takes_kept",
+    "wants_now",
+]
 
 
 def listeners(run: Run, name: str) -> list[Node]:
@@ -46,17 +56,42 @@ def has_room(run: Run, name: str, key: str | None) -> bool:
     """
     if run.over:
         return False
-    queued = [
+    queued = _queued(run, name)
+    busy = {each.node for each in list(run.marking.live.values())}
+    for node in listeners(run, name):
+        if not (_once(node, name) and (queued or node in busy)):
+            return True
+    return run.wants(name, key, but=sum(each.key == key for each in queued))
+
+
+def takes_kept(run: Run, name: str, key: str | None) -> bool:
+    """The same for an event that came before: nothing transient takes that."""
+    if run.over:
+        return False
+    if any(not _once(node, name) for node in listeners(run, name)):
+        return True
+    queued = sum(each.key == key for each in _queued(run, name))
+    return run.wants(name, key, at=-inf, but=queued)
+
+
+def wants_now(run: Run, name: str, key: str | None) -> bool:
+    """Whether steps wait for such an event, all for one that comes from now on."""
+    return run.wants(name, key) and not run.wants(name, key, at=-inf)
+
+
+def _queued(run: Run, name: str) -> list[EventReceived]:
+    return [
         each
         for each in list(run.pending)
         if type(each) is EventReceived and each.name == name
     ]
-    busy = {each.node for each in list(run.marking.live.values())}
-    for node in listeners(run, name):
-        once = node.serial and any(e.name == name and e.transient for e in node.direct)
-        if not once or not (queued or node in busy):
-            return True
-    return run.wants(name, key, but=sum(each.key == key for each in queued))
+
+
+def _once(node: Node, name: str) -> bool:
+    """Whether a listener takes such an event only when it can start at once."""
+    return node.serial and any(
+        each.name == name and each.transient for each in node.direct
+    )
 
 
 Taken = tuple[Any, dict[str, Any] | None]

@@ -8,6 +8,7 @@ import time
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from flowkit import EventBus, Flow, event, listen, start
 from flowkit.journal.memory import MemoryStore
@@ -125,7 +126,7 @@ async def test_a_beat_counts_again_after_a_crash(gate, tmp_path):
                 sent = await bus.send_async("beat", 3)
                 if sent.status == "accepted":
                     break
-                await anyio.sleep(0.001)
+                await checkpoint()
         assert sent.run_ids == [run]
 
 
@@ -197,7 +198,7 @@ async def test_of_two_senders_at_once_one_is_told_it_is_heard(opened, flow):
     async with opened(flow) as bus:
         with anyio.fail_after(20):
             while bus._post.store.run(run).status != "completed":
-                await anyio.sleep(0.001)
+                await checkpoint()
 
 
 @pytest.mark.parametrize("store", [None, "memory:two"])
