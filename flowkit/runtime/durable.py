@@ -429,16 +429,16 @@ class Journal:
             self.counted = False
             self.presence.moving.pop(self.row.id, None)
 
-    def acquire(self, run: Run) -> None:
+    def acquire(self, run: Run, *, force: bool = False) -> None:
         """Take the run again before it is moved; catch up if others moved it.
 
         Raises:
-            RunError: somebody else moves it now.
+            RunError: somebody else moves it now, and it is not taken by ``force``.
         """
         if self.released:
             from flowkit.runtime.regain import regain  # only runs that were let go
 
-            regain(self, run)
+            regain(self, run, force=force)
 
     def ended(self, run: Run) -> None:
         """Write that a run is over whose records say so already."""

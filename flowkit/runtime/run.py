@@ -395,10 +395,22 @@ class Run(Handle):
     def cancel(self, reason: str = "cancelled from outside") -> None:
         """Cancel the run: running steps are cancelled and joined, nothing more runs.
 
-        From any thread. A run that is over stays as it is.
+        From any thread. A run that is over stays as it is. A stored one that rests
+        here is cancelled in its store, also if another process has moved it on or
+        moves it now: that one writes nothing more.
+
+        Raises:
+            RunError: the stored run is not there any more.
         """
-        self.reason = reason
-        self.post(RunCancelled(now(), reason))
+        if self.journal is not None and not self.active:
+            moved = self.journal.presence.moving.get(self.journal.row.id, self)
+            if moved is not self and moved.active:
+                moved.cancel(reason)
+                return
+            self.journal.acquire(self, force=True)
+        if not self.over:
+            self.reason = reason
+            self.post(RunCancelled(now(), reason))
 
     def post(self, record: Record | Callable[[], None]) -> None:
         """Have the thread that moves this run apply or do something soon."""

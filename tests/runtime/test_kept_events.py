@@ -66,6 +66,7 @@ async def test_a_payment_that_comes_first_is_found_by_the_wait(bus):
         assert (bool(early), early.kept, bus.kept) == (True, True, 1)
         other = (await bus.send_async("ordered", "8")).runs[0]
         first = (await bus.send_async("ordered", "7")).runs[0]
+        await bus.drain()
         second = (await bus.send_async("ordered", "7")).runs[0]
         await bus.drain()
         assert (first.result, bus.kept) == (30, 0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 
@@ -14,7 +13,7 @@ from flowkit import EventBus, Flow, event, listen, start
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.receipt import LOST, Receipt
-from tests.journal import postgres_server
+from tests.journal.databases import KINDS, database
 from tests.runtime.stored import flow_named
 
 pytestmark = pytest.mark.anyio
@@ -149,32 +148,17 @@ class Heard(Flow[dict]):
         self.stop(beat)
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
+@pytest.fixture(params=KINDS)
 def opened(request, tmp_path, anyio_backend_name):
-    """Opens one database anew, as another process would."""
-    stores = []
-    if request.param == "sqlite":
+    """A bus on one database, as another process would have it."""
+    with database(request.param, tmp_path, anyio_backend_name) as store:
 
-        def make():
-            return SqliteStore(tmp_path / "beats.db")
-    else:
-        if anyio_backend_name != "asyncio":
-            pytest.skip("the PostgreSQL store is for asyncio")
-        missing = postgres_server.missing()
-        if missing:
-            assert os.environ.get("CI") != "true", missing
-            pytest.skip(missing)
-        make = postgres_server.PostgresPlace().open
+        def open_bus(flow):
+            bus = EventBus(store=store())
+            bus.register(flow)
+            return bus
 
-    def open_bus(flow):
-        stores.append(make())
-        bus = EventBus(store=stores[-1])
-        bus.register(flow)
-        return bus
-
-    yield open_bus
-    for store in stores:
-        store.close()
+        yield open_bus
 
 
 @pytest.mark.parametrize("flow", [Two, Heard])
