@@ -159,7 +159,8 @@ class _Guard:
         self.runner = runner
 
     def __del__(self) -> None:
-        self.runner.close()
+        if not self.runner.get_loop().is_running():  # else the process ends
+            self.runner.close()
 
 
 def spawn(function: Callable[[], Any]) -> threading.Thread:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import StepFinished
@@ -12,6 +13,7 @@ from flowkit.runtime.descriptors import lazy
 from flowkit.runtime.ids import run_id
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from typing import Self
 
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Handle"]
 
+LOOK = 0.05
+"""Seconds after which :meth:`Handle.wait` sees that a run waits in its thread."""
+
 
 class Handle:
     """What a run shows of itself. How it is moved is :class:`Run`'s."""
@@ -34,11 +39,14 @@ class Handle:
         records: list[Record]
         failures: list[BaseException]
         box: StateBox
+        pending: deque[Any]
         lost: BaseException | None
 
     first: Callable[[], Marking] | None = None
     active: bool = False
     told: bool = False
+    awaited: bool = False
+    unheard: list[str] | None = None
     over: bool = False
     patience: float = 60.0
     until: float | None = None
@@ -169,13 +177,24 @@ class Handle:
             TimeoutError: the run is still going on.
             Exception: whatever a step raised, as it is.
         """
+        self.awaited = True
+        if self.unheard:
+            self.unheard.clear()
         settled = threading.Event()
         self.watchers.append(lambda _: settled.set())
-        going = (self.active or not self.told) and self.status != "waiting"
-        if going and not settled.wait(timeout):
-            msg = f"{self!r} was still going on after {timeout} seconds."
-            raise TimeoutError(msg)
+        end = None if timeout is None else monotonic() + timeout
+        while self._going() and not settled.is_set():
+            left = LOOK if end is None else min(LOOK, end - monotonic())
+            if left <= 0:
+                msg = f"{self!r} was still going on after {timeout} seconds."
+                raise TimeoutError(msg)
+            settled.wait(left)
         return self.outcome()
+
+    def _going(self) -> bool:
+        """Whether it is neither over nor waits: an event may have come just now."""
+        moved = self.active or not self.told
+        return moved and (self.status != "waiting" or (self.active and self.pending))
 
     def outcome(self) -> Any:
         """The result; raises what ended the run.
