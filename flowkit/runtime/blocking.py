@@ -13,6 +13,7 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from flowkit.errors import FlowkitError
 from flowkit.runtime.exits import Evicted, Stop
 from flowkit.runtime.loops import forget_loop
 
@@ -101,6 +102,12 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
             run.finish(firing, output)
     except (KeyboardInterrupt, SystemExit) as error:  # between two steps
         _interrupted(run, error)
+    except FlowkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the run's outcome raises it
+        from flowkit.runtime.failing import broken  # only then
+
+        broken(run, error)
     finally:
         run.active = False
         run.home = None

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from flowkit.errors import FlowkitError
 from flowkit.runtime.driver import Driver
 from flowkit.runtime.endings import cut_off, interrupted
+from flowkit.runtime.failing import broken
 from flowkit.runtime.loops import forget_loop, name_loop
 
 if TYPE_CHECKING:
@@ -51,9 +53,16 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         raise
     except BaseExceptionGroup as group:
         found = _interrupt_in(group)
-        if found is None:
-            raise _single(group) from None
-        interrupted(run, found)
+        if found is not None:
+            interrupted(run, found)
+        elif _is_ours(error := _single(group)):
+            broken(run, error)
+        else:
+            raise error from None
+    except Exception as error:
+        if not _is_ours(error):
+            raise
+        broken(run, error)
     finally:
         run.active = False
         worker.unwatch()
@@ -63,6 +72,11 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.settle_end()
     if run.caller is not None and run.over:
         await run.caller.tell(run)
+
+
+def _is_ours(error: BaseException) -> bool:
+    """Whether it is a fault of the engine, which the run's outcome raises."""
+    return isinstance(error, Exception) and not isinstance(error, FlowkitError)
 
 
 def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
