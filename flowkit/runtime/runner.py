@@ -51,18 +51,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         if not run.over and (run.status == "running" or run.withdrawn):
             cut_off(run, "the task that ran it was cancelled")
         raise
-    except BaseExceptionGroup as group:
-        found = _interrupt_in(group)
-        if found is not None:
-            interrupted(run, found)
-        elif _is_ours(error := _single(group)):
-            broken(run, error)
-        else:
-            raise error from None
-    except Exception as error:
-        if not _is_ours(error):
-            raise
-        broken(run, error)
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - sorted there
+        _ended_by(run, error)
     finally:
         run.active = False
         worker.unwatch()
@@ -74,9 +64,17 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         await run.caller.tell(run)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """Whether it is a fault of the engine, which the run's outcome raises."""
-    return isinstance(error, Exception) and not isinstance(error, FlowkitError)
+def _ended_by(run: Run, error: BaseException) -> None:
+    """An interrupt, a fault of the engine, or an error that tells it all itself."""
+    if isinstance(error, BaseExceptionGroup):
+        found = _interrupt_in(error)
+        if found is not None:
+            interrupted(run, found)
+            return
+        error = _single(error)
+    if isinstance(error, FlowkitError) or not isinstance(error, Exception):
+        raise error from None
+    broken(run, error)
 
 
 def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:
