@@ -194,7 +194,8 @@ class Handle:
     def _going(self) -> bool:
         """Whether it is neither over nor waits: an event may have come just now."""
         moved = self.active or not self.told
-        return moved and (self.status != "waiting" or (self.active and self.pending))
+        takes = self.active and len(self.pending) > 0
+        return moved and (self.status != "waiting" or takes)
 
     def outcome(self) -> Any:
         """The result; raises what ended the run.

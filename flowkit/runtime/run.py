@@ -25,7 +25,7 @@ from flowkit.core.records import (
     StepAnswered,
     StepFinished,
 )
-from flowkit.errors import RouteError
+from flowkit.errors import RouteError, StoreError
 from flowkit.runtime import inherited, signals, trail
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -360,6 +360,9 @@ class Run(Handle):
 
     def halt(self, error: BaseException | None) -> None:
         """Go no further in this process; what is stored stays as it is."""
+        if type(error) is StoreError and error.kept:
+            text = f"flowkit: run {self.id} stopped here; flowkit.resume({self.id!r})"
+            error.add_note(f"{text} goes on with it once its store can be used again")
         self.lost = self.lost or error
         self.over = True
         self.ready.clear()

@@ -606,5 +606,6 @@ def test_a_file_that_disappears_in_mid_run_is_told(tmp_path, replaced):
         f"file back, or go on with what is there now: the next use opens it."
     )
     assert flow.run.lost is raised.value
+    assert not hasattr(raised.value, "__notes__")  # there is nothing to resume
     assert Deletes(store=url).kickoff(id="r") == "done"
     assert ran == ["first", "second"] * 2

@@ -29,11 +29,13 @@ BAD_VALUES: Final = (
 
 def gone(path: Path) -> StoreError:
     """The file of that name is not the one that was opened."""
-    return StoreError(
+    error = StoreError(
         f"The journal {path} was deleted or replaced while it was in use. Nothing of "
         f"this call was written, and what was written since then is lost. Put the "
         f"file back, or go on with what is there now: the next use opens it."
     )
+    error.kept = False
+    return error
 
 
 def identity(path: Path) -> tuple[int, int] | None:
