@@ -37,6 +37,7 @@ SECTIONS: dict[str, list[str]] = {
         "Rate",
         "Bulkhead",
         "Breaker",
+        "Admission",
         "Cache",
         "Hedge",
         "INPUTS",

@@ -59,6 +59,7 @@ from flowkit.flow import Flow
 if TYPE_CHECKING:
     from flowkit import functions, observe, runs, tasks
     from flowkit.checking import check
+    from flowkit.core.admission import Admission
     from flowkit.core.caching import INPUTS, SOURCE, Cache
     from flowkit.core.faults import Fault
     from flowkit.core.hedging import Hedge
@@ -95,6 +96,7 @@ __version__ = "0.1.0"
 __all__ = [
     "INPUTS",
     "SOURCE",
+    "Admission",
     "AsyncStreamSession",
     "Breaker",
     "Bulkhead",
@@ -193,6 +195,7 @@ _LAZY = {
     "InputResponse": "flowkit.runtime.people",
     "PendingFeedbackContext": "flowkit.runtime.people",
     "Breaker": "flowkit.core.limits",
+    "Admission": "flowkit.core.admission",
     "Bulkhead": "flowkit.core.limits",
     "Cache": "flowkit.core.caching",
     "Hedge": "flowkit.core.hedging",

@@ -23,12 +23,16 @@ Split by who mends it::
     │   ├── PoisonedStepError             a step ends its process, again and again
     │   ├── StepCrashedError              the process of an isolated step died
     │   ├── UnsendableError (TypeError)   a value that cannot go to that process
-    │   ├── RejectedError                 a call that a limit refused
+    │   ├── RejectedError                 a call, or a run, that a limit refused
     │   │   ├── BreakerOpenError          what it calls is broken
     │   │   ├── BulkheadFullError         too many wait for a place already
-    │   │   └── RateLimitedError          its turn is too far away
+    │   │   ├── RateLimitedError          its turn is too far away
+    │   │   └── AdmissionError            a flow does not take a run on
+    │   │       ├── AdmissionFullError    too many wait to begin already
+    │   │       └── ShedError (TimeoutError)  its deadline is before its turn
     │   ├── StuckError                    strict flows: a join that can't fire
     │   ├── UnstorableError (TypeError)   a value that cannot be stored and read
+    │   ├── CompensationError             what could not be undone
     │   ├── CallError                     a called run ended without a result
     │   ├── RestoredError                 stands for a stored exception
     │   └── RunEndedError                 a verb on a run that is over
@@ -55,11 +59,14 @@ if TYPE_CHECKING:
     from flowkit.journal.rows import RunRow
 
 __all__ = [
+    "AdmissionError",
+    "AdmissionFullError",
     "ArgumentError",
     "BreakerOpenError",
     "BulkheadFullError",
     "BusyError",
     "CallError",
+    "CompensationError",
     "DeadlineError",
     "DeadlockError",
     "DefinitionError",
@@ -82,6 +89,7 @@ __all__ = [
     "RunError",
     "RunExistsError",
     "RunawayError",
+    "ShedError",
     "StateConflictError",
     "StateError",
     "StepCrashedError",
@@ -243,10 +251,10 @@ class UnsendableError(RunError, TypeError):
 
 
 class RejectedError(RunError):
-    """A limit refused to let a step be called.
+    """A limit refused to let a step be called, or a run begin.
 
     Attributes:
-        step: as ``Orders.charge``.
+        step: as ``Orders.charge``; "" for a run.
         retry_after: seconds until a call could be let through, None if unknown.
     """
 
@@ -268,6 +276,44 @@ class BulkheadFullError(RejectedError):
 
 class RateLimitedError(RejectedError):
     """The step's turn is further away than it may wait."""
+
+
+class AdmissionError(RejectedError):
+    """A flow does not take a run on: nothing of it was begun.
+
+    Attributes:
+        flow: name of the class.
+    """
+
+    def __init__(
+        self, text: str, *, flow: str = "", retry_after: float | None = None
+    ) -> None:
+        self.flow: str = flow
+        super().__init__(text, retry_after=retry_after)
+
+
+class AdmissionFullError(AdmissionError):
+    """All places are taken, and the line of runs that wait to begin is full."""
+
+
+class ShedError(AdmissionError, TimeoutError):
+    """A run's deadline comes before its turn, so that it need not begin."""
+
+
+class CompensationError(RunError):
+    """Some of what a scope's compensation was to undo could not be undone.
+
+    Attributes:
+        step: ``Flow.step`` that has asked for it.
+        faults: name of each step that is left as it was, and why.
+    """
+
+    def __init__(
+        self, text: str, *, step: str = "", faults: Sequence[Sequence[str]] = ()
+    ) -> None:
+        self.step: str = step
+        self.faults: tuple[tuple[str, ...], ...] = tuple(map(tuple, faults))
+        super().__init__(text)
 
 
 class DeadlockError(RunError):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from flowkit.core.admission import Admission
     from flowkit.core.definition import Definition
     from flowkit.core.policies import Policy
     from flowkit.runtime.people import HumanFeedbackResult, PendingFeedbackContext
@@ -48,7 +49,8 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
     statement: ``class Order(Flow[State], strict=True)``.
 
     Class keywords:
-        strict: warnings about the graph and stuck joins are errors.
+        strict: warnings about the graph are errors, and so are joins that can never be
+            met and those that are stuck in a run.
         on_conflict: ``"last"`` lets the later of two parallel writes win; by
             default they are a :class:`~flowkit.errors.StateConflictError`.
         backend: the event loop of a blocking kickoff, ``"asyncio"`` or ``"trio"``.
@@ -77,6 +79,9 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
             fails at its end with all failures as an ExceptionGroup;
             ``"compensate"`` undoes what was done (``undo=``); or the name of a
             method, which is given the error.
+        admission: how many runs may be at work at once, a number or an
+            :class:`~flowkit.Admission`; the others wait in line, or are refused with
+            an ``AdmissionError`` before they begin.
         sla: how long a run should take at most (``"2m"``), or several by the
             step's name: ``{"run": "2m", "charge": "5s"}``. Nothing is stopped by
             them: :func:`flowkit.observe.insights` tells which were broken.
@@ -128,6 +133,7 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
         on_error: str | None = None,
         deadline: float | str | None = None,
         sla: Any = None,
+        admission: Admission | int | None = None,
         **keywords: Any,
     ) -> None:
         from flowkit.runtime.declared import check_options, declare  # with a class
@@ -136,6 +142,7 @@ class Flow(Kickoffs, BodyVerbs, Generic[StateT]):
         if max_firings is not None:
             cls.max_method_calls = max_firings
         given = {
+            "admission": admission,
             "backend": backend,
             "deadline": deadline,
             "defaults": defaults,

@@ -31,15 +31,17 @@ from typing import (
     Literal,
     ParamSpec,
     TypeVar,
+    Unpack,
     overload,
 )
 
 from flowkit.define.decorators import start
 from flowkit.errors import RunError
 from flowkit.flow import Flow
-from flowkit.runtime import calling
+from flowkit.runtime import calling, metering
 from flowkit.runtime.arguments import Arguments
 from flowkit.runtime.called import Branch, Called, Inside, claim_here, here
+from flowkit.runtime.clock import now
 from flowkit.runtime.positions import shown_position
 from flowkit.runtime.together import together
 from flowkit.runtime.values import snapshot
@@ -49,15 +51,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flowkit.core.definition import Definition
+    from flowkit.define.policies import PolicyOptions
     from flowkit.runtime.run import Run
 
 __all__ = [
     "FunctionFlow",
     "ask",
+    "attempt",
     "call",
     "current",
     "flow",
+    "heartbeat",
     "idempotency_key",
+    "metric",
     "sleep",
     "step",
     "together",
@@ -76,11 +82,17 @@ _COROUTINE = 0x80
 def step(function: Callable[P, R], /) -> Callable[P, R]: ...
 @overload
 def step(
-    *, name: str | None = None, thread: Literal[False] = False
+    *,
+    name: str | None = None,
+    thread: Literal[False] = False,
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
 @overload
 def step(
-    *, name: str | None = None, thread: Literal[True]
+    *,
+    name: str | None = None,
+    thread: Literal[True],
+    **policies: Unpack[PolicyOptions],
 ) -> Callable[[Callable[P, R]], Callable[P, Awaitable[R]]]: ...
 def step(
     function: Callable[..., Any] | None = None,
@@ -88,6 +100,7 @@ def step(
     *,
     name: str | None = None,
     thread: bool = False,
+    **policies: Unpack[PolicyOptions],
 ) -> Any:
     """Mark a function as a step that function flows call.
 
@@ -103,16 +116,26 @@ def step(
         name: shown for it and compared when a flow starts again; the function's own
             by default.
         thread: run a synchronous function in a worker thread; it is awaited then.
+        policies: what :class:`~flowkit.Policy` takes, for a step that is awaited:
+            ``retry``, ``timeout``, ``total_timeout``, ``idle_timeout``, ``rate``,
+            ``bulkhead``, ``breaker``, ``cache`` and ``fallback``. Failed attempts and
+            the waits between them are records: a function that starts again goes on
+            where they stood. They hold within a flow, not where the function is
+            called as it was.
 
     Raises:
-        TypeError: what is decorated is no function, or an async one with ``thread``.
+        TypeError: what is decorated is no function, or an async one with ``thread``;
+            a policy that called steps do not have.
+        ValueError: a policy's value that means nothing.
     """
     if function is None:
-        return functools.partial(_step, name=name, thread=thread)
-    return _step(function, name=None, thread=False)
+        return functools.partial(_step, name=name, thread=thread, policies=policies)
+    return _step(function, name=None, thread=False, policies={})
 
 
-def _step(function: Any, *, name: str | None, thread: bool) -> Any:
+def _step(
+    function: Any, *, name: str | None, thread: bool, policies: Mapping[str, Any]
+) -> Any:
     code = getattr(function, "__code__", None)
     if code is None:
         msg = f"@step decorates a function, not {function!r}."
@@ -127,6 +150,12 @@ def _step(function: Any, *, name: str | None, thread: bool) -> Any:
             f"async: leave thread out. ({called.place})"
         )
         raise TypeError(msg)
+    if policies:
+        from flowkit.define.policies import called_policy  # only who has policies
+
+        awaited = is_async or thread
+        called.policy = called_policy(policies, function, called.name, awaited=awaited)
+        called.tried = _tried
     outside = functools.partial(_in_thread, function) if thread else function
 
     @functools.wraps(function)
@@ -138,6 +167,12 @@ def _step(function: Any, *, name: str | None, thread: bool) -> Any:
 
     stepped.__flowkit_step__ = called  # type: ignore[attr-defined]  # for tools
     return stepped
+
+
+def _tried(*call: Any) -> Any:
+    from flowkit.runtime.trying import tried  # only who has policies
+
+    return tried(*call)
 
 
 async def _in_thread(function: Any, *args: Any, **keywords: Any) -> Any:
@@ -389,6 +424,50 @@ def idempotency_key() -> str:
     if isinstance(place, Inside):
         return f"{key}:{shown_position(place.position)}"
     return key
+
+
+def attempt() -> int:
+    """Which try of the step at hand runs, from 1; of the function itself its own.
+
+    Raises:
+        RunError: no function flow runs here.
+    """
+    flow, place = current(), here()
+    if isinstance(place, Inside) and place.attempt:
+        return place.attempt
+    return flow.attempt
+
+
+def heartbeat() -> None:
+    """Say that the step at hand is alive, for its ``idle_timeout``.
+
+    Raises:
+        RunError: no function flow runs here.
+    """
+    flow, place = current(), here()
+    if isinstance(place, Inside):
+        place.beat = now()
+    else:
+        flow.heartbeat()
+
+
+def metric(name: str, value: float) -> None:
+    """Add to what the step at hand has measured; in the function, to its own.
+
+    As ``Flow.metric``: figures of one name add up, those of all its attempts count,
+    and they are told by ``runs.history`` and the insights.
+
+    Raises:
+        RunError: no function flow runs here.
+        ValueError: no name, or no finite number.
+    """
+    flow, place = current(), here()
+    if isinstance(place, Inside):
+        if place.metrics is None:
+            place.metrics = {}
+        metering.add(place.metrics, "metric", name, value)
+    else:
+        flow.metric(name, value)
 
 
 def sleep(delay: float | str) -> Any:

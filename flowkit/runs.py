@@ -19,7 +19,15 @@ from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import CalledRun, Cause, Execution, QuestionInfo
+from flowkit.runtime.execution_info import (
+    CalledRun,
+    Cause,
+    DeferralInfo,
+    Execution,
+    LimitInfo,
+    QuestionInfo,
+)
+from flowkit.runtime.failed import DeadStep, dead, requeue
 from flowkit.runtime.forks import fork, rewind
 from flowkit.runtime.history import RunInfo, WaitInfo, find_runs, get_run, state_at
 from flowkit.runtime.nested_frames import stream
@@ -36,8 +44,11 @@ if TYPE_CHECKING:
 __all__ = [
     "CalledRun",
     "Cause",
+    "DeadStep",
+    "DeferralInfo",
     "Execution",
     "Frames",
+    "LimitInfo",
     "Purged",
     "QuestionInfo",
     "Replayed",
@@ -47,6 +58,7 @@ __all__ = [
     "abandoned",
     "cancel",
     "compare",
+    "dead",
     "export",
     "follow",
     "fork",
@@ -56,6 +68,7 @@ __all__ = [
     "plot",
     "purge",
     "replay",
+    "requeue",
     "rewind",
     "search",
     "state_at",

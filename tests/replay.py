@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 
 from flowkit.core.gates import Gates
-from flowkit.core.lanes import Group, Instance, Lanes
+from flowkit.core.lanes import Group, Instance, Lanes, Results
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of
 from flowkit.core.records import RunStarted
+from flowkit.core.reopening import Kept, Lost
 from flowkit.journal.codec import encode
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
@@ -30,7 +31,10 @@ from flowkit.runtime.folding import effective
 from flowkit.runtime.restore import EXTRA
 
 ON = os.environ.get("FLOWKIT_ALWAYS_REPLAY") == "1"
-_PARTS = (Marking, Firing, Round, Timer, Token, Lanes, Group, Instance, Gates)
+_PARTS = (
+    *(Marking, Firing, Round, Timer, Token, Gates),
+    *(Lanes, Group, Instance, Results, Lost, Kept),
+)
 _RUNNERS = {"driver", "attempt", "changed"}
 _numbers = count(1)
 

@@ -277,7 +277,7 @@ def test_start_gives_the_handle_at_once():
     class Waits(Flow):
         @start()
         def begin(self):
-            assert go.wait(5)
+            assert go.wait(50)
             if self.state.get("fail"):
                 raise ValueError("no")
             return variable.get()
@@ -293,11 +293,11 @@ def test_start_gives_the_handle_at_once():
     with pytest.raises(TimeoutError):
         run.wait(0.001)
     go.set()
-    assert run.wait(5) == "mine"
+    assert run.wait(50) == "mine"
     assert run.wait() == "mine"
     failing = Waits().start({"fail": 1})
     with pytest.raises(ValueError, match="no"):
-        failing.wait(5)
+        failing.wait(50)
 
 
 async def test_start_within_a_loop_can_be_cancelled():

@@ -94,7 +94,7 @@ async def test_a_call_of_a_flow_outside_of_any_is_a_kickoff() -> None:
 def test_start_gives_the_handle_at_once() -> None:
     """It runs in a thread."""
     run = digest.start(["a"])
-    assert run.wait(10) == "4 of 10"
+    assert run.wait(50) == "4 of 10"
     assert [name for name, _, _ in run.history] == ["fetch", "words", "body"]
 
 

@@ -112,8 +112,27 @@ def came_of(each: Execution) -> str:
     else:
         text = ""
     again = f"attempt {each.attempt}" if each.attempt > 1 else ""
+    if each.turns > 1:
+        again = f"{again}, {each.turns} turns" if again else f"{each.turns} turns"
     won = f"call {each.winner} won" if each.winner else ""
-    return "; ".join(filter(None, [text, again, won]))
+    return "; ".join(filter(None, [text, again, won, *_limits_of(each)]))
+
+
+def _limits_of(each: Execution) -> list[str]:
+    """What its limits decided, a few words each."""
+    told = [
+        f"waited {output.lasted(wait.due - wait.at)} for its rate"
+        for wait in each.deferrals
+        if wait.why == "rate"
+    ]
+    for limit in each.limits:
+        name = repr(limit.name)
+        if limit.what == "waited":
+            what = f"{limit.limit} {name}" if limit.limit == "bulkhead" else "admission"
+            told.append(f"waited {output.lasted(limit.seconds)} for {what}")
+        else:
+            told.append(f"breaker {name} {limit.what.replace('_', '-')}")
+    return told
 
 
 def step_of(each: Execution) -> dict[str, Any]:

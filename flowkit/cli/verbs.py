@@ -75,6 +75,12 @@ VERBS: Final[dict[str, Verb]] = {
         "Tell what runs took, what failed, and what would help.",
         "flowkit insights shop --last 7d",
     ),
+    "dead": Verb(
+        _LOOK, "List steps that failed for good, and what to do.", "flowkit dead shop"
+    ),
+    "requeue": Verb(
+        _MOVE, "Begin what failed in a run again.", "flowkit requeue 0199f3"
+    ),
     "resume": Verb(
         _MOVE, "Go on with a run, or with all that can.", "flowkit resume 0199f3"
     ),

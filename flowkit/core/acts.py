@@ -115,6 +115,8 @@ def _complete(
     for firing in [*marking.live.values()]:
         if firing.node is not node or not within(firing.lane, lane):
             continue
+        if marking.is_undo(firing.id):
+            continue  # it undoes something, which it alone can say is done
         if firing.id != record.firing:
             withdraw_firing(marking, firing, out)
             marking.seen[node.index] += 1

@@ -40,11 +40,11 @@ class Report(NamedTuple):
     """Tell observers; the run goes on.
 
     ``kind`` is ``unheard`` (a label nobody takes), ``stuck`` (a join that cannot
-    fire), ``missed`` (a firing that came outside its time) or ``not undone`` (an undo
-    step that failed).
+    fire), ``missed`` (a firing that came outside its time), ``not undone`` (an undo
+    step that failed) or ``undone`` (one that has ended well after all).
     """
 
-    kind: Literal["unheard", "stuck", "missed", "not undone"]
+    kind: Literal["unheard", "stuck", "missed", "not undone", "undone"]
     step: str
     text: str
 

@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
     from flowkit.core.commands import Command
     from flowkit.core.lanes import Group
-    from flowkit.core.marking import Lane, Marking, Round
+    from flowkit.core.marking import Firing, Lane, Marking, Round
     from flowkit.core.net import Gather, Node
+    from flowkit.core.reopening import Lost
 
 __all__ = [
     "collect",
@@ -200,11 +201,20 @@ def complete(marking: Marking, group: Group, asking: int, out: list[Command]) ->
 
 
 def fail_instance(
-    marking: Marking, lane: Lane, error: BaseException, out: list[Command]
+    marking: Marking,
+    lane: Lane,
+    error: BaseException,
+    out: list[Command],
+    firing: Firing | None = None,
+    lost: Lost | None = None,
 ) -> None:
     """Nobody handles a failure in a lane: its group's policy says what follows.
 
     If the lane is over, it is one of the lane around it; in the end, of the run.
+
+    Args:
+        firing: that failed, if it was one.
+        lost: the group that failed, else.
     """
     assert marking.lanes is not None  # noqa: S101 - there is a lane
     lane = marking.lanes.surviving(lane)
@@ -216,6 +226,10 @@ def fail_instance(
     assert group.node.each is not None  # noqa: S101 - else it has no group
     each = group.node.each
     group.failures[index] = error
+    if _collects(group):
+        from flowkit.core.reopening import keep_lane  # only runs that collect
+
+        keep_lane(marking, group, index, firing, lost)
     withdraw_lanes(marking, group, [index], out)
     look(marking, group)
     for gather in group.node.gathers:
@@ -240,8 +254,9 @@ def _finish(marking: Marking, group: Group, out: list[Command]) -> None:
         if len(results) < gather.leaf.need:
             error = _too_few(group, gather, len(results))
             if not _tell(marking, group, gather, error, out):
+                lost = _kept(marking, group)
                 _close(marking, group)
-                _unhandled(marking, group, [error], out)
+                _unhandled(marking, group, [error], out, lost)
                 return
         else:
             _gathered(marking, group, gather, out)
@@ -256,6 +271,7 @@ def _close(marking: Marking, group: Group) -> None:
 
 def _fail(marking: Marking, group: Group, out: list[Command]) -> None:
     """Too many instances have failed: the rest is withdrawn, who gathers is told."""
+    lost = _kept(marking, group)
     group.sealed = group.exhausted = True
     group.items.clear()
     withdraw_lanes(marking, group, list(group.lanes), out)
@@ -268,7 +284,21 @@ def _fail(marking: Marking, group: Group, out: list[Command]) -> None:
         _tell(marking, group, gather, error, out)
     _close(marking, group)
     if not told:
-        _unhandled(marking, group, errors, out)
+        _unhandled(marking, group, errors, out, lost)
+
+
+def _collects(group: Group) -> bool:
+    """Whether the run goes on, and what has failed may be requeued in the end."""
+    return group.node.net.definition.on_error == "collect"
+
+
+def _kept(marking: Marking, group: Group) -> Lost | None:
+    """A group as it is, before it is taken away."""
+    if not _collects(group):
+        return None
+    from flowkit.core.reopening import keep  # only runs that collect
+
+    return keep(marking, group)
 
 
 def _noted(errors: list[BaseException]) -> BaseException:
@@ -301,11 +331,17 @@ def _tell(
 
 
 def _unhandled(
-    marking: Marking, group: Group, errors: list[BaseException], out: list[Command]
+    marking: Marking,
+    group: Group,
+    errors: list[BaseException],
+    out: list[Command],
+    lost: Lost | None,
 ) -> None:
     if group.lane:
-        fail_instance(marking, group.lane, _noted(errors), out)
+        fail_instance(marking, group.lane, _noted(errors), out, lost=lost)
     else:
+        if lost is not None:
+            marking.lost_groups.append(lost)
         out.extend(Fault(error) for error in errors)
 
 

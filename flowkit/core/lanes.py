@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing, Lane, Marking, Round, Token
     from flowkit.core.net import Node
+    from flowkit.core.reopening import Kept
 
 __all__ = ["Group", "Instance", "Lanes", "Results"]
 
@@ -60,6 +61,10 @@ class Results:
             self.indexes.insert(at, index)
             self.values.insert(at, value)
 
+    def get(self, index: int) -> Any:
+        """One that is there."""
+        return self.values[self._find(index)[0]]
+
     def drop(self, index: int) -> None:
         """Forget one, if it is there."""
         at, known = self._find(index)
@@ -83,6 +88,7 @@ class Group:
         results: what each gather has, by its number.
         fired: gathers that have fired.
         failures: errors of instances that nobody handled, by index.
+        kept: what stood in their lanes, where the run goes on and may be requeued.
         done: how many lanes are over.
         exhausted: the source gives no more.
         sealed: nothing may be added.
@@ -95,6 +101,7 @@ class Group:
         "fired",
         "id",
         "items",
+        "kept",
         "lane",
         "lanes",
         "name",
@@ -117,6 +124,7 @@ class Group:
         self.results: dict[int, Results] = {}
         self.fired: set[int] = set()
         self.failures: dict[int, BaseException] = {}
+        self.kept: dict[int, Kept] = {}
         self.done: int = 0
         self.exhausted: bool = False
         self.sealed: bool = False

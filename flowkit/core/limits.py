@@ -6,59 +6,57 @@ guards it with a lock. They promise, for any order of calls:
 
 - a rate admits at most ``burst`` calls at once and ``limit`` in each ``per`` after;
 - an open breaker admits none, a half-open one at most ``trials`` at a time;
-- a bulkhead has at most ``most`` calls inside, and hands a place on in order.
+- a bulkhead has at most ``most`` calls inside, and hands a place on in order: its
+  state is in :mod:`flowkit.core.places`.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import seconds, shown, some_seconds
 from flowkit.core.kinds import Kinds, kinds_in, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable
 
 __all__ = [
     "Breaker",
     "BreakerState",
     "Bulkhead",
-    "BulkheadState",
     "Rate",
     "RateState",
+    "Shared",
+    "checked_count",
+    "checked_name",
+    "checked_shared",
 ]
 
 BUCKETS = 10
 Shared = Literal["process", "store"]
 
 
-def _count(value: Any, what: str) -> None:
+def checked_count(value: Any, what: str) -> None:
+    """Check a number of calls or runs."""
     if type(value) is not int or value < 1:
         msg = f"{what} takes a count from 1, not {value!r}."
         raise ValueError(msg)
 
 
-def _time(value: Any, what: str) -> float:
-    found = seconds(value, what)
-    if not found:
-        msg = f"{what} takes a length of time above zero, not {value!r}."
-        raise ValueError(msg)
-    return found
-
-
-def _name(value: Any, what: str) -> None:
+def checked_name(value: Any, what: str) -> None:
+    """Check the name of a limit."""
     if not isinstance(value, str):
         msg = f"{what} takes a name as text, not {value!r}."
         raise ValueError(msg)
 
 
-def _shared(value: Any, kind: str) -> None:
+def checked_shared(value: Any, kind: str, *, named: bool = True) -> None:
+    """Check with whom a limit is shared."""
     if value.shared not in {"process", "store"}:
         msg = f"{kind}(shared=..) is 'process' or 'store', not {value.shared!r}."
         raise ValueError(msg)
-    if value.shared == "store" and not value.name:
+    if named and value.shared == "store" and not value.name:
         msg = f"{kind}(shared='store') needs a name: other processes know it by that."
         raise ValueError(msg)
 
@@ -89,15 +87,15 @@ class Rate:
     shared: Shared = "process"
 
     def __post_init__(self) -> None:
-        _count(self.limit, "Rate(limit=..)")
-        object.__setattr__(self, "per", _time(self.per, "Rate(per=..)"))
+        checked_count(self.limit, "Rate(limit=..)")
+        object.__setattr__(self, "per", some_seconds(self.per, "Rate(per=..)"))
         if self.burst is not None:
-            _count(self.burst, "Rate(burst=..)")
+            checked_count(self.burst, "Rate(burst=..)")
         if self.most_wait is not None:
             most = seconds(self.most_wait, "Rate(most_wait=..)")
             object.__setattr__(self, "most_wait", most)
-        _name(self.name, "Rate(name=..)")
-        _shared(self, "Rate")
+        checked_name(self.name, "Rate(name=..)")
+        checked_shared(self, "Rate")
 
     def __str__(self) -> str:
         told = [f"{self.limit} in {shown(self.per)}"]
@@ -190,11 +188,13 @@ class Breaker:
 
     def __post_init__(self) -> None:
         for name in ("failures", "calls", "trials"):
-            _count(getattr(self, name), f"Breaker({name}=..)")
+            checked_count(getattr(self, name), f"Breaker({name}=..)")
         for name in ("window", "open_for", "slow"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _time(value, f"Breaker({name}=..)"))
+                object.__setattr__(
+                    self, name, some_seconds(value, f"Breaker({name}=..)")
+                )
         if self.share is not None and not 0 < self.share <= 1:
             msg = (
                 f"Breaker(share=..) takes a share above 0 and up to 1, not "
@@ -202,8 +202,8 @@ class Breaker:
             )
             raise ValueError(msg)
         object.__setattr__(self, "on", kinds_in(self.on, "Breaker(on=..)"))
-        _name(self.name, "Breaker(name=..)")
-        _shared(self, "Breaker")
+        checked_name(self.name, "Breaker(name=..)")
+        checked_shared(self, "Breaker")
 
     def __str__(self) -> str:
         told = f"{self.failures} failures"
@@ -234,6 +234,7 @@ class BreakerState:
         "_length",
         "_phase",
         "_trials",
+        "_until",
         "_well",
         "since",
         "status",
@@ -251,6 +252,7 @@ class BreakerState:
         self.status, self.since = "closed", at
         self._phase += 1
         self._first = 0
+        self._until: float = self._length
         self._good = [0] * BUCKETS
         self._bad = [0] * BUCKETS
         self._trials = self._well = 0
@@ -282,25 +284,29 @@ class BreakerState:
         """
         if permit != self._phase:
             return
+        if well and self.status == "closed":  # the usual end
+            if at >= self._until:
+                self._advance(at)
+            self._good[self._first % BUCKETS] += 1
+            return
         if self.status == "half_open":
-            self._trials -= 1
-            if well is False:
+            self._tried(at, well=well)
+        elif well is not None:
+            if at >= self._until:
+                self._advance(at)
+            self._bad[self._first % BUCKETS] += 1
+            if self._is_broken():
                 self._open(at)
-            elif well:
-                self._well += 1
-                if self._well >= self._breaker.trials:
-                    self._clear(at)
-            return
-        if well is None:
-            return
-        self._advance(at)
-        place = self._first % BUCKETS
-        if well:
-            self._good[place] += 1
-            return
-        self._bad[place] += 1
-        if self._is_broken():
+
+    def _tried(self, at: float, *, well: bool | None) -> None:
+        """A trial of a half-open breaker has ended."""
+        self._trials -= 1
+        if well is False:
             self._open(at)
+        elif well:
+            self._well += 1
+            if self._well >= self._breaker.trials:
+                self._clear(at)
 
     def _advance(self, at: float) -> None:
         number = int(at / self._length)
@@ -309,6 +315,7 @@ class BreakerState:
         for gone in range(max(self._first + 1, number - BUCKETS + 1), number + 1):
             self._good[gone % BUCKETS] = self._bad[gone % BUCKETS] = 0
         self._first = number
+        self._until = (number + 1) * self._length
 
     def _is_broken(self) -> bool:
         bad, breaker = sum(self._bad), self._breaker
@@ -334,6 +341,7 @@ class BreakerState:
         """Stand where another one stood."""
         self.status, self.since, self._phase, self._first = saved[:4]
         self._trials, self._well, self._good, self._bad = saved[4:]
+        self._until = (self._first + 1) * self._length
 
     def left(self, at: float) -> float:
         """Seconds until a call could be let through."""
@@ -352,6 +360,8 @@ class Bulkhead:
         queue: how many may wait; one more fails with a ``BulkheadFullError``. By
             default any number.
         name: shares it among all steps of the process that name it.
+        shared: ``"store"`` shares it by its name among all processes on the run's
+            store; ``"process"`` by default.
 
     Raises:
         ValueError: a value that means nothing, by name.
@@ -360,56 +370,18 @@ class Bulkhead:
     most: int
     queue: int | None = None
     name: str = ""
+    shared: Shared = "process"
 
     def __post_init__(self) -> None:
-        _count(self.most, "Bulkhead(most=..)")
+        checked_count(self.most, "Bulkhead(most=..)")
         if self.queue is not None and (type(self.queue) is not int or self.queue < 0):
             msg = f"Bulkhead(queue=..) takes a count from 0, not {self.queue!r}."
             raise ValueError(msg)
-        _name(self.name, "Bulkhead(name=..)")
+        checked_name(self.name, "Bulkhead(name=..)")
+        checked_shared(self, "Bulkhead")
 
     def __str__(self) -> str:
         told = f"{self.most} at once"
         if self.queue is not None:
             told += f", {self.queue} in line"
         return told + (f" ({self.name})" if self.name else "")
-
-
-class BulkheadState:
-    """Who is inside and who waits, first come first served."""
-
-    __slots__ = ("_bulkhead", "_line", "inside")
-
-    def __init__(self, bulkhead: Bulkhead) -> None:
-        self._bulkhead = bulkhead
-        self._line: deque[Hashable] = deque()
-        self.inside: int = 0
-
-    @property
-    def waiting(self) -> int:
-        """How many wait."""
-        return len(self._line)
-
-    def enter(self, key: Hashable) -> bool | None:
-        """Whether a call is inside now; False if it waits, None if it is refused."""
-        if self.inside < self._bulkhead.most:
-            self.inside += 1
-            return True
-        if self._bulkhead.queue is not None and len(self._line) >= self._bulkhead.queue:
-            return None
-        self._line.append(key)
-        return False
-
-    def leave(self) -> Hashable | None:
-        """A call has ended; who has its place now, None if nobody waited."""
-        if self._line:
-            return self._line.popleft()
-        self.inside -= 1
-        return None
-
-    def withdraw(self, key: Hashable) -> bool:
-        """Take a call out of the line; False if it has a place already."""
-        if key in self._line:
-            self._line.remove(key)
-            return True
-        return False

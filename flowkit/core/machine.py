@@ -196,8 +196,13 @@ def _deliver(
 
         return undone(net, marking, well=True)
     out: list[Command] = []
+    if marking.is_undo(firing.id):
+        return checked(net, marking, _undone(net, marking, firing))
     if firing.node.step.undo:
-        marking.undoable.append((firing.node.name, record.output))
+        from flowkit.core.undoing import Done  # only what can be undone
+
+        done = Done(firing.node.name, record.output, firing.lane, record.at)
+        marking.undoable.append(done)
     first = marking.next_token, marking.next_firing
     marking.at = record.at
     error = leave(net, marking, firing, record, out)
@@ -208,6 +213,14 @@ def _deliver(
     if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return checked(net, marking, out)
+
+
+def _undone(
+    net: Net, marking: Marking, firing: Firing, failed: StepFailed | None = None
+) -> list[Command]:
+    from flowkit.core.compensating import undone_here  # only who compensates scopes
+
+    return undone_here(net, marking, firing, failed)
 
 
 def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]:
@@ -221,6 +234,8 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
         from flowkit.core.undoing import undone  # only who compensates
 
         return undone(net, marking, well=False)
+    if marking.is_undo(firing.id):
+        return checked(net, marking, _undone(net, marking, firing, record))
     edges = node.hears(late=record.late)
     if not (edges or firing.lane):
         return _unheard(net, marking, firing)
@@ -240,7 +255,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     else:
         from flowkit.core.groups import fail_instance  # only flows with groups
 
-        fail_instance(marking, firing.lane, record.error, out)
+        fail_instance(marking, firing.lane, record.error, out, firing)
     if marking.watched or marking.lanes is not None:
         same_turn(marking, *first)
     return checked(net, marking, out)

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from collections import deque
     from collections.abc import Iterator
 
+    from flowkit.core.compensating import Compensation
     from flowkit.core.gates import Gates
     from flowkit.core.lanes import Lanes
     from flowkit.core.net import Node, Trigger
     from flowkit.core.records import StepAsked, StepDeferred
-    from flowkit.core.undoing import Undone
+    from flowkit.core.reopening import Lost
+    from flowkit.core.undoing import Done, Undone
 
 __all__ = [
     "DEFERRED",
@@ -193,15 +195,18 @@ class Marking:
         deferred: the latest deferral of each firing that had one.
         dead: firings that have failed while the run went on, by number.
         lost: a group has failed while the run went on.
+        lost_groups: such groups as they were, where the run may be requeued.
         undoable: finished steps that can be undone, with their outputs, oldest first.
         undoing: how far a compensation has come, None while there is none.
         not_undone: finished steps that could not be undone, with their outputs.
+        compensations: of scopes, asked for and not through, oldest first.
     """
 
     __slots__ = (
         "asked",
         "at",
         "busy",
+        "compensations",
         "dead",
         "deferred",
         "fired",
@@ -210,6 +215,7 @@ class Marking:
         "late",
         "live",
         "lost",
+        "lost_groups",
         "next_firing",
         "next_round",
         "next_timer",
@@ -249,9 +255,11 @@ class Marking:
         self.deferred: dict[int, StepDeferred] = {}
         self.dead: dict[int, Firing] = {}
         self.lost: bool = False
-        self.undoable: list[tuple[str, Any]] = []
+        self.lost_groups: list[Lost] = []
+        self.undoable: list[Done] = []
         self.undoing: Undone | None = None
-        self.not_undone: list[tuple[str, Any]] = []
+        self.not_undone: list[Done] = []
+        self.compensations: list[Compensation] = []
 
     @property
     def waits(self) -> bool:
@@ -259,6 +267,11 @@ class Marking:
         if not self.asked or not self.busy.keys().isdisjoint(self.asked):
             return False
         return len(self.asked) + len(self.held_back) == len(self.live)
+
+    def is_undo(self, number: int) -> bool:
+        """Whether a firing undoes something of a scope: it is never cancelled alone."""
+        asked = self.compensations
+        return bool(asked) and asked[0].number == number
 
     @property
     def held_back(self) -> set[int]:

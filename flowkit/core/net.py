@@ -78,6 +78,7 @@ class Net:
         "timed",
         "timers",
         "triggers",
+        "undoes",
     )
 
     def __init__(self, definition: Definition) -> None:
@@ -99,6 +100,7 @@ class Net:
         self.triggers: list[Trigger] = []
         self.gathers: list[Gather] = []
         self.busy: bool = any(step.each for step in definition.steps)
+        self.undoes: bool = any(step.undo for step in definition.steps)
         self.gathered: dict[str, tuple[Gather, ...]] = {}
         self.phases: dict[str, list[tuple[Node, str]]] = {}
         self.known: frozenset[str] = definition.names | {

@@ -12,6 +12,7 @@ from flowkit.core.records import (
     CallEnded,
     EventReceived,
     Record,
+    RunRequeued,
     StepAnswered,
     StepAsked,
     TimerFired,
@@ -91,7 +92,14 @@ def _asked(net: Net, marking: Marking, record: StepAsked) -> Sequence[Command]:
     if record.firing not in marking.live:
         return ()
     marking.asked.setdefault(record.firing, {})[record.position] = record
-    return checked(net, marking, [])
+    out: list[Command] = []
+    if record.verb == "compensate":
+        from flowkit.core.compensating import ask  # only who compensates scopes
+
+        ask(net, marking, record, out)
+    elif record.verb == "retry" and record.firing in marking.busy:
+        _call_over(marking, record.firing, record.detail["call"])
+    return checked(net, marking, out)
 
 
 def _answered(net: Net, marking: Marking, record: StepAnswered) -> Sequence[Command]:
@@ -150,13 +158,28 @@ def _call_begun(_net: Net, marking: Marking, record: CallBegun) -> Sequence[Comm
 
 
 def _call_ended(net: Net, marking: Marking, record: CallEnded) -> Sequence[Command]:
-    places = marking.busy.get(record.firing)
-    if places is None or record.firing not in marking.live:
+    if record.firing not in marking.busy or record.firing not in marking.live:
         return ()
-    places.discard(record.position)
-    if not places:
-        del marking.busy[record.firing]
+    _call_over(marking, record.firing, record.position)
     return checked(net, marking, [])
+
+
+def _call_over(marking: Marking, firing: int, position: int) -> None:
+    """A call is under way no more, or waits for its next attempt."""
+    places = marking.busy[firing]
+    places.discard(position)
+    if not places:
+        del marking.busy[firing]
+
+
+def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
+    from flowkit.core.undoing import requeued  # only who begins again
+
+    if marking.status != "failed":
+        return ()
+    lost = bool(marking.lost_groups)
+    out = requeued(net, marking)
+    return checked(net, marking, out) if lost else out
 
 
 HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] = {
@@ -166,4 +189,5 @@ HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] =
     TimerFired: _timed,
     CallBegun: _call_begun,
     CallEnded: _call_ended,
+    RunRequeued: _requeued,
 }

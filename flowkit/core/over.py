@@ -16,10 +16,9 @@ from flowkit.core.records import (
     RunCompensated,
     RunExpired,
     RunOverdue,
-    RunRequeued,
     RunStopped,
 )
-from flowkit.core.undoing import next_undo, requeued
+from flowkit.core.undoing import next_undo
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,6 +52,10 @@ def over_by_error(net: Net, marking: Marking) -> Sequence[Command]:
 
 def _cancel_all(marking: Marking) -> tuple[Command, ...]:
     firings = tuple(marking.live.values())
+    if marking.compensations:
+        from flowkit.core.compensating import hand_back  # only who compensates scopes
+
+        hand_back(marking)
     marking.live.clear()
     marking.rounds.clear()
     marking.watched.clear()
@@ -99,10 +102,6 @@ def _overdue(net: Net, marking: Marking, record: RunOverdue) -> Sequence[Command
     return over_by_error(net, marking)
 
 
-def _requeued(net: Net, marking: Marking, record: RunRequeued) -> Sequence[Command]:
-    return requeued(net, marking) if marking.status == "failed" else ()
-
-
 def _cancelled(net: Net, marking: Marking, record: RunCancelled) -> Sequence[Command]:
     if not _ends(marking, None):
         return ()
@@ -124,5 +123,4 @@ HANDLERS: dict[type[Record], Callable[[Net, Marking, Any], Sequence[Command]]] =
     RunCompensated: _compensated,
     RunExpired: _expired,
     RunOverdue: _overdue,
-    RunRequeued: _requeued,
 }

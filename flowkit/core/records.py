@@ -133,7 +133,8 @@ class StepDeferred(NamedTuple):
     ``why`` names the policy; ``error`` is what an attempt ended with, None if it had
     not begun. ``tries`` counts the failed attempts so far and ``since`` is the time
     at which the first one began. ``stage`` is 0 for the step's own body, else the
-    number of the fallback that stands in for it.
+    number of the fallback that stands in for it. Of what the attempt did only its
+    ``metrics`` count.
     """
 
     at: float
@@ -144,6 +145,7 @@ class StepDeferred(NamedTuple):
     tries: int = 0
     since: float = 0.0
     stage: int = 0
+    metrics: tuple[tuple[str, float], ...] = ()
 
 
 class StepHit(NamedTuple):
@@ -230,7 +232,8 @@ class CallEnded(NamedTuple):
 
     ``position`` is counted as that of a question, ``began`` is when the call began.
     One that was ``cancelled`` gave nothing: made again, it hangs until what had
-    cancelled it does so again.
+    cancelled it does so again. ``stage`` is the number of the fallback whose result
+    this is, 0 for the step's own; ``hit`` says that it was kept from before.
     """
 
     at: float
@@ -241,6 +244,9 @@ class CallEnded(NamedTuple):
     output: Any = None
     error: BaseException | None = None
     cancelled: bool = False
+    metrics: tuple[tuple[str, float], ...] = ()
+    stage: int = 0
+    hit: bool = False
 
     @property
     def verb(self) -> str:

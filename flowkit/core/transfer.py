@@ -9,6 +9,7 @@ from flowkit.core.carrying import carry_gates, carry_lanes, relabel_groups
 from flowkit.core.definition import ENDINGS, Leaf
 from flowkit.core.marking import Firing, Marking, Round
 from flowkit.core.net import net_of
+from flowkit.core.undoing import Undone
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from flowkit.core.definition import Condition, Definition
     from flowkit.core.marking import Token
     from flowkit.core.net import Net, Node, Trigger
+    from flowkit.core.undoing import Done
 
 _OF_STEPS = ENDINGS | {"step", "gather"}
 
@@ -93,12 +95,21 @@ def relabelled(marking: Marking, net: Net, names: Mapping[str, str]) -> Net:
 def _relabel_ends(marking: Marking, made: Net, names: Mapping[str, str]) -> None:
     """What can be undone, and what has failed."""
     for done in (marking.undoable, marking.not_undone):
-        done[:] = [(names.get(step, step), output) for step, output in done]
+        done[:] = [_relabel_done(each, names) for each in done]
     if marking.undoing is not None:
-        step = marking.undoing.step
-        marking.undoing = marking.undoing._replace(step=names.get(step, step))
+        now = _relabel_done(marking.undoing.done, names)
+        marking.undoing = Undone(now.step, now.output, now)
+    for each in marking.compensations:
+        each.todo = [_relabel_done(one, names) for one in each.todo]
+        each.left = [_relabel_done(one, names) for one in each.left]
+        if each.undoing is not None:
+            each.undoing = _relabel_done(each.undoing, names)
     for firing in marking.dead.values():
         firing.node = made.nodes[firing.node.index]
+
+
+def _relabel_done(done: Done, names: Mapping[str, str]) -> Done:
+    return done._replace(step=names.get(done.step, done.step))
 
 
 def _source_name(name: str | None, names: Mapping[str, str]) -> str | None:
@@ -132,9 +143,11 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.asked, made.timers, made.at = marking.asked, marking.timers, marking.at
     made.busy = marking.busy
     made.deferred, made.lost = marking.deferred, marking.lost
-    made.undoable = [each for each in marking.undoable if each[0] in nodes]
-    made.undoing = marking.undoing
-    made.not_undone = [each for each in marking.not_undone if each[0] in nodes]
+    made.undoable = [each for each in marking.undoable if each.step in nodes]
+    made.undoing, made.compensations = marking.undoing, marking.compensations
+    made.not_undone = [each for each in marking.not_undone if each.step in nodes]
+    for going in made.compensations:
+        going.todo = [each for each in going.todo if each.step in nodes]
     for number, each in marking.dead.items():
         if each.node.name in nodes:
             made.dead[number] = _same_firing(each, nodes[each.node.name])

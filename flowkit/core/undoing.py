@@ -15,10 +15,28 @@ from flowkit.core.lines import begin
 from flowkit.core.marking import Firing
 
 if TYPE_CHECKING:
-    from flowkit.core.marking import Marking
+    from flowkit.core.marking import Lane, Marking
     from flowkit.core.net import Net
 
-__all__ = ["Undone", "next_undo", "requeued", "undone"]
+__all__ = ["Done", "Undone", "next_undo", "requeued", "undone"]
+
+
+class Done(NamedTuple):
+    """A finished step that can be undone.
+
+    Attributes:
+        step: its name.
+        output: what it returned.
+        lane: where it stood.
+        at: when it ended.
+        failed: undoing it has failed before.
+    """
+
+    step: str
+    output: Any
+    lane: Lane = ()
+    at: float = 0.0
+    failed: bool = False
 
 
 class Undone(NamedTuple):
@@ -27,10 +45,12 @@ class Undone(NamedTuple):
     Attributes:
         step: whose work is undone now.
         output: what that step returned.
+        done: all that is known of it.
     """
 
     step: str
     output: Any
+    done: Done
 
 
 def next_undo(net: Net, marking: Marking) -> Command:
@@ -39,13 +59,13 @@ def next_undo(net: Net, marking: Marking) -> Command:
         marking.undoing = None
         marking.status = "failed" if marking.not_undone else "compensated"
         return End("failed" if marking.not_undone else "compensated")
-    step, output = marking.undoable.pop()
+    step, output, *_ = done = marking.undoable.pop()
     node = next(each for each in net.nodes if each.name == step)
     target = next(each for each in net.nodes if each.name == node.step.undo)
     firing = Firing(marking.next_firing, target, step, output)
     marking.next_firing += 1
     marking.live[firing.id] = firing
-    marking.undoing = Undone(step, output)
+    marking.undoing = Undone(step, output, done)
     marking.status = "running"
     return firing
 
@@ -56,7 +76,7 @@ def undone(net: Net, marking: Marking, *, well: bool) -> list[Command]:
     assert now is not None  # noqa: S101 - asked before
     out: list[Command] = []
     if not well:
-        marking.not_undone.append((now.step, now.output))
+        marking.not_undone.append(now.done)
         text = (
             f"{net.definition.name}.{now.step} could not be undone: its undo step "
             f"has failed. Undo it by hand, or mend the step and resume the run."
@@ -83,6 +103,11 @@ def requeued(net: Net, marking: Marking) -> list[Command]:
         else:
             marking.live[firing.id] = firing
             out.append(firing)
-    if firings:
-        marking.status = "running"
+    reopened = False
+    if marking.lost_groups:
+        from flowkit.core.reopening import reopen  # only runs with groups
+
+        reopened = reopen(marking, out)
+    if firings or reopened:
+        marking.status, marking.lost = "running", False
     return out

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     _Read = Callable[[str], tuple[tuple[str, ...], bool]]
 
-__all__ = ["RESERVED", "Fault", "closest", "hints", "is_typo", "validate"]
+__all__ = ["RESERVED", "Fault", "closest", "hints", "is_typo", "unmet", "validate"]
 
 RESERVED = frozenset({"kickoff", "kickoff_async", "akickoff", "state"})
 
@@ -59,6 +59,11 @@ def hints(definition: Definition) -> list[Fault]:
     told = {fault.step for fault in unmet}
     several = [each for each in _one_label_joins(definition) if each.step not in told]
     return _ordered(definition, [*unmet, *several, *_unreachable(net), *_endless(net)])
+
+
+def unmet(definition: Definition) -> list[Fault]:
+    """Joins that can never be met, which a strict class may not have."""
+    return list(_unmet(net_of(definition)))
 
 
 def _unmet(net: Net) -> Iterator[Fault]:
@@ -276,7 +281,8 @@ def _unreachable(net: Net) -> Iterator[Fault]:
         if not reached & node.bit and node.name not in undoing:
             text = (
                 f"{_at(net.definition, node.step)} can never run: nothing that starts "
-                f"leads to it. ({node.step.place})"
+                f"leads to it. Begin it with @start, or have it listen to what a step "
+                f"that runs leads to. ({node.step.place})"
             )
             yield Fault("hint", node.name, text)
 

@@ -154,6 +154,8 @@ def _firings(
     marking: Marking, takes: Callable[[Firing], bool], out: list[Command]
 ) -> None:
     gone = tuple(firing for firing in marking.live.values() if takes(firing))
+    if marking.compensations:
+        gone = tuple(each for each in gone if not marking.is_undo(each.id))
     if not gone:
         return
     for firing in gone:

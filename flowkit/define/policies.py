@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flowkit.core.hedging import Hedge
     from flowkit.core.limits import Breaker, Bulkhead, Rate
 
-__all__ = ["PolicyOptions", "default_policy", "policy_of"]
+__all__ = ["PolicyOptions", "called_policy", "default_policy", "policy_of"]
 
 NAMES = frozenset(each.name for each in fields(Policy))
 
@@ -63,6 +63,61 @@ def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy
     except ValueError as error:
         msg = f"@{decorator} of {name}: {error} ({where})"
         raise ValueError(msg) from None
+
+
+def called_policy(
+    given: Mapping[str, Any], function: Any, name: str, *, awaited: bool
+) -> Policy:
+    """The policy of a step that a function flow calls.
+
+    Args:
+        given: the keywords of ``@step``.
+        function: as it was written.
+        name: of the step.
+        awaited: it is async, or runs in a thread.
+
+    Raises:
+        ValueError: a value that means nothing.
+        TypeError: a policy that such a step does not have.
+    """
+    policy = policy_of("step", given, function)
+    code = function.__code__
+    place = Step(name, file=code.co_filename, line=code.co_firstlineno).place
+    msg = ""
+    if policy.undo is not None:
+        msg = (
+            f"@step of {name} takes no undo=: a function flow undoes in its own code. "
+            f"Write try: and except: around the calls, and call a step there that "
+            f"takes the work back. ({place})"
+        )
+    elif policy.max_starts is not None:
+        msg = (
+            f"@step of {name} takes no max_starts=: the start of a called step is no "
+            f"record. Give it to the function, whose starts are: "
+            f"@flow(defaults=Policy(max_starts={policy.max_starts})). ({place})"
+        )
+    elif policy.hedge is not None:
+        msg = (
+            f"@step of {name} takes no hedge=: a call stands at one position and gives "
+            f"one result. Make the second call in the step itself, or write a flow "
+            f"class with this step. ({place})"
+        )
+    elif policy.isolate is not None:
+        msg = (
+            f"@step of {name} takes no isolate=: it runs where its function does. "
+            f"Start a process in the step itself, or write a flow class with this "
+            f"step. ({place})"
+        )
+    elif not awaited:
+        said = policy.said()[0][0]
+        msg = (
+            f"@step({said}=..) is for steps that are awaited, and {name} is a plain "
+            f"function, which holds the event loop up while it runs. Make it async, "
+            f"or write thread=True. ({place})"
+        )
+    if msg:
+        raise TypeError(msg)
+    return policy
 
 
 def default_policy(cls: type, given: Any, inherited: Policy | None) -> Policy | None:

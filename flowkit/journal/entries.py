@@ -87,6 +87,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("tries", "t"),
             ("since", "s"),
             ("stage", "g"),
+            ("metrics", "k"),
         ),
     ),
     "event": (
@@ -129,6 +130,9 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
             ("output", "o"),
             ("error", "x"),
             ("cancelled", "z"),
+            ("metrics", "k"),
+            ("stage", "g"),
+            ("hit", "h"),
         ),
     ),
 }

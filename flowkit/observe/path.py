@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = ["Leg", "critical_path", "waited"]
 
-WORKS = frozenset({"call", "step"})
+WORKS = frozenset({"call", "compensate", "step"})
 """Questions during which something of the run's own works."""
 
 
@@ -98,6 +98,9 @@ def waited(each: Execution) -> dict[str, float]:
     A question beside another one counts from where that was answered.
     """
     found: dict[str, float] = {}
+    for limit in each.limits:
+        if limit.what == "waited":
+            found[limit.limit] = found.get(limit.limit, 0.0) + limit.seconds
     at = each.started
     for question in sorted(each.questions, key=lambda one: one.asked):
         if question.answered is None or question.verb in WORKS:

@@ -49,7 +49,7 @@ class OpenStep:
         self.many = many
         self.attempt: Span | None = None
         self.began: float | None = None
-        self.turn = 1
+        self.turn: int = 1
         self.latest: SpanContext | None = None
 
     @property

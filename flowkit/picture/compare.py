@@ -15,7 +15,7 @@ from flowkit.plot.model import Diagram, Fact, Status, times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["compared"]
@@ -85,7 +85,7 @@ def _status(
 
 def _way(each: Execution) -> tuple[Any, ...]:
     """What of an execution decides where a run goes on."""
-    return each.outcome, each.labels
+    return each.outcome, each.labels, each.turns
 
 
 def _told(executions: Sequence[Execution]) -> str:
@@ -95,7 +95,10 @@ def _told(executions: Sequence[Execution]) -> str:
     ended = [latest.outcome] if latest.outcome != "done" else []
     chose = Counter(label for each in executions for label in each.labels)
     labels = ", ".join(f"{label} {times(n)}".strip() for label, n in chose.items())
-    return ", ".join(each for each in (*ended, labels, _lasted(executions)) if each)
+    turns = sum(each.turns for each in executions)
+    often = f"{turns} turns" if turns > len(executions) else ""
+    said = (*ended, labels, often, _lasted(executions))
+    return ", ".join(each for each in said if each)
 
 
 def _lasted(executions: Sequence[Execution]) -> str:
@@ -120,8 +123,15 @@ def _difference(a: dict[str, list[Execution]], b: dict[str, list[Execution]]) ->
     else:
         both = dict(zip(letters, (each, others[index]), strict=True))
         said = " and ".join(f"{_did(both[letter])} in {letter}" for letter in "AB")
+        if all(_way(one)[:2] == _way(each)[:2] for one in both.values()):
+            turns = (f"{both[x].turns} {_turns(both[x].turns)} in {x}" for x in "AB")
+            said = f"took {' and '.join(turns)}"
         text = f"{each.step}{often} {said}"
     return Fact(f"They part where {text}", "differs")
+
+
+def _turns(count: int) -> str:
+    return "turn" if count == 1 else "turns"
 
 
 def _did(each: Execution) -> str:

@@ -11,7 +11,7 @@ from flowkit.plot.timeline import Bar, Timeline, Wait
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["timeline_of"]
@@ -41,6 +41,8 @@ def _bar(told: Recalled, each: Execution, ended: float) -> Bar:
     note = length(end - each.started)
     if each.attempt > 1:
         note += f", attempt {each.attempt}"
+    if each.turns > 1:
+        note += f", {each.turns} turns"
     if each.error is not None:
         note += f", {error_text(each.error)}"
     tip = f"{each.step} {story_line(each, told.began)}"

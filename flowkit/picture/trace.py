@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Round
     from flowkit.plot.diagram import Inferred
     from flowkit.plot.model import Diagram, State
-    from flowkit.runtime.executions import Cause, Execution
+    from flowkit.runtime.execution_info import Cause, Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["Labels", "bare", "by_node", "taken", "traced"]
@@ -144,11 +144,14 @@ def _status(told: Recalled, executions: list[Execution], now: float) -> Status:
 def _times(
     told: Recalled, executions: list[Execution], latest: Execution, now: float
 ) -> str:
-    attempts = f"{latest.attempt} attempts, " if latest.attempt > 1 else ""
+    again = f"{latest.attempt} attempts, " if latest.attempt > 1 else ""
+    turns = sum(each.turns for each in executions)
+    if turns > len(executions):
+        again += f"{turns} turns, "
     if latest.duration is None:
-        return f"{attempts}for {ago(told, latest.started, now)}"
+        return f"{again}for {ago(told, latest.started, now)}"
     total = sum(each.duration or 0.0 for each in executions)
-    return f"{attempts}{length(total)}{' in all' if len(executions) > 1 else ''}"
+    return f"{again}{length(total)}{' in all' if len(executions) > 1 else ''}"
 
 
 def _parked(told: Recalled, each: Round, before: Status | None) -> Status:

@@ -10,7 +10,7 @@ from flowkit.plot.model import Fact
 
 if TYPE_CHECKING:
     from flowkit.plot.model import State
-    from flowkit.runtime.executions import Execution, QuestionInfo
+    from flowkit.runtime.execution_info import Execution, QuestionInfo
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["ago", "error_text", "facts", "instant", "state_of", "story_line", "waits"]
@@ -82,6 +82,8 @@ def story_line(each: Execution, began: float) -> str:
         parts.append(f"took {length(each.duration)}")
     if each.attempt > 1:
         parts.append(f"attempt {each.attempt}")
+    if each.turns > 1:
+        parts.append(f"{each.turns} turns")
     if each.labels:
         parts.append(f"chose {', '.join(each.labels)}")
     if each.error is not None:
@@ -92,13 +94,17 @@ def story_line(each: Execution, began: float) -> str:
     return ", ".join(parts)
 
 
-def waits(question: QuestionInfo) -> str:
+def waits(question: QuestionInfo) -> str:  # noqa: PLR0911 - one verb after another
     """What an open question waits for."""
     detail: dict[str, Any] = question.detail or {}
     due = detail.get("due")
     until = f" until {instant(due)}" if due is not None else ""
     if question.verb == "sleep":
         return f"sleeps{until}"
+    if question.verb == "retry":
+        return f"waits for the next attempt of {detail['mark'][0]}{until}"
+    if question.verb == "compensate":
+        return f"has {' and '.join(detail['scope'])} undone"
     if "token" in detail or question.verb == "feedback":  # its name holds a secret
         shown = detail.get("shown") or detail
         role = shown.get("role") or "a person"

@@ -188,7 +188,7 @@ def _beside(bar: Bar, x: float, y: float, wide: float, free: float) -> Iterator[
     if after + _ICON <= free:
         yield icon(bar.state, after, y + 2.5, "state", _ICON)
         if after + _ICON + 3.0 + room <= free:
-            yield words("bar-note", after + _ICON + 3.0, y + 12.5, bar.note)
+            yield words("bar-note beside", after + _ICON + 3.0, y + 12.5, bar.note)
 
 
 def _stripe(y: float, width: float, height: float) -> str:

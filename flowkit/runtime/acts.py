@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flowkit.core.net import Node
     from flowkit.runtime.run import Run
 
-__all__ = ["act", "emit"]
+__all__ = ["act", "emit", "target_of"]
 
 
 def emit(flow: Any, name: str, payload: Any) -> None:
@@ -70,7 +70,7 @@ def _may_emit(run: Run, node: Node, name: str) -> None:
 def act(flow: Any, verb: str, target: Any, payload: Any = None) -> bool:
     """Do something to the run at once; whether there was anything to do it to."""
     run, firing = step_of(flow, verb)
-    name = _target(run, firing.node, verb, target)
+    name = target_of(run, firing.node, verb, target)
     if run.home is None or run.home == threading.get_ident():
         done = _act(run, firing, verb, name, payload)
         if run.hurry is not None:
@@ -81,7 +81,7 @@ def act(flow: Any, verb: str, target: Any, payload: Any = None) -> bool:
     return found[0]
 
 
-def _target(run: Run, node: Node, verb: str, target: Any) -> str:
+def target_of(run: Run, node: Node, verb: str, target: Any) -> str:
     """The name of a step or region of this flow.
 
     Raises:

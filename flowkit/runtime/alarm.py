@@ -80,6 +80,7 @@ class _Alarms:
                 call = heappop(self._entries).call
             if call is not None:
                 call()
+            del call  # until the next time it would keep alive what it was for
 
 
 _alarms = _Alarms()

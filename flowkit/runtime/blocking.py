@@ -30,7 +30,10 @@ _kept = threading.local()
 
 def drive_blocking(run: Run, backend: str) -> None:
     """Move a run on until it is over or waits; blocks."""
-    begun = _inline(run) if run.until is None else None  # else a loop looks after it
+    alone = run.until is None  # else a loop looks after it
+    if alone and run.admission is not None:
+        alone = run.admission.enters(run)
+    begun = _inline(run) if alone else None
     if begun is _OVER:
         if run.caller is not None and run.over:
             run.caller.tell_blocking(run)

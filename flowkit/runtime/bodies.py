@@ -31,6 +31,10 @@ class BodyVerbs:
 
         Args:
             delay: seconds, or text such as ``"90s"``, ``"1h30m"``, ``"14d"``.
+
+        Raises:
+            RunError: no step of this object runs.
+            ValueError: no length of time.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
@@ -56,6 +60,8 @@ class BodyVerbs:
 
         Raises:
             TimeoutError: it did not come in time.
+            RunError: no step of this object runs.
+            ValueError: no name of an event.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
@@ -89,6 +95,7 @@ class BodyVerbs:
         Raises:
             CallError: the called run was cancelled, or its lifetime is over.
             RunawayError: more calls lie above it than its class's ``max_depth``.
+            RunError: what is given is no flow, or no step of this object runs.
             Exception: whatever the called run failed with, as it is.
         """
         from flowkit.runtime import calling  # only steps that call
@@ -105,6 +112,9 @@ class BodyVerbs:
         Args:
             awaitables: calls, other questions (:meth:`wait_for`, :meth:`sleep`) or
                 whatever can be awaited.
+
+        Raises:
+            Exception: the first failure, as it is.
         """
         from flowkit.runtime import joining  # only steps that join
 
@@ -121,7 +131,10 @@ class BodyVerbs:
             payload: what the listeners are handed.
 
         Raises:
-            RunError: the step did not declare the name in ``emits=``.
+            RunError: the step did not declare the name in ``emits=``, it is that of a
+                step, or no step of this object runs.
+            ValueError: no name of an event.
+            UnstorableError: with a store, a payload that cannot be stored.
         """
         from flowkit.runtime import acts  # only steps that emit
 
@@ -179,13 +192,23 @@ class BodyVerbs:
 
         Returns:
             Whether there is a group that still takes instances.
+
+        Raises:
+            RunError: the step opens no group, or no step of this object runs.
         """
         from flowkit.runtime import acts  # only steps that act
 
         return acts.act(self, "spawn", step, item)
 
     def seal(self, step: Any) -> bool:
-        """Within a step: let no more instances be added to the group of a step."""
+        """Within a step: let no more instances be added to the group of a step.
+
+        Returns:
+            Whether there is a group that still took them.
+
+        Raises:
+            RunError: the step opens no group, or no step of this object runs.
+        """
         from flowkit.runtime import acts  # only steps that act
 
         return acts.act(self, "seal", step)
@@ -200,6 +223,9 @@ class BodyVerbs:
 
         Returns:
             Whether there was anything of it at work.
+
+        Raises:
+            RunError: there is no such step, or no step of this object runs.
         """
         from flowkit.runtime import acts  # only steps that act
 
@@ -215,6 +241,9 @@ class BodyVerbs:
 
         Returns:
             Whether there was anything of it at work.
+
+        Raises:
+            RunError: there is no such step or region, or no run of this object.
         """
         from flowkit.runtime import acts  # only who cancels
 
@@ -276,6 +305,9 @@ class BodyVerbs:
         """Within a step: end the run well, with this result; the rest is cancelled.
 
         Raises at the call; nothing after it runs.
+
+        Raises:
+            RunError: no step of this object runs.
         """
         from flowkit.runtime.endings import stop  # only steps that end their run
 
@@ -285,21 +317,46 @@ class BodyVerbs:
         """Within a step: end the run as ``cancelled``; the rest is cancelled.
 
         Raises at the call; nothing after it runs.
+
+        Raises:
+            RunError: no step of this object runs.
         """
         from flowkit.runtime.endings import abort  # the same
 
         abort(self, reason)
 
-    def compensate(self, reason: str = "") -> None:
-        """Within a step: end the run, and undo what its steps have done.
+    def compensate(self, reason: str = "", *, scope: Any = None) -> Any:
+        """Within a step: undo what steps have done, of the whole run or of a scope.
 
-        The ``undo=`` methods of finished steps run, the newest first, once each;
-        everything else is cancelled, this step included. The run is ``compensated``
-        then. Raises at the call; nothing after it runs.
+        The ``undo=`` methods of finished steps run, the newest first, once each.
+        Without a scope that ends the run: everything else is cancelled, this step
+        included, and the run is ``compensated``. Raises at the call then; nothing
+        after it runs.
+
+        With a scope the run goes on. The step waits for the undo steps, each a step of
+        the run that is recorded, tried again and resumed as any other; to be awaited
+        in an async step. (A plain step that calls this through another method begins
+        again from its top once all is undone.) Within an instance of ``each(..)`` it
+        is about that instance, else about all of them.
+
+        Args:
+            reason: why, for people.
+            scope: a step, a :class:`~flowkit.Region`, or a list of them.
+
+        Returns:
+            With a scope: names of the steps that are undone, the newest first.
+
+        Raises:
+            CompensationError: something could not be undone; all that could is.
+            RunError: a scope that is not there, or holds no step with ``undo=``.
         """
+        if scope is not None:
+            from flowkit.runtime import compensating  # only who has scopes
+
+            return compensating.compensate(self, scope, reason)
         from flowkit.runtime.endings import compensate  # the same
 
-        compensate(self, reason)
+        return compensate(self, reason)
 
     def ask(
         self,

@@ -61,13 +61,18 @@ class Shelf:
     __slots__ = ("_names", "_source", "cache", "function", "name", "step")
 
     def __init__(
-        self, step: str, place: str, cache: Cache, function: Callable[..., Any]
+        self,
+        step: str,
+        place: str,
+        cache: Cache,
+        function: Callable[..., Any],
+        names: list[str] | None = None,
     ) -> None:
         self.step: str = step
         self.name: str = cache.name or place
         self.cache: Cache = cache
         self.function: Callable[..., Any] = function
-        self._names: list[str] = parameters_of(function)[0]
+        self._names: list[str] = names or parameters_of(function)[0]
         self._source: list[Any] | None = None
 
     @property

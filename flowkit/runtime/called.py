@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from flowkit.core.marking import Firing
+    from flowkit.core.policies import Policy
     from flowkit.runtime.run import Run
 
-__all__ = ["Branch", "Called", "Inside", "claim_here", "here"]
+__all__ = [
+    "Branch",
+    "Called",
+    "Inside",
+    "claim_here",
+    "here",
+    "measured",
+    "threaded",
+]
 
 _here: ContextVar[Branch | Inside | None] = ContextVar("flowkit_here", default=None)
 
@@ -47,9 +56,21 @@ class Called:
         is_async: a coroutine function.
         thread: a synchronous one that runs in a worker thread and is awaited.
         place: ``file:line``.
+        policy: how often it is tried, how long it may take, and so on.
+        tried: calls it under its policy; None if it has none.
+        tries: what it needs for that, once it was called.
     """
 
-    __slots__ = ("function", "is_async", "name", "place", "thread")
+    __slots__ = (
+        "function",
+        "is_async",
+        "name",
+        "place",
+        "policy",
+        "thread",
+        "tried",
+        "tries",
+    )
 
     def __init__(
         self, function: Callable[..., Any], name: str, *, is_async: bool, thread: bool
@@ -58,17 +79,43 @@ class Called:
         self.name: str = name
         self.is_async: bool = is_async
         self.thread: bool = thread
+        self.policy: Policy | None = None
+        self.tried: Callable[..., Any] | None = None
+        self.tries: Any = None
         code = getattr(function, "__code__", None)
         file = code.co_filename.replace("\\", "/").rsplit("/", 1)[-1] if code else ""
         self.place: str = f"{file}:{code.co_firstlineno}" if code else "unknown place"
 
 
 class Inside:
-    """A called step that runs now: what it calls in turn is a plain call."""
+    """A called step that runs now: what it calls in turn is a plain call.
 
-    __slots__ = ("branch", "called", "depth", "position")
+    Attributes:
+        attempt: which try of it this is, from 1; 0 if it has no policies.
+        stage: 0 for the step itself, else the number of its fallback.
+        since: when its first attempt began.
+        beat: when it last said that it is alive.
+        metrics: what it has measured.
+    """
+
+    __slots__ = (
+        "attempt",
+        "beat",
+        "branch",
+        "called",
+        "depth",
+        "metrics",
+        "position",
+        "since",
+        "stage",
+    )
 
     def __init__(self, branch: Branch, called: Called, position: int) -> None:
+        self.attempt: int = 0
+        self.stage: int = 0
+        self.beat: float = 0.0
+        self.since: float | None = None
+        self.metrics: dict[str, float] | None = None
         self.branch: Branch = branch
         self.called: Called = called
         self.position: int = position
@@ -114,8 +161,13 @@ class Branch:
 
     def inner(self, position: int, index: int) -> Branch:
         """A branch of this one, for the task that runs now; ``index`` from 1."""
-        base = ((position << INNER) | index) << INNER
+        base = self.below(position, index)
         return Branch(self.flow, self.run, self.firing, base)
+
+    @staticmethod
+    def below(position: int, index: int) -> int:
+        """The first position within a call; ``index`` from 1."""
+        return ((position << INNER) | index) << INNER
 
     def claim(self, what: str) -> int:
         """The next position.
@@ -154,18 +206,21 @@ class Branch:
             if type(answer) is CallEnded:
                 return _again(answer) if awaited else _given(answer)
         if awaited:
-            made: Any = self._run(called, position, args, keywords)
+            if called.tried is None:
+                made: Any = self._run(called, position, args, keywords)
+            else:
+                made = called.tried(self, called, position, args, keywords)
             made.__qualname__ = called.name  # if it is never awaited, Python tells
             return made
         inside = Inside(self, called, position)
-        began = self._begin(inside)
+        began = self.begin(inside)
         try:
             output = called.function(*args, **keywords)
         except BaseException as error:
-            self._raised(inside, began, error)
+            self.raised(inside, began, error)
             raise
-        self._end(inside)
-        return self._ended(inside, began, output)
+        self.end(inside)
+        return self.ended(inside, began, output)
 
     async def _run(self, called: Called, position: int, args: Any, more: Any) -> Any:
         run = self.run
@@ -173,22 +228,23 @@ class Branch:
         before = _here.get()
         if run.held and run.settle is not None:
             await run.settle()  # what a synchronous step before it gave is durable
-        began = self._begin(inside)
+        began = self.begin(inside)
         try:
             if called.thread:
-                output = await _threaded(called, args, more)
+                output = await threaded(called, args, more)
             else:
                 output = await called.function(*args, **more)
         except BaseException as error:
-            self._raised(inside, began, error, before)
+            self.raised(inside, began, error, before)
             raise
-        self._end(inside, before)
-        output = self._ended(inside, began, output)
+        self.end(inside, before)
+        output = self.ended(inside, began, output)
         if run.held and run.settle is not None:
             await run.settle()
         return output
 
-    def _begin(self, inside: Inside) -> float:
+    def begin(self, inside: Inside) -> float:
+        """The call runs now; gives the time."""
         run, firing, called = self.run, self.firing, inside.called
         if run.over:
             raise Evicted
@@ -199,15 +255,17 @@ class Branch:
             run.rest(resting=False)
         _here.set(inside)
         if signals.step_started.receivers:
-            self._tell(signals.step_started, called)
+            self.tell(signals.step_started, inside)
         return now()
 
-    def _end(self, inside: Inside, before: Branch | Inside | None = None) -> None:
+    def end(self, inside: Inside, before: Branch | Inside | None = None) -> None:
         """The call runs no more."""
         _here.set(before or self)
         del self.run.underway[self.firing.id, inside.position]
 
-    def _ended(self, inside: Inside, began: float, output: Any) -> Any:
+    def ended(
+        self, inside: Inside, began: float, output: Any, *, hit: bool = False
+    ) -> Any:
         """Record what a call gave; gives it as it will be read again."""
         run, called = self.run, inside.called
         if run.over or self.firing.id not in run.marking.live:
@@ -221,26 +279,36 @@ class Branch:
                 else:
                     at = getattr(error, "at", None)
                     told = error if at is None else at(f"{self.name}.{called.name}")
-                    self._failed(inside, began, told)
+                    self.fails(inside, began, told)
                     raise told from None
         record = CallEnded(
-            now(), self.firing.id, inside.position, called.name, began, output
+            now(),
+            self.firing.id,
+            inside.position,
+            called.name,
+            began,
+            output,
+            metrics=measured(inside),
+            stage=inside.stage,
+            hit=hit,
         )
         _record(run, record)
         if signals.step_finished.receivers:
-            self._tell(signals.step_finished, called, output=output, metrics={})
+            said = {"output": output, "metrics": dict(record.metrics)}
+            self.tell(signals.step_finished, inside, **said)
         return output
 
-    def _raised(
+    def raised(
         self,
         inside: Inside,
         began: float,
         error: BaseException,
         before: Branch | Inside | None = None,
     ) -> None:
-        self._end(inside, before)
+        """The call has ended with an error, or was cancelled."""
+        self.end(inside, before)
         if isinstance(error, Exception):
-            self._failed(inside, began, error)
+            self.fails(inside, began, error)
         elif self.firing.id in self.run.marking.live and _is_cancelled(error):
             called, position = inside.called, inside.position
             number = self.firing.id
@@ -248,24 +316,41 @@ class Branch:
                 CallEnded(now(), number, position, called.name, began, cancelled=True)
             )
 
-    def _failed(self, inside: Inside, began: float, error: Exception) -> None:
+    def fails(self, inside: Inside, began: float, error: Exception) -> None:
+        """Keep a failure for when the function goes on after it."""
         run, firing, called = self.run, self.firing, inside.called
         step = f"{self.name}.{called.name}"
-        note = f"flowkit: step {step}, attempt {firing.attempt}, run {run.id}"
+        attempt = inside.attempt or firing.attempt
+        note = f"flowkit: step {step}, attempt {attempt}, run {run.id}"
         if note not in getattr(error, "__notes__", ()):
             error.add_note(note)
         if firing.id not in run.marking.live:
             return
         position = inside.position
-        record = CallEnded(now(), firing.id, position, called.name, began, error=error)
+        record = CallEnded(
+            now(),
+            firing.id,
+            position,
+            called.name,
+            began,
+            error=error,
+            metrics=measured(inside),
+        )
         self.failed.append(record)
         if signals.step_failed.receivers:
-            self._tell(signals.step_failed, called, error=error, metrics={})
+            said = {"error": error, "metrics": dict(record.metrics)}
+            self.tell(signals.step_failed, inside, **said)
 
-    def _tell(self, signal: Any, called: Called, **more: Any) -> None:
-        firing = self.firing
-        step, number, attempt = called.name, firing.id, firing.attempt
-        self.run.tell(signal, step=step, firing=number, attempt=attempt, **more)
+    def tell(self, signal: Any, inside: Inside, **more: Any) -> None:
+        """Send a signal about a called step."""
+        firing, step = self.firing, inside.called.name
+        attempt = inside.attempt or firing.attempt
+        self.run.tell(signal, step=step, firing=firing.id, attempt=attempt, **more)
+
+
+def measured(inside: Inside) -> tuple[tuple[str, float], ...]:
+    """What a called step has measured, for its record."""
+    return () if inside.metrics is None else tuple(inside.metrics.items())
 
 
 def here() -> Branch | Inside | None:
@@ -338,7 +423,8 @@ def _task_now() -> Callable[[], Any]:
     return asyncio.current_task
 
 
-def _threaded(called: Called, args: Any, more: Any) -> Coroutine[Any, Any, Any]:
+def threaded(called: Called, args: Any, more: Any) -> Coroutine[Any, Any, Any]:
+    """Call a synchronous step in a worker thread."""
     from flowkit.runtime.threads import pool  # only who asks for a thread
 
     context = copy_context()

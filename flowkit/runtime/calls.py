@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from flowkit.core.definition import ENDINGS
 from flowkit.errors import ArgumentError, InputError
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing
     from flowkit.core.net import Net, Node
+    from flowkit.runtime.timing import Watch
 
 __all__ = [
     "Again",
@@ -55,7 +56,7 @@ class Call:
         none: it has no parameter but ``self``.
         wants_trigger: a start that asks for ``crewai_trigger_payload``.
         looped: it needs an event loop beside it, for whatever it is.
-        timed: its policy limits the time of an attempt.
+        timed: watches an attempt whose time its policy limits, else None.
     """
 
     __slots__ = (
@@ -76,7 +77,9 @@ class Call:
         self.function: Callable[..., Any] = function
         self.is_async: bool = node.step.is_async
         self.looped: bool = self.is_async or node.net.timed
-        self.timed: bool = False
+        if node.net.undoes and not self.looped:
+            self.looped = _compensates(function)
+        self.timed: Callable[..., Watch | None] | None = None
         names, required, keywords, unnamed, by_keyword = parameters_of(function)
         self.keywords: bool = keywords
         self.wants_trigger: bool = node.step.start and TRIGGER_PAYLOAD in names
@@ -129,6 +132,18 @@ class Call:
 
 
 Parameters = tuple[list[str], list[str], bool, tuple[str, ...], bool]
+
+
+def _compensates(function: Callable[..., Any]) -> bool:
+    """Whether a plain step may wait in a thread until others have undone something.
+
+    One that calls ``compensate`` through another function is not seen: it starts
+    again when it is answered, as a step does that has waited long.
+    """
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = getattr(function, "__code__", None)
+    return code is not None and "compensate" in code.co_names
 
 
 def parameters_of(function: Callable[..., Any]) -> Parameters:
@@ -273,7 +288,6 @@ def payload_type(
     Annotations that cannot be resolved count as none.
     """
     import inspect  # once per subscription
-    from typing import get_type_hints
 
     plain = inspect.unwrap(function)
     parameters = list(inspect.signature(plain).parameters)

@@ -30,6 +30,7 @@ _OPTIONS = frozenset(
 _TIMES = ("evict_after", "lifetime", "deadline")
 _CLASS_OPTIONS = frozenset(
     {
+        "admission",
         "backend",
         "deadline",
         "defaults",
@@ -77,6 +78,11 @@ def declare(cls: type, state: Any, given: dict[str, Any]) -> None:
         if parent is not None:
             setattr(kind, name, getattr(parent, name))
     _set_options(cls, kind, given)
+    door = None if parent is None else parent.admission
+    if given["admission"] is not None or door is not None:
+        from flowkit.runtime.admission import door_of  # only who bounds its runs
+
+        kind.admission = door_of(cls.__name__, kind.place, given["admission"], door)
 
 
 def _compiled(cls: Any, state: Any, given: dict[str, Any], parent: Kind | None) -> Kind:

@@ -70,7 +70,9 @@ class Driver:
         self.begun: tuple[Firing, Any] | None = None
         self.group: Any = None
         net = run.net
-        self.listens: bool = bool(net.events or net.busy or net.timed or run.watchers)
+        self.listens: bool = bool(
+            net.events or net.busy or net.timed or net.undoes or run.watchers
+        )
         self.soon: Any = None
         self.stretch: Stretch | None = None
         self.unbegun: int = 0
@@ -95,6 +97,8 @@ class Driver:
         """Work until the run is over, or waits for what may be long in coming."""
         run = self.run
         while True:
+            if run.admission is not None:
+                await run.admission.turn(run)
             run.take_pending()
             if run.held:
                 await self.settle()
@@ -152,6 +156,8 @@ class Driver:
         self._attend()
         self.nudged = anyio.Event()
         run.rest()
+        if run.admission is not None:
+            run.admission.pause()
         try:
             await wait_until(due, self.nudged, self.soon)
         finally:
@@ -291,7 +297,9 @@ class Driver:
                             if ready and self.group is not None:
                                 self._spawn()
                             timed = call.timed
-                            watched = self._watched(firing, scope) if timed else None
+                            watched = None
+                            if timed is not None:
+                                watched = timed(run, firing, scope.cancel, self.soon)
                             try:
                                 output = await resumed(body, context, first)
                             finally:

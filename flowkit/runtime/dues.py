@@ -18,9 +18,9 @@ def due_of(run: Handle) -> float | None:
     """When a run must be looked at next, None if only something else can move it."""
     times = [timer.due for timer in run.marking.timers.values()]
     for asked in open_questions(run.marking):
-        due = (asked.detail or {}).get("due")
-        if due is not None:
-            times.append(due)
+        detail = asked.detail or {}
+        times += [detail["due"]] if detail.get("due") is not None else []
+        times += [detail["end"][0]] if "end" in detail else []
     ends = (_expires(run), run.until)
     times += [end for end in ends if end is not None]
     return min(times, default=None)
@@ -29,7 +29,7 @@ def due_of(run: Handle) -> float | None:
 def ticks(run: Run) -> bool:
     """Whether a time of its own moves a run, not only its end."""
     return bool(run.marking.timers) or any(
-        (asked.detail or {}).get("due") is not None
+        (asked.detail or {}).get("due") is not None or "end" in (asked.detail or {})
         for asked in open_questions(run.marking)
     )
 
@@ -43,6 +43,11 @@ def expire(run: Run, at: float) -> None:
     ring(run, at)
     for asked in open_questions(run.marking):
         due = (asked.detail or {}).get("due")
+        if "end" in (asked.detail or {}):
+            from flowkit.runtime.timing import ends  # only who has a time
+
+            if ends(run, asked, at):
+                continue
         if due is not None and due <= at:
             run.answer(asked.firing, asked.position, asked.detail.get("late"))
     if run.until is not None and run.until <= at:

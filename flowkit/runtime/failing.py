@@ -85,6 +85,8 @@ def is_unheard(run: Run, firing: Firing, late: bool) -> bool:  # noqa: FBT001
     """Whether a failure is the run's own: nobody listens, no group takes it."""
     if run.marking.undoing is not None:
         return True
+    if run.marking.is_undo(firing.id):
+        return False  # who has asked for it is told
     return not (firing.lane or firing.node.hears(late=late))
 
 

@@ -80,7 +80,10 @@ def refold(run: Run, journal: Journal, entries: Sequence[Entry] | None = None) -
     if entries is None:
         entries = journal.store.entries(journal.row.id)
     if not entries:
-        msg = f"Run {journal.row.id!r} has no records in {journal.store.url}."
+        msg = (
+            f"Run {journal.row.id!r} has no records in {journal.store.url}. Restore "
+            f"the store from a backup, or remove the run."
+        )
         raise StoreError(msg)
     _clear(run, net_of(graph_of(journal.store, first_graph(journal.row, entries))))
     journal.version, journal.born = journal.row.version, journal.row.created
@@ -156,6 +159,9 @@ def _heed(run: Run, journal: Journal, note: Note, attempts: dict[int, int]) -> N
     elif note.kind == "fresh":
         run.marking.deferred.pop(note.data, None)
         run.starts[note.data] = 0
+        from flowkit.runtime.recovery import forget_tries  # only who tries again
+
+        forget_tries(run, note.data)
 
 
 _ASKING = frozenset({"ask", "answer", "begin", "call"})

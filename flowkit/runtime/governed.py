@@ -32,8 +32,10 @@ def govern(calls: Sequence[Call], compiled: Compiled, place: str) -> None:
         policy = compiled.policies.get(node.name)
         if policy is None:
             continue
-        call.timed = policy.times
-        call.looped = call.looped or call.timed
+        if policy.times:
+            from flowkit.runtime.timing import watch  # only who has a time
+
+            call.timed, call.looped = watch, True
         name = f"{compiled.definition.name}.{node.name}"
         if policy.isolate is not None and _is_own(call, compiled, node.name):
             from flowkit.runtime.isolated import bounded, isolated  # the same

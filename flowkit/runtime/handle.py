@@ -51,6 +51,7 @@ class Handle:
     patience: float = 60.0
     until: float | None = None
     lifetime: float | None = None
+    admission: Any = None
     journal: Any = None
     last: Any = None
     interrupt: BaseException | None = None
@@ -131,7 +132,8 @@ class Handle:
         if not self.failures or self.status == "completed":
             return None
         if self.net.definition.on_error == "collect" and self.status == "failed":
-            if self._group is None:
+            known = () if self._group is None else self._group.exceptions
+            if self._group is None or len(known) != len(self.failures):
                 count, name = len(self.failures), self.net.definition.name
                 said = "a step" if count == 1 else f"{count} steps"
                 self._group = BaseExceptionGroup(

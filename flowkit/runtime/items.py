@@ -8,15 +8,14 @@ its items again: their frames have another ``attempt``.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import StoreError, UnstorableError
+from flowkit.errors import UnstorableError
 from flowkit.journal.codec import to_plain
-from flowkit.journal.entries import Note, note_entry
+from flowkit.journal.entries import Note
 from flowkit.runtime.clock import now
+from flowkit.runtime.noting import put
 from flowkit.runtime.positions import step_of
-from flowkit.runtime.writing import write
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -64,45 +63,8 @@ def tell(
                 told["data"] = {name: _shown(value) for name, value in data.items()}
             else:
                 run.journal.abandon(run, error)
-    note = Note(now(), "item", told)
-    if run.home is None or run.home == threading.get_ident():
-        _keep(run, firing, note)
-    else:
-        run.post(lambda: _keep(run, firing, note))
+    put(run, firing, Note(now(), "item", told))
 
 
 def _shown(value: Any) -> Any:
     return value if isinstance(value, str | int | float | None) else repr(value)
-
-
-def _keep(run: Run, firing: Firing, note: Note) -> None:
-    """Write an item behind what is there, in the thread that moves the run."""
-    if run.over or firing.id not in run.marking.live:
-        return  # nothing of a step that was given up counts
-    journal = run.journal
-    if journal is None:
-        run.items.append((len(run.records), note))
-        for bell in [*run.__dict__.get("bells", ())]:  # of those who read it now
-            bell()
-        return
-    journal.seq += 1
-    entry = note_entry(note, journal.seq)
-    entry = entry._replace(firing=firing.id, step=firing.node.name)
-    # Where a commit takes long, items go out many at a time, and the step goes on: the
-    # next record waits for them.
-    blocking, journal.blocking = journal.blocking, False
-    try:
-        write(journal, run, note, entry, (), None)
-    except StoreError as error:
-        run.halt(error)
-    finally:
-        journal.blocking = blocking
-    if run.held:  # on its way: told as soon as it is durable, not at the step's end
-        if run.hurry is not None:
-            run.hurry()
-        elif not run.pending:
-            run.pending.append(_nothing)
-
-
-def _nothing() -> None:
-    """Has the loop look at what is held once it gets to it."""

@@ -63,6 +63,7 @@ class Kickoffs:
 
         Raises:
             InputError: inputs that do not fit, all faults named.
+            AdmissionError: the flow takes no more runs on now (``admission=``).
             Exception: whatever a step raised, as it is, with a note of step,
                 attempt and run.
         """
@@ -230,6 +231,7 @@ class Kickoffs:
 
         Raises:
             InputError: inputs that do not fit, all faults named.
+            AdmissionError: the flow takes no more runs on now (``admission=``).
         """
         from flowkit.runtime.opened import Said, start  # the engine
 

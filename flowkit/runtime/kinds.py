@@ -26,6 +26,7 @@ class Kind:
 
     __slots__ = (
         "_waited",
+        "admission",
         "backend",
         "buses",
         "calls",
@@ -98,6 +99,7 @@ class Kind:
         self.defaults: Policy | None = None
         self.on_error: str = "fail_fast"
         self.deadline: float | None = None
+        self.admission: Any = None
 
     def ruled(self, calls: tuple[Call, ...]) -> tuple[Call, ...]:
         """The calls of all steps under their policies, those that repeat repeated."""
@@ -153,6 +155,6 @@ def no_scope(cls: type) -> str:
 
 
 if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
-    from flowkit.runtime.guarding import guard
+    from flowkit.runtime.spawn_guard import guard
 
     guard(known)

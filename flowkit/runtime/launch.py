@@ -74,6 +74,10 @@ def new_run(flow: Any, inputs: Mapping[str, Any] | None, restore: Any = None) ->
     run.lifetime = kind.lifetime
     if kind.deadline is not None:
         run.limit = kind.deadline
+    if kind.admission is not None:
+        from flowkit.runtime.admission import Stay  # only flows that bound their runs
+
+        run.admission = Stay(kind.admission)
     if kind.buses:
         run.watchers = [bus.watch for bus in kind.buses]
     scope.run = run

@@ -66,8 +66,17 @@ class LocalPost:
         handlers: Iterable[Handler],
     ) -> Receipt:
         """To every subscriber once; one that refuses it stops no other."""
+        flows = [*flows]
+        places: dict[type, Any] = {}
+        if any(known[flow].admission is not None for flow in flows):
+            from flowkit.runtime.reserving import reserved  # only who bounds its runs
+
+            found = reserved(receipt, payload, flows, self._taker)
+            if found is None:
+                return receipt
+            places = found
         for flow in flows:
-            self._to_flow(flow, receipt, payload)
+            self._to_flow(flow, receipt, payload, places.pop(flow, None))
         for handler in handlers:
             self._to_handler(handler, receipt, payload)
         if receipt.refusals and not receipt.taken:
@@ -81,28 +90,40 @@ class LocalPost:
             self.inbox.remember(receipt.id)
         return receipt
 
-    def _to_flow(self, flow: type, receipt: Receipt, payload: Any) -> None:
+    def _taker(self, flow: type, name: str, key: str | None) -> Run | None:
+        """The open run that takes such an event, if there is one."""
+        for run in self.open.find(flow, name, key):
+            if has_room(run, name, key):
+                return run
+        return None
+
+    def _to_flow(
+        self, flow: type, receipt: Receipt, payload: Any, place: Any = None
+    ) -> None:
         kind = known[flow]
         name = receipt.name
         try:
             key = receipt.key or carried_key(kind, name, payload)
-            for run in self.open.find(flow, name, key):
-                if has_room(run, name, key):
-                    taken, shares = accepted(run, name, payload)
-                    trace = receipt.traceparent
-                    run.event(name, taken, key, receipt.id, shares, trace)
-                    receipt.runs.append(run)
-                    self.schedule(run)
-                    return
+            run = self._taker(flow, name, key)
+            if run is not None:
+                taken, shares = accepted(run, name, payload)
+                run.event(name, taken, key, receipt.id, shares, receipt.traceparent)
+                receipt.runs.append(run)
+                self.schedule(run)
+                return
             starts = kind.compiled.net.event_starts(name)
             if starts:
-                self._begin(flow, starts, receipt, payload, key)
+                self._begin(flow, starts, receipt, payload, key, place=place)
+                place = None
             elif not (only_transient(kind, name) or self._full(flow, name, key)):
                 self._keep(flow, receipt, payload, key)
         except InputError as error:
             receipt.refusals.append(str(error))
         except Exception as error:  # noqa: BLE001 - one class must not stop the bus
             receipt.refusals.append(f"{flow.__name__} could not begin: {error!r}")
+        finally:
+            if place is not None:
+                kind.admission.places.leave(place.store, place.key)
 
     def _full(self, flow: type, name: str, key: str | None) -> bool:
         """Whether somebody waits for it that takes no more, and nothing kept."""
@@ -116,11 +137,19 @@ class LocalPost:
         receipt: Receipt,
         payload: Any,
         key: str | None,
+        *,
+        place: Any,
     ) -> None:
         payloads = {node.name: payload_for(flow, node, payload) for node in starts}
         made = flow()
         run = new_run(made, required(made, payload))
         run.key = key
+        if run.admission is not None:
+            run.admission.alone = True
+            if place is None:  # it was accepted before, by a run that has ended since
+                run.admission.begins(run, refuses=False)
+            else:
+                run.admission.take(run, place)
         receipt.runs.append(run)
         self.schedule(run, lambda: run.begin(receipt.name, payloads))
 
@@ -179,6 +208,8 @@ class LocalPost:
             if begin is not None:
                 begin()
             while True:
+                if run.admission is not None:
+                    run.admission.on_bus(self._shop.aside)
                 await drive(run)
                 with self.lock:
                     if run.over:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from flowkit.errors import RunError
+from flowkit.runtime.positions import step_of
 
-__all__ = ["metric"]
+__all__ = ["add", "metric"]
 
 
 def metric(flow: Any, name: Any, value: Any) -> None:
@@ -17,24 +17,25 @@ def metric(flow: Any, name: Any, value: Any) -> None:
         RunError: no step runs on it.
         ValueError: no name, or no finite number.
     """
-    where = type(flow).__name__
-    scope = flow._flowkit
-    run, firing = scope.run, scope.firing
-    if run is None or firing is None:
-        msg = (
-            f"{where}.metric() measures within a step; no step of this object runs. "
-            f"Call it in a method that is a step."
-        )
-        raise RunError(msg)
+    run, firing = step_of(flow, "metric")
+    metered = run.metered or {}
+    where = f"{type(flow).__name__}.metric"
+    add(metered.setdefault(firing.id, {}), where, name, value)
+    run.metered = metered
+
+
+def add(found: dict[str, float], verb: str, name: Any, value: Any) -> None:
+    """Add to figures by name.
+
+    Raises:
+        ValueError: no name, or no finite number.
+    """
     if type(name) is not str or not name:
-        msg = f"{where}.metric takes a name, such as 'tokens', not {name!r:.40}."
+        msg = f"{verb} takes a name, such as 'tokens', not {name!r:.40}."
         raise ValueError(msg)
     number = isinstance(value, int | float) and type(value) is not bool
     if not number or not isfinite(value):
-        msg = f"{where}.metric({name!r}, ..) takes a finite number, not {value!r:.40}."
+        msg = f"{verb}({name!r}, ..) takes a finite number, not {value!r:.40}."
         raise ValueError(msg)
-    if run.metered is None:
-        run.metered = {}
-    found = run.metered.setdefault(firing.id, {})
     figure = int(value) if isinstance(value, int) else float(value)
     found[name] = found.get(name, 0) + figure

@@ -12,9 +12,11 @@ from flowkit.journal.codec import (
     UnstorableError,
     aliased,
     decode,
+    decode_loosely,
     encode,
     widen_by,
 )
+from flowkit.journal.entries import read
 from flowkit.journal.rows import RunRow, is_over
 from flowkit.runtime.children import Children, failed_calls
 from flowkit.runtime.claims import claim
@@ -27,6 +29,7 @@ from flowkit.runtime.ids import next_id, run_id
 from flowkit.runtime.kinds import known
 from flowkit.runtime.launch import new_run
 from flowkit.runtime.notes import jot
+from flowkit.runtime.positions import RETRY
 from flowkit.runtime.presence import presence_in
 from flowkit.runtime.restore import EXTRA, restored
 
@@ -259,7 +262,8 @@ def empty_run(flow: Any) -> Run:
 
 def _again(run: Run, journal: Journal) -> None:
     """Have a run that has failed stand where it goes on."""
-    if run.marking.dead or run.marking.not_undone:
+    marking = run.marking
+    if marking.dead or marking.not_undone or marking.lost_groups:
         requeue(run, journal)
     else:
         refold(run, journal, _retried(journal))
@@ -277,11 +281,19 @@ def _retried(journal: Journal) -> list[Entry]:
             data = {"to": data, "redo": redo}
         entries.append(jot(journal, "rewind", data))
         failed = facts[-1].firing
-        tried = any(each.kind == "defer" and each.firing == failed for each in facts)
+        tried = any(each.firing == failed and _is_try(each) for each in facts)
         again = any(each.kind == "note:again" for each in entries)
         if failed is not None and (tried or again):
             entries.append(jot(journal, "fresh", failed))
     return entries
+
+
+def _is_try(entry: Entry) -> bool:
+    """Whether a record tells of a failed attempt, of a step or of one it called."""
+    if entry.kind != "ask":
+        return entry.kind == "defer"
+    record: Any = read(entry, decode_loosely).record
+    return bool(record.verb == RETRY)
 
 
 def class_of(name: str) -> type:

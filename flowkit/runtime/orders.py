@@ -17,6 +17,7 @@ from flowkit.core.commands import (
     Report,
     Wait,
 )
+from flowkit.core.marking import DEFERRED
 from flowkit.core.records import GroupJudged
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
@@ -39,6 +40,10 @@ def carry_folded(run: Run, commands: Sequence[Command]) -> None:
             run.stuck.append(command.text)
         elif type(command) is Report and command.kind == "not undone":
             run.not_undone.append(command.step)
+        elif type(command) is Report and command.kind == "undone":
+            run.not_undone.remove(command.step)
+        elif type(command) is Answer and command.position != DEFERRED:
+            run.answers[command.firing.id, command.position] = command.value
         elif type(command) is End:
             run.over = run.told = True
 
@@ -100,6 +105,9 @@ def _report(run: Run, command: Report) -> None:
             run.tell(signals.stuck, step=command.step, reason=command.text)
     elif command.kind == "missed":
         signals.log().warning("%s", command.text, extra=about)
+    elif command.kind == "undone":
+        run.not_undone.remove(command.step)
+        signals.log().info("%s", command.text, extra=about)
     elif command.kind == "not undone":
         run.not_undone.append(command.step)
         signals.log().error("%s", command.text, extra=about)

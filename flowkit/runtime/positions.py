@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = [
     "INNER",
     "OPEN",
+    "RETRY",
     "Question",
     "at_home",
     "known_answer",
@@ -35,6 +36,8 @@ __all__ = [
 
 INNER = 32
 """Bits of a position that count within one branch of a function flow."""
+RETRY = "retry"
+"""The verb at which a failed attempt of a called step waits for the next one."""
 
 
 class _Open:
@@ -70,8 +73,8 @@ def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
     scope = flow._flowkit
     if scope.run is None or scope.firing is None:
         msg = (
-            f"{type(flow).__name__}.{verb}() waits within a step; no step of this "
-            f"object runs. Call it in a method that is a step."
+            f"{type(flow).__name__}.{verb} works within a step; no step of this "
+            f"object runs. Use it in a method that is a step."
         )
         raise RunError(msg)
     if scope.run.bars is not None:

@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from flowkit.errors import FlowkitError, InputError, RunError, StoreError
+from flowkit.errors import (
+    AdmissionError,
+    FlowkitError,
+    InputError,
+    RunError,
+    StoreError,
+)
 from flowkit.journal.codec import encode
 from flowkit.journal.rows import Accept, Delivery, Fate, Hold, RunRow
 from flowkit.journal.writer import writer_of
@@ -36,7 +42,7 @@ from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
-from flowkit.runtime.receipt import Rejection
+from flowkit.runtime.receipt import Rejection, status_of
 from flowkit.runtime.scheduler import stored_run
 
 if TYPE_CHECKING:
@@ -63,6 +69,8 @@ def _unbegun(taken: Any) -> None:
     journal = getattr(taken, "journal", None)
     if journal is not None:
         journal.forget()
+        if taken.admission is not None:
+            taken.admission.leave()
 
 
 class Post:
@@ -100,6 +108,9 @@ class Post:
                 delivery, run = self._for_flow(flow, receipt, payload)
             except InputError as error:
                 receipt.refusals.append(str(error))
+            except AdmissionError as error:
+                self._refused(receipt, error, owners)
+                return [], []
             except Exception as error:  # noqa: BLE001 - one class must not stop the bus
                 text = f"{flow.__name__} could not take it: {error!r}"
                 receipt.refusals.append(text)
@@ -117,6 +128,17 @@ class Post:
                 owners.append((handler, taken))
         return found, owners
 
+    def _refused(
+        self, receipt: Receipt, error: AdmissionError, owners: Iterable[Any]
+    ) -> None:
+        """A flow takes no run on: nobody takes the event, so it may be sent again."""
+        for _, taken in owners:
+            _unbegun(taken)
+        if receipt.id is not None and self.store.seen(receipt.id):
+            receipt.status = "duplicate"
+        else:
+            receipt.refuse(status_of(error), str(error))
+
     def _for_flow(
         self, flow: type, receipt: Receipt, payload: Any
     ) -> tuple[Delivery, Run | None]:
@@ -127,14 +149,26 @@ class Post:
         run = begin = None
         if starts:
             payloads = {node.name: payload_for(flow, node, payload) for node in starts}
-            begin, run = self._begin(flow, receipt, payload, payloads, key)
+            try:
+                begin, run = self._begin(flow, receipt, payload, payloads, key)
+            except AdmissionError as error:
+                if not self._waits(flow, name, key):
+                    kind.admission.tell_refused(flow, error)
+                    raise
         else:
             edges = kind.compiled.net.by_event.get(name, ())
             nodes = [edge.node for edge in edges if not edge.node.step.begins_on_event]
             fitting(flow, nodes, name, payload)
         text = encode(payload, f"the payload of {name!r}")
-        keep = begin is None and not only_transient(kind, name)
+        keep = not starts and not only_transient(kind, name)
         return Delivery(subscriber, text, begin, keep, key=key), run
+
+    def _waits(self, flow: type, name: str, key: str | None) -> bool:
+        """Whether a stored run of a flow waits for such an event."""
+        found = self.store.waits(name=name, key=key)
+        return any(
+            each.flow == flow_name(flow) and each.wait.key == key for each in found
+        )
 
     def _begin(
         self,
@@ -146,6 +180,10 @@ class Post:
     ) -> tuple[Any, Run]:
         target = made(flow)
         run = new_run(target, required(target, payload))
+        if run.admission is not None:
+            from flowkit.runtime.reserving import place_for  # only who bounds its runs
+
+            run.admission.take(run, place_for(flow, self.store))
         row = RunRow(
             run_id(now()),
             flow_name(flow),
@@ -305,6 +343,8 @@ class Post:
         run.at_rest = self._shop.rests
         try:
             while True:
+                if run.admission is not None:
+                    run.admission.on_bus(self._shop.aside)
                 await drive(run)
                 with self._lock:  # else a letter could come to nobody
                     if run.over or not run.pending:

@@ -2,48 +2,35 @@
 
 The limits are shared by name in this process, or belong to one step of one class.
 Before an attempt its turn in the rate comes, then a place in the bulkhead, then the
-breaker's permit; what was taken is given back however the attempt ends.
+breaker's permit; what was taken is given back however the attempt ends. What they
+decide is told by signals, and noted in the run's journal.
 """
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flowkit.core.durations import shown
-from flowkit.core.limits import (
-    Breaker,
-    BreakerState,
-    Bulkhead,
-    BulkheadState,
-    Rate,
-    RateState,
-)
-from flowkit.errors import (
-    BreakerOpenError,
-    BulkheadFullError,
-    RateLimitedError,
-    RunError,
-)
-from flowkit.journal.codec import decode, encode
+from flowkit.core.limits import Breaker
+from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
+from flowkit.runtime.noting import note_down
+from flowkit.runtime.places import places_of
+from flowkit.runtime.shared import SharedLimit, share, storeless
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from flowkit.core.limits import BreakerState, RateState
     from flowkit.core.marking import Firing
     from flowkit.core.policies import Policy
+    from flowkit.journal.base import Store
+    from flowkit.runtime.places import Places
     from flowkit.runtime.run import Run
 
-__all__ = ["Gate", "Postponed", "gated", "shared_rate"]
-
-StateT = TypeVar("StateT", RateState, BreakerState, BulkheadState)
-_STATES: dict[type, Any] = {
-    Rate: RateState,
-    Breaker: BreakerState,
-    Bulkhead: BulkheadState,
-}
+__all__ = ["Gate", "Postponed", "gated"]
 
 
 class Postponed(Exception):  # noqa: N818 - no error: its turn comes later
@@ -51,44 +38,6 @@ class Postponed(Exception):  # noqa: N818 - no error: its turn comes later
 
     def __init__(self, due: float) -> None:
         self.due: float = due
-
-
-class _Shared(Generic[StateT]):
-    """A limit and its state, under a lock."""
-
-    __slots__ = ("implied", "lock", "name", "state", "value", "waiters")
-
-    def __init__(self, value: Any, name: str, *, implied: bool) -> None:
-        self.value: Any = value
-        self.name: str = name
-        self.implied: bool = implied
-        self.state: StateT = _STATES[type(value)](value)
-        self.lock: threading.Lock = threading.Lock()
-        self.waiters: dict[Any, Callable[[], object]] = {}
-
-    def through(self, run: Run, step: str, act: Callable[[StateT], Any]) -> Any:
-        """What ``act`` gives of the state in the run's store, which it may change.
-
-        Raises:
-            RunError: the run has no store.
-        """
-        if run.journal is None:
-            msg = (
-                f"{step} shares its {type(self.value).__name__} {self.name!r} through "
-                f"the store, and this run has none. Give the flow a store."
-            )
-            raise RunError(msg)
-        store = run.journal.store
-        cell = f"limit:{type(self.value).__name__}:{self.name}"
-        while True:
-            text = store.cell(cell)
-            state = _STATES[type(self.value)](self.value)
-            if text is not None:
-                state.restore(decode(text))
-            found = act(state)
-            new = encode(state.saved(), self.name)
-            if new == text or store.swap(cell, text, new):
-                return found
 
 
 def _spared(state: RateState, at: float) -> bool:
@@ -112,49 +61,12 @@ def _left(
     return before, state.status
 
 
-_shared: dict[tuple[type, str], _Shared[Any]] = {}
-_declaring = threading.Lock()
-
-
-def _share(value: Any, kind: type, place: str) -> _Shared[Any]:
-    """The shared state of a limit that a step declares, or only names.
-
-    Raises:
-        ValueError: two different limits of one kind and name.
-    """
-    implied = isinstance(value, str)
-    made: Any = Breaker(name=value) if implied else value
-    key = kind, made.name or place
-    with _declaring:
-        found = _shared.get(key)
-        if found is None or not made.name:  # a class that is defined again
-            found = _shared[key] = _Shared(made, key[1], implied=implied)
-        elif not implied and found.value != made:
-            if not found.implied:
-                msg = (
-                    f"{place} declares the {kind.__name__} {made.name!r} as {made}, "
-                    f"and elsewhere it is {found.value}. Make one value and give it to "
-                    f"both steps."
-                )
-                raise ValueError(msg)
-            found.value, found.implied = made, False
-            found.state = _STATES[kind](made)
-        return found
-
-
-def shared_rate(rate: Rate, place: str) -> bool:
-    """Take a turn now, if there is one."""
-    found = _shared.get((Rate, rate.name or place)) or _share(rate, Rate, place)
-    with found.lock:
-        at = now()
-        if found.state.left(at) > 0:
-            return False
-        found.state.take(at)
-        return True
-
-
-Pass = tuple[int, float]
-"""What an attempt has taken: the breaker's permit, and since when."""
+Place: TypeAlias = "tuple[Store | None, str]"
+"""A place in a bulkhead: where, and its key."""
+Permit = tuple[int, float]
+"""A breaker's permit, and since when."""
+Taken: TypeAlias = "tuple[Place | None, Permit | None]"
+"""What an attempt has taken."""
 
 
 class Gate:
@@ -168,15 +80,17 @@ class Gate:
 
     def __init__(self, step: str, place: str, policy: Policy) -> None:
         self.step: str = step
-        self.rate: _Shared[RateState] | None = None
-        self.breaker: _Shared[BreakerState] | None = None
-        self.bulkhead: _Shared[BulkheadState] | None = None
+        self.rate: SharedLimit[RateState] | None = None
+        self.breaker: SharedLimit[BreakerState] | None = None
+        self.bulkhead: Places | None = None
         if policy.rate is not None:
-            self.rate = _share(policy.rate, Rate, place)
+            self.rate = share(policy.rate, place, SharedLimit)
         if policy.breaker is not None:
-            self.breaker = _share(policy.breaker, Breaker, place)
+            value, implied = policy.breaker, isinstance(policy.breaker, str)
+            value = Breaker(name=value) if isinstance(value, str) else value
+            self.breaker = share(value, place, SharedLimit, implied=implied)
         if policy.bulkhead is not None:
-            self.bulkhead = _share(policy.bulkhead, Bulkhead, place)
+            self.bulkhead = places_of(policy.bulkhead, place)
 
     def turn(self, run: Run, firing: Firing) -> None:
         """Take a turn in the rate.
@@ -226,15 +140,14 @@ class Gate:
         with shared.lock:
             return _spared(shared.state, at)
 
-    def permit(self, run: Run) -> Pass | None:
-        """Take the breaker's permit; None if there is no breaker.
+    def permit(self, run: Run, firing: Firing) -> Permit:
+        """Take the breaker's permit.
 
         Raises:
             BreakerOpenError: it refuses.
         """
         shared = self.breaker
-        if shared is None:
-            return None
+        assert shared is not None  # noqa: S101 - asked before
         at = now()
         if shared.value.shared == "store":
             before, permit, after, left = shared.through(
@@ -244,7 +157,7 @@ class Gate:
             with shared.lock:
                 before, permit, after, left = _entered(shared.state, at)
         if before != after:
-            self._changed(run, after)
+            self._changed(run, firing, after)
         if permit is None:
             name = shared.name
             msg = (
@@ -255,15 +168,19 @@ class Gate:
             raise BreakerOpenError(msg, step=self.step, retry_after=left)
         return permit, at
 
-    def leave(self, run: Run, taken: Pass | None, *, well: bool | None) -> None:
-        """Give back what an attempt has taken."""
-        if self.bulkhead is not None:
-            self.release()
+    def leave(
+        self, run: Run, firing: Firing, taken: Taken, error: BaseException | None
+    ) -> None:
+        """Give back what an attempt has taken, which ended with that error."""
+        place, allowed = taken
+        if place is not None:
+            self.bulkhead.leave(*place)  # type: ignore[union-attr]  # it was taken there
         shared = self.breaker
-        if shared is None or taken is None:
+        if shared is None or allowed is None:
             return
         at = now()
-        permit, begun = taken
+        permit, begun = allowed
+        well = self.judged(run, firing, error)
         slow = shared.value.slow
         if well and slow is not None and at - begun > slow:
             well = False
@@ -275,12 +192,15 @@ class Gate:
             with shared.lock:
                 before, after = _left(shared.state, permit, at, well=well)
         if before != after:
-            self._changed(run, after)
+            self._changed(run, firing, after)
 
-    def _changed(self, run: Run, status: str) -> None:
+    def _changed(self, run: Run, firing: Firing, status: str) -> None:
         assert self.breaker is not None  # noqa: S101 - asked before
         name = self.breaker.name
         signals.log().warning("the breaker %r is %s (%s)", name, status, self.step)
+        note_down(
+            run, firing, "limit", {"limit": "breaker", "name": name, "what": status}
+        )
         if signals.breaker_changed.receivers:
             run.tell(signals.breaker_changed, name=name, status=status)
 
@@ -304,102 +224,75 @@ class Gate:
         except Exception:  # noqa: BLE001 - the function is the user's
             return False
 
-    def release(self) -> None:
-        """Leave the bulkhead; whoever waits has the place."""
-        shared = self.bulkhead
-        assert shared is not None  # noqa: S101 - asked before
-        while True:
-            with shared.lock:
-                following = shared.state.leave()
-                wake = None if following is None else shared.waiters.pop(following)
-            if wake is None:
-                return
-            try:
-                wake()
-            except RuntimeError:  # its loop is gone, and its place goes on
-                continue
-            return
-
-    def place(self, wake: Callable[[], object]) -> Any:
-        """A place in the bulkhead at once (None), or the key of one in line.
+    def _comes(self, run: Run, firing: Firing) -> tuple[Place, float | None]:
+        """A place in the bulkhead at once, or one in its line and since when.
 
         Raises:
             BulkheadFullError: the line is full.
+            RunError: it is in the store, and the run is not.
         """
-        shared = self.bulkhead
-        assert shared is not None  # noqa: S101 - asked before
-        key = object()
-        with shared.lock:
-            inside = shared.state.enter(key)
-            if inside is False:
-                shared.waiters[key] = wake
-        if inside is None:
+        places = self.bulkhead
+        assert places is not None  # noqa: S101 - asked before
+        store = None
+        if places.polls:
+            if run.journal is None:
+                raise storeless(self.step, places.value, places.name)
+            store = run.journal.store
+        key = places.key(store)
+        entered = places.enter(store, key)
+        if entered == "full":
             msg = (
-                f"{self.step} was not called: the bulkhead {shared.name!r} allows "
-                f"{shared.value}, and all places are taken. Call it less often at the "
+                f"{self.step} was not called: the bulkhead {places.name!r} allows "
+                f"{places.value}, and all places are taken. Call it less often at the "
                 f"same time, or allow a longer queue."
             )
             raise BulkheadFullError(msg, step=self.step)
-        return None if inside else key
+        if entered == "inside":
+            return (store, key), None
+        if signals.step_queued.receivers:
+            self._tell(run, firing, signals.step_queued)
+        return (store, key), now()
 
-    def withdraw(self, key: Any) -> None:
-        """Wait in line no longer; a place that was given meanwhile is handed on."""
-        shared = self.bulkhead
-        assert shared is not None  # noqa: S101 - asked before
-        with shared.lock:
-            waited = shared.state.withdraw(key)
-            shared.waiters.pop(key, None)
-        if not waited:
-            self.release()
+    def _admitted(self, run: Run, firing: Firing, since: float) -> None:
+        """One that stood in line has its place."""
+        assert self.bulkhead is not None  # noqa: S101 - asked before
+        waited = now() - since
+        name = self.bulkhead.name
+        said = {"limit": "bulkhead", "name": name, "what": "waited", "seconds": waited}
+        note_down(run, firing, "limit", said)
+        if signals.step_admitted.receivers:
+            self._tell(run, firing, signals.step_admitted, waited=waited)
 
-    def enters(self) -> bool:
-        """Whether a place in the bulkhead is free, and taken now."""
-        shared = self.bulkhead
-        if shared is None:
-            return True
-        with shared.lock:
-            state = shared.state
-            if state.inside >= shared.value.most:
-                return False
-            state.inside += 1
-        return True
+    def _tell(self, run: Run, firing: Firing, signal: Any, **more: Any) -> None:
+        assert self.bulkhead is not None  # noqa: S101 - asked before
+        more |= {"limit": "bulkhead", "name": self.bulkhead.name}
+        step, attempt = firing.node.name, firing.attempt
+        run.tell(signal, step=step, firing=firing.id, attempt=attempt, **more)
 
-    async def wait_inside(self) -> None:
-        """Wait for a place in the bulkhead, on an event loop."""
-        import anyio  # a loop runs, so it is there
+    async def wait_inside(self, run: Run, firing: Firing) -> Place:
+        """A place in the bulkhead, waited for on an event loop."""
+        place, since = self._comes(run, firing)
+        if since is not None:
+            assert self.bulkhead is not None  # noqa: S101 - asked before
+            await self.bulkhead.wait(*place)
+            self._admitted(run, firing, since)
+        return place
 
-        from flowkit.runtime.loops import loop_caller
+    def block_inside(self, run: Run, firing: Firing) -> Place | None:
+        """The same in the thread of a step; None if the step is wanted no more."""
+        place, since = self._comes(run, firing)
+        if since is None:
+            return place
 
-        come = anyio.Event()
-        soon = loop_caller()
-        key = self.place(lambda: soon(come.set))
-        if key is None:
-            return
-        try:
-            await come.wait()
-        except BaseException:
-            self.withdraw(key)
-            raise
+        def wanted() -> bool:
+            given_up = threading.get_ident() in run.given_up
+            return not given_up and firing.id in run.marking.live
 
-    def block_inside(self, run: Run, firing: Firing) -> bool:
-        """Wait for a place in the bulkhead, in the thread of a step.
-
-        Returns:
-            Whether the step is wanted still, and has its place.
-        """
-        come = threading.Event()
-        key = self.place(come.set)
-        if key is None:
-            return True
-        try:
-            come.wait()
-        except BaseException:
-            self.withdraw(key)
-            raise
-        if threading.get_ident() in run.given_up or firing.id not in run.marking.live:
-            self.release()
-            return False
-        return True
+        assert self.bulkhead is not None  # noqa: S101 - asked before
+        if not self.bulkhead.block(*place, wanted):
+            return None
+        self._admitted(run, firing, since)
+        return place
 
 
 def gated(function: Callable[..., Any], gate: Gate, *, is_async: bool) -> Any:
@@ -412,31 +305,34 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        if not (gate.enters() or gate.block_inside(run, firing)):
-            return None
-        taken = _permit(gate, run)
+        place = None
+        if gate.bulkhead is not None:
+            place = gate.block_inside(run, firing)
+            if place is None:
+                return None
+        taken = _taken(gate, run, firing, place)
         try:
             output = function(flow, *arguments, **keywords)
         except BaseException as error:
-            gate.leave(run, taken, well=gate.judged(run, firing, error))
+            gate.leave(run, firing, taken, error)
             raise
         if hasattr(output, "__await__"):
             return _finished(output, gate, run, firing, taken)
-        gate.leave(run, taken, well=gate.judged(run, firing, None))
+        gate.leave(run, firing, taken, None)
         return output
 
     return call
 
 
 async def _finished(
-    body: Any, gate: Gate, run: Run, firing: Firing, taken: Pass | None
+    body: Any, gate: Gate, run: Run, firing: Firing, taken: Taken
 ) -> Any:
     try:
         output = await body
     except BaseException as error:
-        gate.leave(run, taken, well=gate.judged(run, firing, error))
+        gate.leave(run, firing, taken, error)
         raise
-    gate.leave(run, taken, well=gate.judged(run, firing, None))
+    gate.leave(run, firing, taken, None)
     return output
 
 
@@ -445,26 +341,27 @@ def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
         gate.turn(run, firing)
-        if not gate.enters():
-            await gate.wait_inside()
-        taken = _permit(gate, run)
+        place = None
+        if gate.bulkhead is not None:
+            place = await gate.wait_inside(run, firing)
+        taken = _taken(gate, run, firing, place)
         try:
             output = await function(flow, *arguments, **keywords)
         except BaseException as error:
-            gate.leave(run, taken, well=gate.judged(run, firing, error))
+            gate.leave(run, firing, taken, error)
             raise
-        gate.leave(run, taken, well=gate.judged(run, firing, None))
+        gate.leave(run, firing, taken, None)
         return output
 
     return call
 
 
-def _permit(gate: Gate, run: Run) -> Pass | None:
+def _taken(gate: Gate, run: Run, firing: Firing, place: Place | None) -> Taken:
     if gate.breaker is None:
-        return None
+        return place, None
     try:
-        return gate.permit(run)
+        return place, gate.permit(run, firing)
     except BaseException:
-        if gate.bulkhead is not None:
-            gate.release()
+        if place is not None:
+            gate.bulkhead.leave(*place)  # type: ignore[union-attr]  # the same
         raise

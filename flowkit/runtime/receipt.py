@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from flowkit.errors import ShedError
 from flowkit.runtime import trail
 
 if TYPE_CHECKING:
+    from flowkit.errors import AdmissionError
     from flowkit.runtime.run import Run
 
-__all__ = ["LOST", "Receipt", "Rejection"]
+__all__ = ["LOST", "Receipt", "Rejection", "status_of"]
 
 LOST = "It is transient, and no run could take it at once."
 
-Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped"]
+Fate = Literal["accepted", "duplicate", "unknown", "invalid", "dropped", "full", "shed"]
+
+
+def status_of(error: AdmissionError) -> Fate:
+    """The status of an event that an admission has refused with this error."""
+    return "shed" if isinstance(error, ShedError) else "full"
 
 
 class Rejection(NamedTuple):
@@ -29,8 +36,10 @@ class Receipt:
     """Who took an event. True if somebody did, or it was taken before.
 
     Attributes:
-        status: ``accepted``, ``duplicate``, ``unknown``, ``invalid``, or ``dropped``
-            for a transient event that nobody could take at once.
+        status: ``accepted``, ``duplicate``, ``unknown``, ``invalid``; ``dropped`` for
+            a transient event that nobody could take at once; ``full`` or ``shed`` for
+            one that a flow's ``admission=`` takes no run on for: nobody has it, and it
+            may be sent again.
         runs: the runs that took it or were begun by it, as far as they are here.
         run_ids: the ids of these runs, with a store.
         handlers: names of the handlers it goes to.

@@ -39,6 +39,8 @@ def degraded_of(run: Handle) -> tuple[str, ...]:
         for number, each in run.marking.deferred.items()
         if each.stage and number in ended
     ]
+    called = (each for each in run.records if isinstance(each, CallEnded))
+    found += [each.step for each in called if each.stage]
     return tuple(found)
 
 

@@ -18,6 +18,7 @@ from flowkit.errors import PoisonedStepError, TryAgain
 from flowkit.runtime import signals
 from flowkit.runtime.clock import now
 from flowkit.runtime.failing import take_back
+from flowkit.runtime.positions import RETRY
 
 if TYPE_CHECKING:
     from flowkit.core.marking import Firing
@@ -28,9 +29,12 @@ if TYPE_CHECKING:
 __all__ = [
     "asked_wait",
     "defer",
+    "due_again",
     "fail_poisoned",
     "forget",
+    "forget_tries",
     "is_poisoned",
+    "log_again",
     "recovers",
     "wake",
 ]
@@ -95,42 +99,68 @@ def _hit(run: Run, firing: Firing, value: Any) -> None:
 
 def _tries_again(run: Run, firing: Firing, policy: Policy, tried: StepDeferred) -> bool:
     """Begin another attempt; if there is none, the error is told why."""
+    step = firing.node.name
+    due = due_again(run, step, f"{run.id}:{firing.id}", policy, tried)
+    if due is None:
+        return False
+    log_again(run, firing, step, firing.attempt, tried, due)
+    defer(run, firing, tried._replace(due=due))
+    return True
+
+
+def due_again(
+    run: Run, step: str, seed: str, policy: Policy, tried: StepDeferred
+) -> float | None:
+    """When another attempt begins; None if there is none, and the error is told why.
+
+    Args:
+        run: of the step.
+        step: its name.
+        seed: of its jitter, the same whenever this is decided.
+        policy: that has a retry.
+        tried: what was tried so far.
+    """
     retry: Any = policy.retry
     error: Any = tried.error
     why = f"after {tried.tries} attempts" if tried.tries > 1 else ""
     if tried.tries < retry.attempts and _is_wanted(retry, error):
-        due = tried.at + _delay(run, firing, retry, tried.tries, error)
+        due = tried.at + _delay(seed, retry, tried.tries, error)
         total = policy.total_timeout
         if total is not None and due >= tried.since + total:
             error.add_note(
                 f"flowkit: given up, as its total_timeout of {shown(total)} leaves no "
                 f"time for another attempt"
             )
-        elif not _budgeted(run, firing, retry):
+        elif not _budgeted(run, step, retry):
             why = f"as its budget of retries, {retry.budget}, is used up"
         else:
-            name = f"{run.net.definition.name}.{firing.node.name}"
-            text = "%s failed at attempt %s and is tried again in %s"
-            wait = shown(round(due - tried.at, 3))
-            about = signals.about(run, firing)
-            said = (text, name, firing.attempt, wait)
-            signals.log().info(*said, exc_info=error, extra=about)
-            error.with_traceback(None)  # else the run keeps the frames of every try
-            defer(run, firing, tried._replace(due=due))
-            return True
+            return due
     if why:
         error.add_note(f"flowkit: given up {why}")
-    return False
+    return None
 
 
-def _budgeted(run: Run, firing: Firing, retry: Retry) -> bool:
+def log_again(  # noqa: PLR0917 - what is tried, and when
+    run: Run, firing: Firing, step: str, attempt: int, tried: StepDeferred, due: float
+) -> None:
+    """Log that a step is tried again, and free what its error holds."""
+    error: Any = tried.error
+    text = "%s failed at attempt %s and is tried again in %s"
+    name = f"{run.net.definition.name}.{step}"
+    wait = shown(round(due - tried.at, 3))
+    about = signals.about(run, firing)
+    signals.log().info(text, name, attempt, wait, exc_info=error, extra=about)
+    error.with_traceback(None)  # else the run keeps the frames of every try
+
+
+def _budgeted(run: Run, step: str, retry: Retry) -> bool:
     """Whether the budget of retries allows one more."""
     if retry.budget is None:
         return True
-    from flowkit.runtime.protection import shared_rate  # only who has a budget
+    from flowkit.runtime.shared import shared_rate  # only who has a budget
 
     cls = type(run.flow)
-    place = f"{cls.__module__}:{cls.__qualname__}.{firing.node.name} retries"
+    place = f"{cls.__module__}:{cls.__qualname__}.{step} retries"
     return shared_rate(retry.budget, place)
 
 
@@ -169,11 +199,8 @@ def _is_wanted(retry: Retry, error: BaseException) -> bool:
         return False
 
 
-def _delay(
-    run: Run, firing: Firing, retry: Retry, tries: int, error: BaseException
-) -> float:
-    seed = f"{run.id}:{firing.id}".encode()
-    number = int.from_bytes(blake2b(seed, digest_size=8).digest(), "big")
+def _delay(seed: str, retry: Retry, tries: int, error: BaseException) -> float:
+    number = int.from_bytes(blake2b(seed.encode(), digest_size=8).digest(), "big")
     delay = next_delay(retry, tries, number)
     asked = asked_wait(error) if retry.retry_after else None
     return delay if asked is None else max(delay, asked)
@@ -220,6 +247,8 @@ def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
     firing.driver = None
     run.asked.pop(firing.id, None)
     forget(run, record)
+    if run.metered is not None:
+        record = record._replace(metrics=run.measured(firing.id))
     run.apply(record)
     if record.due > record.at and len(run.marking.live) > 1:
         from flowkit.runtime.alarm import call_at  # only beside other work
@@ -234,6 +263,7 @@ def defer(run: Run, firing: Firing, record: StepDeferred) -> None:
             why=record.why,
             error=record.error,
             due=record.due,
+            metrics=dict(record.metrics),
         )
 
 
@@ -260,6 +290,7 @@ def forget(run: Run, record: StepDeferred) -> None:
     if not (run.answers or run.questions):
         return
     firing = record.firing
+    forget_tries(run, firing)
     every = [each for each in (*run.answers, *run.questions) if each[0] == firing]
     wrong = [
         place[1]
@@ -275,13 +306,26 @@ def forget(run: Run, record: StepDeferred) -> None:
                 del kept[place]
 
 
+def forget_tries(run: Run, firing: int) -> None:
+    """The failed attempts of calls that have no result count no more."""
+    for place, asked in list(run.questions.items()):
+        if place[0] != firing or asked.verb != RETRY:
+            continue
+        detail: Any = asked.detail
+        if (firing, detail["call"]) not in run.questions:
+            del run.questions[place]
+            run.answers.pop(place, None)
+
+
 def _went_wrong(run: Run, place: tuple[int, int]) -> bool:
     answer, question = run.answers.get(place, _OPEN), run.questions.get(place)
     if type(answer) is CallEnded:
         return answer.error is not None
     verb = question.verb if type(question) is StepAsked else ""
+    if verb == "compensate":
+        return False  # it is asked anew by itself
     if answer is _OPEN:
         return verb == "call"
     if isinstance(answer, list) and answer[:1] == ["call"]:
         return "error" in answer[2]
-    return verb not in {"", "sleep"} and answer is None
+    return verb not in {"", "sleep", "retry"} and answer is None

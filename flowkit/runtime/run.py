@@ -71,6 +71,7 @@ class Run(Handle):
         stuck: one sentence for each join that could not fire.
         not_undone: steps that a compensation could not undo.
         records: what happened, in order.
+        admission: its place among the runs of its flow, None if any number may run.
         journal: keeps it in a store; None for a run in memory.
         held: moves that are decided and not durable yet.
         answers: what a step's questions were answered, by firing and position.
@@ -82,6 +83,15 @@ class Run(Handle):
         gone: a function that waits gives its place in memory up: it calls no more.
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
+        questions: what a step's body has asked, by the same.
+        asked: how many questions a body in memory has asked, by firing.
+        scopes: what cancels an async step at work, by firing.
+        hurry: has whoever moves the run look at it at once; None if nobody can.
+        settle: waits until all held moves are durable; None where nothing has to.
+        home: the thread that moves the run in a plain loop, None elsewhere.
+        resting: told to be at rest.
+        lost: why its records could not be written any more.
+        reason: what was said where it was ended early.
         begun: when the first attempt of such a firing began.
         starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
@@ -191,11 +201,18 @@ class Run(Handle):
         step: str | None = None,
     ) -> None:
         """Record the start and make the first steps ready; ``step`` has a schedule."""
+        if self.admission is not None:  # first: a refusal leaves nothing behind
+            self.admission.begins(self, inherited.until.get(), refuses=step is None)
         if signals.run_begins.receivers:
             self.tell(signals.run_begins)
         if self.limit is not None or inherited.until.get() is not None:
             inherited.over_by(self, self.limit)
-        self.apply(RunStarted(now(), event, payloads, step))
+        try:
+            self.apply(RunStarted(now(), event, payloads, step))
+        except BaseException:
+            if self.admission is not None:
+                self.admission.leave()
+            raise
         if signals.run_started.receivers:
             self.tell(signals.run_started, inputs=self.inputs)
 
@@ -444,6 +461,8 @@ class Run(Handle):
 
     def settle_end(self) -> None:
         """When nothing runs any more: give the state back and tell the outcome."""
+        if self.admission is not None:
+            self.admission.leave()
         if self.over:
             finished(self)
         elif self.status == "waiting":

@@ -13,13 +13,20 @@ signal                    arguments beside ``run``
 ``run_finished``          ``status``, ``result``
 ``run_failed``            ``error``
 ``run_waiting``           ``events``: the names it waits for
+``run_queued``            ``ahead``: how many runs are before it in the line
+``run_admitted``          ``waited``: seconds it stood there
+``run_rejected``          ``error``
 ``step_started``          ``step``, ``firing``, ``attempt``
 ``step_finished``         ``step``, ``firing``, ``attempt``, ``output``,
                           ``metrics``: figures by name
 ``step_failed``           ``step``, ``firing``, ``attempt``, ``error``,
                           ``metrics``: the same
 ``step_deferred``         ``step``, ``firing``, ``attempt``, ``why``, ``error``,
-                          ``due``
+                          ``due``, ``metrics``: of that attempt
+``step_queued``           ``step``, ``firing``, ``attempt``, ``limit``: bulkhead,
+                          ``name``: its name
+``step_admitted``         ``step``, ``firing``, ``attempt``, ``limit``, ``name``: the
+                          same, ``waited``: seconds
 ``step_cancelled``        ``step``, ``firing``, ``attempt``
 ``routed``                ``step``, ``firing``, ``attempt``, ``labels``
 ``stuck``                 ``step``, ``reason``
@@ -90,6 +97,11 @@ run_started: Signal = _signal("run_started", "A run began.")
 run_finished: Signal = _signal("run_finished", "A run is over and did not fail.")
 run_failed: Signal = _signal("run_failed", "A run failed.")
 run_waiting: Signal = _signal("run_waiting", "A run waits for something outside.")
+run_queued: Signal = _signal("run_queued", "A run waits for its admission.")
+run_admitted: Signal = _signal("run_admitted", "A run that waited may go on.")
+run_rejected: Signal = _signal("run_rejected", "A run was refused, or shed.")
+step_queued: Signal = _signal("step_queued", "A step waits for a place.")
+step_admitted: Signal = _signal("step_admitted", "A step that waited has its place.")
 step_started: Signal = _signal("step_started", "An attempt of a step began.")
 step_finished: Signal = _signal("step_finished", "A firing of a step was committed.")
 step_failed: Signal = _signal("step_failed", "A firing of a step raised.")
@@ -107,7 +119,6 @@ event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
 
 __all__ = [
-    "about",
     "breaker_changed",
     "cache_hit",
     "event_accepted",
@@ -115,18 +126,23 @@ __all__ = [
     "handler_failed",
     "log",
     "routed",
+    "run_admitted",
     "run_begins",
     "run_failed",
     "run_finished",
+    "run_queued",
+    "run_rejected",
     "run_started",
     "run_waiting",
     "state_changed",
+    "step_admitted",
     "step_cancelled",
     "step_deferred",
     "step_failed",
     "step_finished",
     "step_hedged",
     "step_isolated",
+    "step_queued",
     "step_started",
     "stuck",
     "tell",

@@ -24,19 +24,25 @@ if TYPE_CHECKING:
 
     from flowkit.core.marking import Firing
     from flowkit.core.policies import Policy
+    from flowkit.core.records import StepAsked
+    from flowkit.errors import ShedError
     from flowkit.runtime.run import Run
 
 __all__ = [
     "Alarm",
     "Watch",
+    "ends",
     "out_of_time",
     "overdue",
     "too_late",
     "watch",
     "watch_run",
+    "with_end",
 ]
 
 INFINITE = float("inf")
+ASKS = "ask"
+"""The verb of a question to people."""
 NEAR = 0.005
 """Seconds between the times at which a run begins and says that it has."""
 
@@ -49,9 +55,23 @@ class Watch:
         since: when the first attempt did.
         beat: when it last said that it is alive.
         error: what the attempt fails with, once its time is over.
+        end_known: when it must be over, and by which limit, if it began before it
+            was taken out of memory.
+        endless: it asks people, who may take their time.
     """
 
-    __slots__ = ("beat", "begun", "cancel", "error", "firing", "policy", "run", "since")
+    __slots__ = (
+        "beat",
+        "begun",
+        "cancel",
+        "end_known",
+        "endless",
+        "error",
+        "firing",
+        "policy",
+        "run",
+        "since",
+    )
 
     def __init__(
         self, run: Run, firing: Firing, policy: Policy, cancel: Callable[[], object]
@@ -64,18 +84,26 @@ class Watch:
         self.beat: float = self.begun
         self.since: float = self.begun
         self.error: StepTimeoutError | None = None
+        self.end_known: tuple[float, str] | None = None
+        self.endless: bool = False
 
-    def due(self) -> tuple[float, str]:
-        """When its time is over, as far as is known now, and by which limit."""
+    def due(self, *, idle: bool = True) -> tuple[float, str]:
+        """When its time is over, as far as is known now, and by which limit.
+
+        Args:
+            idle: count its ``idle_timeout``, too.
+        """
+        if self.endless:
+            return INFINITE, ""
         policy = self.policy
-        due, limit = INFINITE, ""
-        if policy.timeout is not None:
+        due, limit = self.end_known or (INFINITE, "")
+        if self.end_known is None and policy.timeout is not None:
             due, limit = self.begun + policy.timeout, "timeout"
-        if policy.total_timeout is not None:
+        if self.end_known is None and policy.total_timeout is not None:
             due, limit = min(
                 (due, limit), (self.since + policy.total_timeout, "total_timeout")
             )
-        if policy.idle_timeout is not None:
+        if idle and policy.idle_timeout is not None:
             due, limit = min(
                 (due, limit), (self.beat + policy.idle_timeout, "idle_timeout")
             )
@@ -167,15 +195,12 @@ def watch(
         cancel: ends it, on its event loop.
         soon: calls a function on that event loop, from any thread.
     """
-    policy = run.compiled.policies[firing.node.name]
-    before = run.marking.deferred.get(firing.id) if run.marking.deferred else None
-    if before is not None and before.stage:
-        policy = policy.at(before.stage)
-    made = Watch(run, firing, policy, cancel)
-    if policy.total_timeout is not None:
-        first = before.since if before is not None and before.since else made.begun
-        made.since = run.begun.setdefault(firing.id, first)
-    due = made.due()[0]
+    made = _watched(run, firing, cancel)
+    policy = made.policy
+    if run.questions or not (policy.total_timeout is policy.idle_timeout is None):
+        due = made.due()[0]
+    else:  # the usual one, at once
+        due = INFINITE if policy.timeout is None else made.begun + policy.timeout
     if due == INFINITE:
         return None
     run.watches[firing.id] = made
@@ -184,6 +209,84 @@ def watch(
         alarm = run.lookout = Alarm(run, soon)
     if due < alarm.at:
         alarm.set(due)
+    return made
+
+
+def with_end(run: Run, firing: Firing, verb: str, detail: Any) -> Any:
+    """The detail of a question with when the attempt that asks must be over.
+
+    So its time runs on where the step is not in memory. A fallback that asks people
+    has the time that its question gives them.
+    """
+    if verb == ASKS and _stage(run, firing):
+        if firing.id in run.watches:
+            run.watches[firing.id].endless = True
+        return detail
+    known = (detail or {}).get("end")
+    if known is not None and known[2] == firing.attempt:
+        return detail
+    found = run.watches.get(firing.id)
+    due, limit = (found or _watched(run, firing, _no_cancel)).due(idle=False)
+    if due == INFINITE:
+        return detail
+    return {**(detail or {}), "end": [due, limit, firing.attempt]}
+
+
+def _no_cancel() -> None:
+    """Nothing is to be cancelled."""
+
+
+def ends(run: Run, asked: StepAsked, at: float) -> bool:
+    """End an attempt that is not in memory and out of its time; whether it was."""
+    due, limit, attempt = asked.detail["end"]
+    firing = run.marking.live.get(asked.firing)
+    if firing is None or firing.id in run.watches or attempt != firing.attempt:
+        return False
+    answered = asked.detail.get("due")
+    if due > at or (answered is not None and answered <= due):
+        return False
+    policy = _policy(run, firing)
+    if getattr(policy, limit) is None:
+        return False  # the class allows more by now
+    for wake in [run.parked[p] for p in [*run.parked] if p[0] == firing.id]:
+        wake(None)
+    run.fail(firing, out_of_time(run, firing, policy, limit))
+    return True
+
+
+def _stage(run: Run, firing: Firing) -> int:
+    """0 for a step's own attempt, else the number of the fallback that stands in."""
+    before = run.marking.deferred.get(firing.id) if run.marking.deferred else None
+    return 0 if before is None else before.stage
+
+
+def _policy(run: Run, firing: Firing) -> Policy:
+    """What holds for the stage at which a firing stands."""
+    policy: Policy = run.compiled.policies[firing.node.name]
+    stage = _stage(run, firing)
+    return policy.at(stage) if stage else policy
+
+
+def _watched(run: Run, firing: Firing, cancel: Callable[[], object]) -> Watch:
+    """An attempt and its limits; one that starts again has the time it had."""
+    if run.marking.deferred:
+        policy = _policy(run, firing)
+    else:
+        policy = run.compiled.policies[firing.node.name]
+    made = Watch(run, firing, policy, cancel)
+    if policy.total_timeout is not None:
+        before = run.marking.deferred.get(firing.id)
+        first = before.since if before is not None and before.since else made.begun
+        made.since = run.begun.setdefault(firing.id, first)
+    for place in run.questions:
+        if place[0] != firing.id:
+            continue
+        asked = run.questions[place]
+        end = (asked.detail or {}).get("end")
+        if asked.verb == ASKS and _stage(run, firing):
+            made.endless = True
+        elif end is not None and end[2] == firing.attempt:
+            made.end_known = end[0], end[1]
     return made
 
 
@@ -229,8 +332,11 @@ def overdue(run: Run) -> None:
     run.apply(RunOverdue(now(), error))
 
 
-def too_late(run: Run) -> DeadlineError:
+def too_late(run: Run) -> DeadlineError | ShedError:
     """The error of a run that was not over in time."""
+    if run.admission is not None and (shed := run.admission.shed(run)) is not None:
+        error: ShedError = shed
+        return error
     name = run.net.definition.name
     live = dict.fromkeys(each.node.name for each in run.marking.live.values())
     be = "were" if len(live) > 1 else "was"

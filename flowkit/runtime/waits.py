@@ -98,6 +98,10 @@ class Asking:
         if run.claim is not None and run.underway:
             record_begun(run, self.firing)
         number = self.firing.id
+        if run.calls[self.firing.node.index].timed is not None:
+            from flowkit.runtime.timing import with_end  # only who has a time
+
+            detail = with_end(run, self.firing, question.verb, detail)
         record = StepAsked(now(), number, position, question.verb, detail)
         run.questions[self.place] = record
         run.apply(record)

@@ -134,6 +134,12 @@ class Workshop:
         with self._changed:
             self._open += 1
 
+    def aside(self, waiting: bool) -> None:  # noqa: FBT001 - one switch
+        """A job waits for others, or goes on: open, it takes no place meanwhile."""
+        self._running += -1 if waiting else 1
+        if waiting:
+            self._pump()
+
     def _done(self) -> None:
         with self._changed:
             self._open -= 1

@@ -23,7 +23,7 @@ class Sent(NamedTuple):
         key: correlation key, or None.
         id: the event's id, or None.
         status: as the receipt's: ``accepted``, ``duplicate``, ``unknown``,
-            ``invalid`` or ``dropped``.
+            ``invalid``, ``dropped``, ``full`` or ``shed``.
         takers: names of the flow classes and handlers that took it.
         runs: the runs that took it or were begun by it, as far as they are here.
     """

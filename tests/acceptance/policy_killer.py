@@ -1,7 +1,7 @@
 """Kills a process in backoff, in fallbacks and in the middle of a compensation.
 
 Run as a process of its own, ``python -m tests.acceptance.policy_killer FOLDER KILLS
-SEED``: it forks a child for each life and kills it at a random moment, until the run
+SEED [FLOW]``: it forks a child for each life and kills it at a random moment, until the run
 has ended, then looks at what is stored and at a log of side effects beside it. The last
 line it prints is a report, as JSON.
 """
@@ -24,7 +24,7 @@ from flowkit.journal.urls import open_store
 from flowkit.runtime import presence
 from flowkit.runtime.folding import effective
 
-__all__ = ["Booking"]
+__all__ = ["Booking", "Rebooking"]
 
 QUICK = Retry(4, first="3ms", factor=1.5)
 assert anyio.to_thread
@@ -92,20 +92,42 @@ class Booking(Flow, on_error="compensate", defaults=Policy(retry=QUICK)):
         raise ValueError("card refused")
 
 
-def live(url: str, log: Path) -> None:
+class Rebooking(Booking, on_error="fail_fast"):
+    """The same trouble; a scope is undone, and the run goes on to its end."""
+
+    @listen(Booking.charge.failed)
+    async def give_back(self, error):
+        note(self, "give back")
+        return await self.compensate(str(error), scope=["hotel", "car"])
+
+    @listen(give_back)
+    def write(self, undone):
+        note(self, f"write {' '.join(undone)}")
+        return undone
+
+
+WHOLE = ("flight", "hotel", "car", "cancel", "cancel", "cancel")
+SCOPE = ("flight", "hotel", "car", "cancel", "cancel", "give_back", "write")
+EXPECTED = {
+    Booking: ("compensated", WHOLE, ["cancel car", "cancel hotel", "cancel flight"]),
+    Rebooking: ("completed", SCOPE, ["cancel car", "cancel hotel"]),
+}
+
+
+def live(kind: type[Flow], url: str, log: Path) -> None:
     """One life: bring the run to its end."""
     presence.LEASE = 30.0
     _Log.file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         if open_store(url).run("trip") is None:
-            Booking(store=url).kickoff(id="trip")
+            kind(store=url).kickoff(id="trip")
         else:
             resume("trip", store=url)
     except ValueError:
         return
 
 
-def killed(url: str, log: Path, kills: int, seed: int) -> int:
+def killed(kind: type[Flow], url: str, log: Path, kills: int, seed: int) -> int:
     """Lives until one comes to the end; how many were killed."""
     chance, hits = random.Random(seed), 0
     while True:
@@ -113,7 +135,7 @@ def killed(url: str, log: Path, kills: int, seed: int) -> int:
         if not pid:
             code = 1
             try:
-                live(url, log)
+                live(kind, url, log)
                 code = 0
             finally:
                 os._exit(code)
@@ -128,21 +150,22 @@ def killed(url: str, log: Path, kills: int, seed: int) -> int:
             return hits
 
 
-def checked(url: str, log: Path, hits: int) -> list[str]:
+def checked(kind: type[Flow], url: str, log: Path, hits: int) -> list[str]:
     """What does not hold."""
     store = open_store(url)
     row, faults = store.run("trip"), []
-    if row is None or row.status != "compensated":
-        return [f"it is {row and row.status}, not compensated"]
+    status, finished, taken_back = EXPECTED[kind]
+    if row is None or row.status != status:
+        return [f"it is {row and row.status}, not {status}"]
     entries = effective(store.entries("trip"))
     done = [each.step for each in entries if each.kind == "done"]
-    if done != ["flight", "hotel", "car", "cancel", "cancel", "cancel"]:
+    if done != list(finished):
         faults.append(f"finished {done}")
     lines = [line.split("|") for line in log.read_text().splitlines()]
     undone = list(
         dict.fromkeys(what for _, what, _ in lines if what.startswith("cancel "))
     )
-    if undone != ["cancel car", "cancel hotel", "cancel flight"]:
+    if undone != taken_back:
         faults.append(f"undone in the order {undone}")
     failures = sum(
         each.kind == "fail"
@@ -162,17 +185,18 @@ def checked(url: str, log: Path, hits: int) -> list[str]:
     return faults
 
 
-def main(folder: str, kills: int, seed: int) -> None:
+def main(folder: str, kills: int, seed: int, name: str = "Booking") -> None:
     """Several runs, each in a database of its own."""
     total, faults, number = 0, [], 0
+    kind = {"Booking": Booking, "Rebooking": Rebooking}[name]
     while total < kills and not faults and number < kills:
         url = f"sqlite:///{folder}/{number}.db?synchronous=normal"
         log = Path(folder) / f"{number}.log"
-        hits = killed(url, log, 12, seed + number)
-        faults = checked(url, log, hits)
+        hits = killed(kind, url, log, 12, seed + number)
+        faults = checked(kind, url, log, hits)
         total, number = total + hits, number + 1
     print(json.dumps({"kills": total, "runs": number, "faults": faults}))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import anyio
 
-from flowkit.functions import flow, step, together
+from flowkit import Retry
+from flowkit.functions import attempt, flow, step, together
 
-STEPS = ["first", "left", "right", "inner 1", "inner 2", "plain", "last"]
-RESULT = ["FIRST", "LEFT", "RIGHT", ["INNER 1", "INNER 2"], "PLAIN", "LAST"]
+TRIES = ["try 1", "try 2", "try 3"]
+STEPS = ["first", "left", "right", "inner 1", "inner 2", "plain", *TRIES, "last"]
+RESULT = ["FIRST", "LEFT", "RIGHT", ["INNER 1", "INNER 2"], "PLAIN", "TRY 3", "LAST"]
 _URL, _LOG, _BACKEND, _HOLD = (*sys.argv[1:], *[""] * 4)[:4]
 
 
@@ -41,6 +43,17 @@ def plain(name: str) -> str:
     return name.upper()
 
 
+@step(retry=Retry(3, first="5ms"))
+async def stubborn() -> str:
+    """Well at its third try; killed in one, that one is made again."""
+    await anyio.lowlevel.checkpoint()
+    name = f"try {attempt()}"
+    _began(name)
+    if name != TRIES[-1]:
+        raise OSError(name)
+    return name.upper()
+
+
 async def inner() -> list[str]:
     """A branch of two steps."""
     return [await work("inner 1"), await work("inner 2")]
@@ -51,7 +64,7 @@ async def straight(times: int) -> list[object]:
     """In a row, side by side, in a branch."""
     first = await work("first")
     wide = await together(work("left"), work("right"), inner(), limit=times)
-    return [first, *wide, plain("plain"), await work("last")]
+    return [first, *wide, plain("plain"), await stubborn(), await work("last")]
 
 
 async def main() -> None:

@@ -29,4 +29,6 @@ def test_killed_in_each_step_every_step_runs_once_to_its_record(
     # Killed in it once, each step began twice: no more, since it was recorded then.
     assert log.read_text().split("\n")[:-1] == [each for each in STEPS for _ in "12"]
     told = [each.step for each in runs.history("the-run", store=url)]
-    assert told == ["work"] * 5 + ["plain", "work", "body"]
+    assert told == ["work"] * 5 + ["plain", "stubborn", "work", "body"]
+    stubborn = runs.history("the-run", store=url)[-3]
+    assert [str(each.error) for each in stubborn.deferrals] == ["try 1", "try 2"]

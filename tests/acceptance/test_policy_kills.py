@@ -14,11 +14,15 @@ pytestmark = [pytest.mark.prove, pytest.mark.timeout(0 if PROVE else 200)]
 KILLS = 1_000 if PROVE else 25
 
 
-def test_a_killed_run_is_retried_and_undone_as_one_that_was_not(tmp_path) -> None:
-    """Each finished step and each undo once, in order, with all its attempts."""
+@pytest.mark.parametrize("flow", ["Booking", "Rebooking"])
+def test_a_killed_run_is_retried_and_undone_as_one_that_was_not(tmp_path, flow) -> None:
+    """Each finished step and each undo once, in order, with all its attempts.
+
+    Of the whole run, or of a scope.
+    """
     command = [sys.executable, "-m", "tests.acceptance.policy_killer"]
     done = subprocess.run(
-        [*command, str(tmp_path), str(KILLS), "7"],
+        [*command, str(tmp_path), str(KILLS), "7", flow],
         capture_output=True,
         text=True,
         check=False,

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from functools import cache
 from pathlib import Path
 
 from tests.cli.forks import Forks
 
 ROOT = Path(__file__).parents[2]
-COMPILED = tempfile.mkdtemp(prefix="flowkit-pyc-")
-atexit.register(shutil.rmtree, COMPILED, ignore_errors=True)
-BLOCKED = ("FLOWKIT_STORE", "PYTHONDONTWRITEBYTECODE", "NO_COLOR", "COLUMNS")
+BLOCKED = ("FLOWKIT_STORE", "NO_COLOR", "COLUMNS")
 
 PROJECT = """\
 [project]
@@ -123,7 +118,7 @@ def environment(**more):
     """Where the library is found, as a user who has installed it."""
     kept = {key: value for key, value in os.environ.items() if key not in BLOCKED}
     paths = os.pathsep.join([str(ROOT), *filter(None, sys.path)])
-    return {**kept, "PYTHONPATH": paths, "PYTHONPYCACHEPREFIX": COMPILED, **more}
+    return {**kept, "PYTHONPATH": paths, **more}
 
 
 def made_project(folder):
@@ -134,38 +129,25 @@ def made_project(folder):
 
 
 @cache
-def _forks():
-    return Forks(environment())
+def _forks(*, warm):
+    return Forks(environment(), warm=warm)
 
 
-def flowkit(folder, *words, env=None, input=None, fresh=False):  # noqa: A002 - as in subprocess
-    """One command, to its end; ``fresh`` as a shell starts it, with all its imports."""
-    full = environment(**(env or {}))
-    if not fresh:
-        return _forks().run(words, folder, full, input, timeout=50)
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "flowkit", *words],
-        cwd=folder,
-        env=full,
-        capture_output=True,
-        text=True,
-        timeout=50,
-        check=False,
-        input=input or "",
-    )
+def flowkit(folder, *words, env=None, input="", **how):  # noqa: A002 - as in subprocess
+    """One command, to its end; ``how`` as for :func:`begun`."""
+    process = begun(folder, *words, env=env, **how)
+    out, said = process.communicate(input)
+    return subprocess.CompletedProcess(words, process.returncode, out, said)
 
 
-def begun(folder, *words, env=None):
-    """One command, begun; read its stdout to know how far it is."""
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", "flowkit", *words],
-        cwd=folder,
-        env=environment(**(env or {})),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+def begun(folder, *words, env=None, fresh=False, patched=None):
+    """One command, begun; read its stdout to know how far it is.
+
+    ``fresh`` is one that imports flowkit itself; ``patched`` has other values for
+    names of modules, in its process alone.
+    """
+    forks = _forks(warm=not fresh)
+    return forks.begin(words, folder, environment(**(env or {})), patched)
 
 
 def as_json(done):

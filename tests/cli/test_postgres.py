@@ -46,7 +46,7 @@ def test_verbs_work_on_a_server(project, url):
     assert done("approve", "r1").stdout == "50 to Berlin\n"
     assert done("runs").stdout.startswith("r1\tShop\tcompleted\t")
     found = as_json(done("doctor", "--json"))
-    assert {"level": "ok", "what": "schema", "text": "1, up to date"} in found
+    assert {"level": "ok", "what": "schema", "text": "2, up to date"} in found
     assert any(each["what"] == "PostgreSQL" for each in found)
     for text in said:
         assert PASSWORD not in text

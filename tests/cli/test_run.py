@@ -326,12 +326,14 @@ def test_a_locked_journal_is_one_sentence(project):
     path = project / ".flowkit" / "journal.db"
     held = sqlite3.connect(path, isolation_level=None)
     held.execute("BEGIN IMMEDIATE")
-    done = flowkit(project, "run", "shop", "-q")
+    places = ("opening", "faults")
+    patience = {f"flowkit.journal.sqlite.{each}.PATIENCE": 0.2 for each in places}
+    done = flowkit(project, "run", "shop", "-q", patched=patience)
     held.close()
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr == (
-        f"error: The journal {path} was locked by another process for more than 5 "
-        f"seconds; nothing was written. End what holds it, or try again.\n"
+        f"error: The journal {path} was locked by another process for more than "
+        f"0.2 seconds; nothing was written. End what holds it, or try again.\n"
     )
 
 

@@ -113,6 +113,7 @@ def test_looking_makes_no_store(project):
         "replay",
         "watch",
         "resume",
+        "requeue",
         "approve",
         "cancel",
         "fork",
@@ -205,7 +206,10 @@ def test_replay_gives_the_state_after_each_record(shop):
     assert found[-1]["state"]["pieces"] == 3
     done = flowkit(shop, "replay", "r1", "--seq", "9")
     assert done.returncode == 2
-    assert done.stderr == "error: Run 'r1' has records 1 to 4, and no 9.\n"
+    assert done.stderr == (
+        "error: Run 'r1' has records 1 to 4, and no 9. runs.replay('r1') tells what "
+        "each of them is.\n"
+    )
 
 
 def test_watch_follows_a_run_to_its_end(project):
@@ -241,6 +245,43 @@ def test_resume_goes_on_once_the_step_is_mended(shop):
     done = flowkit(shop, "resume", "r2")
     assert (done.returncode, done.stdout) == (0, "0 to Berlin\n")
     assert "Shop.price" not in done.stderr
+
+
+def test_dead_steps_are_listed_with_their_cure(shop):
+    """A line a step; JSON has all that is known."""
+    done = flowkit(shop, "dead")
+    ((run, step, kind, attempts, _, error, cure),) = lines(done)
+    assert (run, step, kind, attempts) == ("r2", "Shop.size", "failed", "1")
+    assert error == "ValueError: nothing to sell"
+    assert cure == "Mend what the error says. Then requeue the run."
+    assert done.stderr == "begin one again with: flowkit requeue r2\n"
+    assert [each["step"] for each in as_json(flowkit(shop, "dead", "--json"))] == [
+        "size"
+    ]
+    done = flowkit(shop, "dead", "bill")
+    assert (done.stdout, done.stderr) == ("", "no step has failed for good\n")
+
+
+def test_requeue_begins_what_failed_again(shop):
+    """One run, or all of a flow; what failed once more is told by the exit code."""
+    done = flowkit(shop, "requeue", "r2", "-q")
+    assert done.returncode == 1
+    assert done.stdout == "r2\tfailed\tValueError: nothing to sell\n"
+    text = (shop / "flows.py").read_text()
+    (shop / "flows.py").write_text(text.replace("if not price:", "if price < 0:"))
+    done = flowkit(shop, "requeue", "--all", "shop", "-q")
+    assert (done.returncode, done.stdout) == (0, "r2\tcompleted\t\n")
+    done = flowkit(shop, "requeue", "--all", "shop", "-q")
+    assert (done.stdout, done.stderr) == ("", "no run of it has failed\n")
+    done = flowkit(shop, "requeue", "r1")
+    assert done.returncode == 1
+    assert "Run 'r1' of" in done.stderr
+    done = flowkit(shop, "requeue")
+    assert done.returncode == 2
+    assert (
+        done.stderr
+        == "error: Say which run is requeued, or --all and a flow, not both.\n"
+    )
 
 
 def test_resume_all_goes_on_with_those_that_can(project):

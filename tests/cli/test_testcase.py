@@ -8,13 +8,16 @@ import sys
 from tests.cli.command import environment, flowkit
 
 
-def outcome_of(folder, source):
-    """The generated test, as pytest runs it in the project."""
-    (folder / "test_cut.py").write_text(source)
+def outcome_of(folder, *sources):
+    """The generated tests, as pytest runs them in the project, with its own plugin."""
+    for number, source in enumerate(sources):
+        (folder / f"test_cut_{number}.py").write_text(source)
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_cut.py"],
+        [sys.executable, "-m", "pytest", "-q", *("-p", "no:cacheprovider")],
         cwd=folder,
-        env=environment(),
+        env=environment(
+            PYTEST_DISABLE_PLUGIN_AUTOLOAD="1", PYTEST_PLUGINS="pytest_flowkit"
+        ),
         capture_output=True,
         text=True,
         check=False,
@@ -48,13 +51,9 @@ def test_events_and_answers_are_in_the_test(project):
     bill, question = (flowkit(project, "testcase", each).stdout for each in "bq")
     assert 'Arrives("paid", {"amount": 40})' in bill
     assert question.count("Answers(") == 2
-    for source in (
-        bill,
-        question,
-        flowkit(project, "testcase", "b", "--stub-all").stdout,
-    ):
-        done = outcome_of(project, source)
-        assert "1 passed" in done.stdout, done.stdout
+    whole = flowkit(project, "testcase", "b", "--stub-all").stdout
+    done = outcome_of(project, bill, question, whole)
+    assert "3 passed" in done.stdout, done.stdout
 
 
 def test_what_cannot_be_cut_is_refused(project):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from enum import Enum
 import pytest
 from pydantic import BaseModel
 
-import flowkit
 from flowkit.compat.crewai.flow.flow import (
     Flow,
     FlowState,
@@ -22,36 +20,6 @@ from flowkit.compat.crewai.flow.flow import (
     start,
 )
 from flowkit.compat.crewai.flow.visualization import build_flow_structure
-
-AUTHORING = ("Flow", "FlowState", "and_", "listen", "or_", "router", "start")
-PICTURES = ("build_flow_structure", "visualize_flow_structure")
-PATHS = {
-    "flowkit.compat.crewai": AUTHORING + PICTURES,
-    "flowkit.compat.crewai.flow": AUTHORING + PICTURES,
-    "flowkit.compat.crewai.flow.flow": AUTHORING,
-    "flowkit.compat.crewai.flow.visualization": PICTURES,
-    "flowkit.compat.crewai.flow.visualization.builder": ("build_flow_structure",),
-}
-NAMES = [(path, name) for path, names in PATHS.items() for name in names]
-
-
-@pytest.mark.parametrize(("path", "name"), NAMES)
-def test_name_is_flowkits_own(path, name):
-    """Whatever the path, the object is the one that ``flowkit`` has."""
-    module = importlib.import_module(path)
-    assert getattr(module, name) is getattr(flowkit, name)
-    assert name in module.__all__
-    assert name in dir(module)
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_unknown_name_is_an_attribute_error(path):
-    """A name that flowkit does not have fails at import, not later."""
-    module = importlib.import_module(path)
-    with pytest.raises(AttributeError, match=f"'{path}' has no attribute 'Crew'"):
-        _ = module.Crew
-    with pytest.raises(ImportError):
-        exec(f"from {path} import Crew")
 
 
 def test_historic_path_is_as_light_as_flowkit():

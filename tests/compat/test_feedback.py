@@ -224,6 +224,7 @@ def test_model_state_is_the_model_in_a_provider():
             assert isinstance(flow.state, Note)
             assert flow.state.text == "written"
             assert flow.state.model_dump()["text"] == "written"
+            asked.append(context)
             return ""
 
     class Model(Flow[Note]):
@@ -232,7 +233,9 @@ def test_model_state_is_the_model_in_a_provider():
         def write(self):
             self.state.text = "written"
 
+    asked = []
     Model().kickoff()
+    assert len(asked) == 1
 
 
 def test_with_emit_the_outcome_is_a_label():

@@ -1,4 +1,4 @@
-"""The section 'Modules' of the contract, for people and persistence."""
+"""The section 'Modules' of the contract: every name at every path."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 import flowkit
 
 ROOT = "flowkit.compat.crewai"
+AUTHORING = ("Flow", "FlowState", "and_", "listen", "or_", "router", "start")
+PICTURES = ("build_flow_structure", "visualize_flow_structure")
 PEOPLE = (
     "ConsoleProvider",
     "FlowPersistence",
@@ -26,9 +28,11 @@ PEOPLE = (
     "persist",
 )
 PATHS = {
-    "": PEOPLE,
-    ".flow": PEOPLE,
-    ".flow.flow": ("human_feedback", "persist"),
+    "": AUTHORING + PICTURES + PEOPLE,
+    ".flow": AUTHORING + PICTURES + PEOPLE,
+    ".flow.flow": (*AUTHORING, "human_feedback", "persist"),
+    ".flow.visualization": PICTURES,
+    ".flow.visualization.builder": ("build_flow_structure",),
     ".flow.persistence": ("FlowPersistence", "SQLiteFlowPersistence", "persist"),
     ".flow.persistence.base": ("FlowPersistence",),
     ".flow.persistence.sqlite": ("SQLiteFlowPersistence",),
@@ -67,6 +71,8 @@ def test_unknown_name_is_an_attribute_error(path):
     module = importlib.import_module(path)
     with pytest.raises(AttributeError, match=f"'{path}' has no attribute 'Crew'"):
         _ = module.Crew
+    with pytest.raises(ImportError):
+        exec(f"from {path} import Crew")
 
 
 TRAPS = [

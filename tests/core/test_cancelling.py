@@ -31,10 +31,6 @@ SEARCH: dict[str, Any] = {
 }
 
 
-def echo(firing: Any, _: int) -> Any:
-    return firing.payload
-
-
 # --- steps -----------------------------------------------------------------------
 
 

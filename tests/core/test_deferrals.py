@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from flowkit.core.commands import Answer, Cancel, End, Firing, Wait
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import Join, Leaf, Step
 from flowkit.core.machine import decide
 from flowkit.core.marking import DEFERRED, Marking
-from flowkit.core.net import Net
 from flowkit.core.records import (
     RunCancelled,
     RunStarted,
@@ -16,23 +15,12 @@ from flowkit.core.records import (
     StepFailed,
     StepFinished,
 )
+from tests.core.deciding import net, play
 
 ASK = Step("ask", start=True)
 BESIDE = Step("beside", start=True)
 THEN = Step("then", trigger=Leaf("ask", "step"))
 ERROR = ValueError("once")
-
-
-def net(*steps: Step) -> Net:
-    return Net(Definition("Orders", steps))
-
-
-def play(net: Net, *records) -> tuple[Marking, list]:
-    marking = Marking(len(net.nodes))
-    commands = []
-    for record in records:
-        commands = list(decide(net, marking, record))
-    return marking, commands
 
 
 def test_a_firing_that_is_due_begins_again_at_once() -> None:

@@ -11,11 +11,14 @@ from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from flowkit.core.checks import groups
 from flowkit.errors import DeadlockError, GatherError
 from tests.core.lane_nets import cut, failing, gated, grouped, wild
+from tests.core.nets import tangled
 from tests.core.player import Played, StillRunningError, play
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 EXAMPLES = settings(
     max_examples=20_000 if os.environ.get("FLOWKIT_PROVE") == "1" else 150
 )
+
+WILD = settings(max_examples=20_000 if os.environ.get("FLOWKIT_PROVE") == "1" else 400)
 
 
 def lanes_of(played: Played, name: str) -> list[Lane]:
@@ -229,14 +234,14 @@ def test_no_failure_of_an_instance_is_lost(case: Case) -> None:
     counts_failures(case)
 
 
-@EXAMPLES
+@WILD
 @given(wild())
 def test_every_token_of_any_net_with_groups_is_accounted_for(case: Case) -> None:
     """P7, P8, P9: with every verb and option."""
     accounts_for_everything(case)
 
 
-@EXAMPLES
+@WILD
 @given(wild())
 def test_deferred_firings_keep_their_lanes_and_gates(case: Case) -> None:
     """P7, P8, P9: each begins again until it ends; the lane and the mutex are kept."""
@@ -248,3 +253,22 @@ def test_deferred_firings_keep_their_lanes_and_gates(case: Case) -> None:
 def test_a_deferred_firing_keeps_its_mutex(case: Case) -> None:
     """P6: who waits for its next attempt is still the one holder."""
     keeps_its_mutex(case)
+
+
+@pytest.mark.parametrize("strategy", [wild, tangled])
+def test_a_draw_makes_no_recursive_strategy(
+    strategy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To make one takes long and reads the file: an edit then would spoil a run."""
+
+    def made(*_: Any, **__: Any) -> None:
+        raise AssertionError("a recursive strategy was made while drawing")
+
+    monkeypatch.setattr(st, "recursive", made)
+
+    @settings(max_examples=3, database=None)
+    @given(strategy())
+    def draw(case: Case) -> None:
+        assert case.definition.steps
+
+    draw()

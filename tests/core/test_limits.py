@@ -10,7 +10,6 @@ from flowkit.core.limits import (
     Breaker,
     BreakerState,
     Bulkhead,
-    BulkheadState,
     Rate,
     RateState,
 )
@@ -161,43 +160,6 @@ def test_what_began_before_the_breaker_opened_counts_for_nothing() -> None:
     assert state.status == "closed"
 
 
-@given(
-    most=st.integers(1, 4),
-    queue=st.none() | st.integers(0, 4),
-    moves=st.lists(st.tuples(CALLERS, st.booleans()), max_size=120),
-)
-def test_no_order_of_ten_callers_overfills_a_bulkhead(most, queue, moves) -> None:
-    """At most that many inside; places are handed on in order, and none is lost."""
-    state = BulkheadState(Bulkhead(most, queue))
-    inside: set[int] = set()
-    line: list[int] = []
-    for caller, withdraws in moves:
-        if caller in inside:
-            inside.discard(caller)
-            following = state.leave()
-            assert following == (line.pop(0) if line else None)
-            if following is not None:
-                inside.add(following)
-        elif caller in line:
-            if withdraws:
-                assert state.withdraw(caller)
-                line.remove(caller)
-        else:
-            got = state.enter(caller)
-            if len(inside) < most:
-                assert got is True
-                inside.add(caller)
-            elif queue is not None and len(line) >= queue:
-                assert got is None
-            else:
-                assert got is False
-                line.append(caller)
-        assert state.inside == len(inside) <= most
-        assert state.waiting == len(line)
-        assert not line or len(inside) == most
-    assert not state.withdraw("nobody")
-
-
 @pytest.mark.parametrize(
     ("make", "text"),
     [
@@ -217,6 +179,10 @@ def test_no_order_of_ten_callers_overfills_a_bulkhead(most, queue, moves) -> Non
         (
             lambda: Bulkhead(1, queue=-1),
             "Bulkhead(queue=..) takes a count from 0, not -1.",
+        ),
+        (
+            lambda: Bulkhead(1, shared="store"),
+            ("Bulkhead(shared='store') needs a name: other processes know it by that."),
         ),
     ],
 )

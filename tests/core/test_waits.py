@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from flowkit.core.commands import Answer, Arm, End, Firing, Wait
-from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.core.definition import Join, Leaf, Step
 from flowkit.core.machine import decide
-from flowkit.core.marking import Marking
-from flowkit.core.net import Net
 from flowkit.core.records import (
     EventReceived,
     RunCancelled,
@@ -17,19 +15,7 @@ from flowkit.core.records import (
     StepFinished,
     TimerFired,
 )
-
-
-def net(*steps: Step) -> Net:
-    return Net(Definition("Orders", steps))
-
-
-def play(net: Net, *records) -> tuple[Marking, list]:
-    marking = Marking(len(net.nodes))
-    commands = []
-    for record in records:
-        commands = list(decide(net, marking, record))
-    return marking, commands
-
+from tests.core.deciding import net, play
 
 ASK = Step("ask", start=True)
 THEN = Step("then", trigger=Leaf("ask", "step"))

@@ -883,7 +883,7 @@ def test_a_step_that_nothing_leads_to_is_hinted_at() -> None:
         def lost(self): ...
 
     assert hinted(News) == [
-        f"News.lost can never run: nothing that starts leads to it. ({at(News.lost)})"
+        f"News.lost can never run: nothing that starts leads to it. Begin it with @start, or have it listen to what a step that runs leads to. ({at(News.lost)})"
     ]
 
 
@@ -916,7 +916,7 @@ def test_a_circle_without_an_exit_is_hinted_at() -> None:
 
 
 def test_hints_are_not_looked_for_at_class_creation() -> None:
-    """They are for checks and pictures, also in a strict flow."""
+    """They are for checks and pictures; a strict flow has no join that cannot be met."""
 
     class News:
         @start()
@@ -926,4 +926,21 @@ def test_hints_are_not_looked_for_at_class_creation() -> None:
         @listen(and_("x", "y"))
         def publish(self): ...
 
-    assert compiled(News, strict=True).warnings == []
+    assert compiled(News).warnings == []
+    with pytest.raises(DefinitionError) as caught:
+        compiled(News, strict=True)
+    assert list(caught.value.faults) == [
+        f"News.publish waits for and_(x, y), which can never be met: review runs once and chooses one of 'x' and 'y'. Write or_(..) if either is enough, or have the router return both labels. ({at(News.publish)})"
+    ]
+
+    class Loop:
+        @start()
+        def begin(self): ...
+
+        @listen(or_(begin, "again"))
+        def work(self): ...
+
+        @listen(work)
+        def again(self): ...
+
+    assert compiled(Loop, strict=True).warnings == []

@@ -31,14 +31,19 @@ def test_the_tests_of_the_page_pass(tmp_path) -> None:
     cut = "from test_page import Order\nfrom flowkit.testing import *\n\n\n"
     (tmp_path / "test_cut.py").write_text(cut + shown[0])
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "pytest_flowkit"]
+    plugins = ("-p", "pytest_flowkit", "-p", "anyio.pytest_plugin")
+    command = [sys.executable, "-m", "pytest", "-q", *plugins]
     told = subprocess.run(
         [*command, "-o", "anyio_mode=auto", "-W", "error", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # none but these
+        },
     )
     assert "12 passed" in told.stdout, told.stdout
 

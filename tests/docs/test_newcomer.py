@@ -61,8 +61,8 @@ def test_unknown_class_keyword_names_the_one_meant():
             pass
 
     assert str(caught.value) == (
-        "class Odd takes no keyword 'srict'. Did you mean 'strict'? It takes backend, "
-        "deadline, defaults, evict_after, lifetime, max_depth, max_firings, older, "
+        "class Odd takes no keyword 'srict'. Did you mean 'strict'? It takes "
+        "admission, backend, deadline, defaults, evict_after, lifetime, max_depth, max_firings, older, "
         "on_conflict, on_error, renamed, retention, sla, store, strict, version."
     )
 

@@ -1,4 +1,4 @@
-"""The example as users run it: a process for each command."""
+"""The example as users run it: processes that know of each other by the store."""
 
 from __future__ import annotations
 
@@ -34,15 +34,14 @@ def run(tmp_path):
 
 
 @pytest.fixture
-def here(tmp_path, monkeypatch, capsys, manual_clock):
-    """Runs one command in this process, on a clock moved by hand."""
+def here(tmp_path, monkeypatch, capsys):
+    """Runs one command in this process."""
     monkeypatch.chdir(tmp_path)
 
     def call(*words: str) -> str:
         program.main(list(words))
         return capsys.readouterr().out
 
-    call.clock = manual_clock
     return call
 
 
@@ -52,27 +51,27 @@ def test_small_sum_is_paid_at_once(run):
     assert run("tasks") == ""
 
 
-def test_others_are_approved_by_somebody_else(run):
+def test_others_are_approved_by_somebody_else(run, here):
     """Four eyes; the answer is taken by the next process that works."""
     assert run("claim", "ann", "120", "a chair") == "waiting for an answer\n"
-    token, _, shown = run("tasks").partition("  ")
+    token, _, shown = here("tasks").partition("  ")
     assert shown == "team lead: Pay 120 euros for a chair?\n"
-    assert "'ann' has requested it" in run("approve", token, "Ann")
-    assert "less than or equal to 10000" in run("pay-less", token, "bob", "20000")
-    assert run("pay-less", token, "bob", "100") == ""
+    assert "'ann' has requested it" in here("approve", token, "Ann")
+    assert "less than or equal to 10000" in here("pay-less", token, "bob", "20000")
+    assert here("pay-less", token, "bob", "100") == ""
     assert run("work") == "paid 100 euros to ann, edited by bob\n"
-    assert "is over" in run("approve", token, "bob")
+    assert "is over" in here("approve", token, "bob")
 
 
-def test_manager_is_asked_next(here):
+def test_manager_is_asked_next(here, manual_clock):
     """Each has his time; in the end nothing is paid."""
     here("claim", "ann", "120", "a chair")
     first = here("tasks").split()[0]
-    here.clock.advance(4 * 3600)
+    manual_clock.advance(4 * 3600)
     assert here("work") == "waiting for an answer\n"
     second, _, shown = here("tasks").partition("  ")
     assert shown.startswith("manager: ")
     assert "It is over" in here("approve", first, "bob")
-    here.clock.advance(2 * 86_400)
+    manual_clock.advance(2 * 86_400)
     assert here("work") == "refused to ann: nobody had time\n"
     assert "over" in here("reject", second, "bob", "late")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from flowkit.core.limits import Bulkhead
 from flowkit.errors import FencedError, RunExistsError, StoreError
 from flowkit.journal.queries import Query
 from flowkit.journal.rows import (
@@ -32,8 +33,12 @@ from flowkit.journal.rows import (
     RunRow,
     Wait,
 )
+from flowkit.runtime.clock import now
+from flowkit.runtime.places import StoredPlaces
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from flowkit.journal.base import Store
 
 __all__ = ["Place", "StoreContract"]
@@ -48,6 +53,15 @@ class Place(Protocol):
     durable: bool
 
     def open(self) -> Store: ...
+
+
+def together(work: Callable[[], None], times: int) -> None:
+    """Do something in several threads at once."""
+    threads = [threading.Thread(target=work) for _ in range(times)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
 
 
 def entry(seq: int, kind: str = "done", data: str = "{}") -> Entry:
@@ -1440,6 +1454,53 @@ class Cells:
         assert store.swap("c", "1", "2")
         assert store.cell("c") == "2"
         assert store.cell("d") is None
+
+    def test_a_cell_that_many_swap_at_once_loses_nothing(self, store):
+        """Each swap that was told to be done is in what follows."""
+        faults: list[BaseException] = []
+
+        def work() -> None:
+            try:
+                done = 0
+                while done < 25:
+                    old = store.cell("n")
+                    done += store.swap("n", old, str(int(old or 0) + 1))
+            except BaseException as error:
+                faults.append(error)
+
+        together(work, 4)
+        assert not faults
+        assert store.cell("n") == "100"
+
+    def test_places_in_a_store_are_never_more_than_there_are(self, store):
+        """Two processes with two threads each, before two places."""
+        value = Bulkhead(2, name="two", shared="store")
+        inside: list[int] = []
+        most: list[int] = []
+        faults: list[BaseException] = []
+        sides = iter(["a", "a", "b", "b"])
+
+        def work() -> None:
+            side = next(sides)
+            places = StoredPlaces(value, "two")
+            try:
+                for number in range(10):
+                    key = f"{side}/{threading.get_ident()}.{number}"
+                    if places.enter(store, key) != "inside":
+                        places.block(store, key, lambda: True)
+                    inside.append(1)
+                    most.append(len(inside))
+                    inside.pop()
+                    places.leave(store, key)
+            except BaseException as error:
+                faults.append(error)
+
+        for side in "ab":
+            store.beat(Owner(side, now() + 600, "elsewhere", 1))
+        together(work, 4)
+        assert not faults
+        assert (max(most) <= 2, len(most)) == (True, 40)
+        assert StoredPlaces(value, "two").state(store).owners() == set()
 
     def test_one_of_many_swaps_wins(self, store):
         """A schedule fires once, however many processes watch it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from time import perf_counter
 from typing import Any
 
 import pytest
@@ -125,8 +124,8 @@ def test_a_change_that_does_not_fit_is_an_error():
         apply({"a": 1}, {"a": ["?", 1]})
 
 
-def test_three_thousand_steps_fold_in_milliseconds():
-    """Each adds to a list and counts."""
+def test_a_list_that_three_thousand_steps_add_to_is_never_copied():
+    """So that folding them takes as long as the list, not its square."""
     deltas = []
     for n in range(3000):
         changes = {
@@ -134,9 +133,9 @@ def test_three_thousand_steps_fold_in_milliseconds():
             "rows": change(None, [*[0] * n, n], "s", grown_from=n),
         }
         deltas.append(decode(write(delta_of(changes))))
-    began = perf_counter()
-    state = fold({"n": 0, "rows": []}, deltas)
-    assert perf_counter() - began < 0.1
+    rows = []
+    state = fold({"n": 0, "rows": rows}, deltas)
+    assert state["rows"] is rows
     assert state == {"n": 3000, "rows": list(range(3000))}
 
 

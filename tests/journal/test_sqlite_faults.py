@@ -106,7 +106,7 @@ def test_a_torn_log_leaves_a_committed_prefix(path, tmp_path):
         store.commit([move])
     log = (tmp_path / "journal.db-wal").read_bytes()
     found = []
-    for cut in [*range(0, len(log), 997), len(log)]:
+    for cut in [*range(0, len(log), 1_993), len(log)]:
         torn = tmp_path / "torn.db"
         for old in tmp_path.glob("torn.db*"):
             old.unlink()
@@ -279,12 +279,17 @@ def test_a_lock_of_another_process_is_told(store, path, monkeypatch):
     store.append(hold, entry(1))
 
 
+def refusal(path):
+    """Why no store is opened there."""
+    with pytest.raises(StoreError) as caught:
+        SqliteStore(path)
+    return str(caught.value)
+
+
 def test_a_file_that_is_no_database_is_refused(path):
     """And left as it was."""
     path.write_text("hello, world\n" * 100)
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(path)
-    assert str(caught.value) == (
+    assert refusal(path) == (
         f"{path} is not a SQLite database. Give the store a file of its own, or move "
         "this one away."
     )
@@ -299,9 +304,7 @@ def test_a_damaged_file_is_told(path):
     store.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:8192] + b"\x99" * (len(whole) - 8192))
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(path)
-    assert str(caught.value) == (
+    assert refusal(path) == (
         f"The journal {path} is damaged (database disk image is malformed). Restore a "
         f"backup, or save what can be read: sqlite3 {path} .recover"
     )
@@ -313,9 +316,7 @@ def test_a_database_of_another_program_is_refused(path):
     other.execute("CREATE TABLE mine (x)")
     other.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(path)
-    assert str(caught.value) == (
+    assert refusal(path) == (
         f"{path} is a SQLite database of another program. Give the store a file of "
         "its own; nothing was changed."
     )
@@ -329,9 +330,7 @@ def test_a_newer_schema_is_refused(path):
     other.execute("PRAGMA user_version = 99")
     other.close()
     before = path.read_bytes()
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(path)
-    assert str(caught.value) == (
+    assert refusal(path) == (
         f"The journal {path} has schema 99, written by a newer flowkit; this one knows "
         "up to 2. Upgrade flowkit, or use another file; nothing was changed."
     )
@@ -341,9 +340,7 @@ def test_a_newer_schema_is_refused(path):
 def test_a_missing_folder_is_told(tmp_path):
     """It is not created."""
     path = tmp_path / "none" / "journal.db"
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(path)
-    assert str(caught.value) == (
+    assert refusal(path) == (
         f"The folder {path.parent} of the journal journal.db does not exist. Create "
         "it, or give another place in FLOWKIT_STORE or store=."
     )
@@ -352,9 +349,7 @@ def test_a_missing_folder_is_told(tmp_path):
 
 def test_a_folder_is_no_journal(tmp_path):
     """The text names a file that would do."""
-    with pytest.raises(StoreError) as caught:
-        SqliteStore(tmp_path)
-    assert str(caught.value) == (
+    assert refusal(tmp_path) == (
         f"The journal {tmp_path} is a folder. Name a file in it, such as "
         f"{tmp_path / 'journal.db'}."
     )

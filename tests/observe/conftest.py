@@ -10,8 +10,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from flowkit import observe
-from flowkit.journal.sqlite.store import SqliteStore
-from tests.runtime.stored import MemoryStore
+from tests.runtime.stored import STORES, opened
 
 
 @pytest.fixture
@@ -43,11 +42,7 @@ def tracing(provider, reader):
     meters.shutdown()
 
 
-@pytest.fixture(params=["none", "memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
     """No store, one in memory, one in a file."""
-    if request.param == "none":
-        return None
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
+    return opened(request.param, tmp_path)

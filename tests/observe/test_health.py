@@ -9,26 +9,15 @@ import pytest
 from flowkit import Flow, event, listen, observe, start
 from flowkit.errors import InputError
 from flowkit.journal.rows import Begin, Bury, Owner, RunRow
-from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore, crashed
+from tests.runtime.stored import STORES, crashed, opened
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES[1:])
 def store(request, tmp_path):
     """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    """Time stands still until it is moved."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+    return opened(request.param, tmp_path)
 
 
 class Order(Flow):

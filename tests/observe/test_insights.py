@@ -11,28 +11,18 @@ from examples.customer_events import durable
 from examples.customer_events.app import SAMPLE
 from flowkit import EventBus, Flow, and_, event, listen, observe, router, runs, start
 from flowkit.errors import InputError
-from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.observe import Spread
 from flowkit.observe.gathering import pattern, spread
-from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.stored import MemoryStore
+from flowkit.runtime.clock import use_clock
+from tests.runtime.stored import STORES, opened
+
+pytestmark = pytest.mark.usefixtures("clock")
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=STORES[1:])
 def store(request, tmp_path):
     """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
-@pytest.fixture(autouse=True)
-def clock():
-    """Time stands still until a step moves it."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+    return opened(request.param, tmp_path)
 
 
 PLAN: dict[str, float] = {}

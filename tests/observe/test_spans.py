@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import anyio
 import pytest
 from opentelemetry import trace as traces
@@ -21,12 +24,14 @@ from flowkit import (
     listen,
     observe,
     resume,
+    runs,
     start,
+    tasks,
 )
 from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime.clock import ManualClock, use_clock
 from tests.observe.told import named, points
-from tests.runtime.stored import crashed
+from tests.runtime.stored import crashed, flow_named
 
 
 @pytest.fixture
@@ -440,3 +445,118 @@ def test_names_are_those_of_the_conventions(tracing, exporter, reader):
     assert point.attributes[sent.MESSAGING_OPERATION_TYPE] == (
         sent.MessagingOperationTypeValues.SEND.value
     )
+
+
+class Asks(Flow, evict_after=0):
+    """Asks a person."""
+
+    @start()
+    async def ask(self):
+        return await self.ask_async("Well?")
+
+
+def test_an_answer_links_to_who_gave_it(tracing, exporter, store, sender):
+    """And tells nothing of the question's secret."""
+    flow = Asks(store=store)
+    flow.kickoff()
+    (task,) = tasks.list(run=flow.run)
+    order = sender(lambda: tasks.answer(task.token, "fine"))
+    assert flow.run.result == "fine"
+    again = named(exporter, "ask")[-1]
+    assert order in linked(again)
+    told = [
+        dict(link.attributes)
+        for span in exporter.get_finished_spans()
+        for link in span.links
+    ]
+    assert not any(task.token in str(each) for each in told)
+
+
+def test_the_end_of_a_called_run_links_to_it(tracing, exporter, tmp_path, sender):
+    """A caller that has let go is woken by its called run: by its first span."""
+    store = SqliteStore(tmp_path / "journal.db")
+
+    class Deep(Flow, evict_after=0):
+        @start()
+        def ask(self):
+            return self.wait_for("paid")
+
+    class Calls(Flow, evict_after=0):
+        @start()
+        async def order(self):
+            return await self.call(Deep)
+
+    flow_named(Deep)
+    flow_named(Calls)
+    flow = Calls(store=store)
+    flow.kickoff(id="caller")
+    with EventBus(store=store) as bus:
+        bus.register(Deep, Calls)
+        order = sender(lambda: bus.send("paid", 7))
+        bus.drain()
+    assert runs.get("caller", store).status == "completed"
+    (first, *_), last = named(exporter, "run Deep"), named(exporter, "run Deep")[-1]
+    assert order in linked(last)
+    assert {each.context.trace_id for each in named(exporter, "run Calls")} == {
+        first.context.trace_id
+    }
+
+
+SHOP = """
+import sys
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from flowkit import EventBus, Flow, event, listen, observe, start
+
+def line(span):
+    ids = [span.context.trace_id, span.context.span_id]
+    links = ",".join(str(each.context.span_id) for each in span.links)
+    return f"{span.name.replace(' ', '_')} {ids[0]} {ids[1]} {links or '-'}\\n"
+
+provider = TracerProvider()
+provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=line)))
+observe.trace(provider)
+
+class Order(Flow, store=sys.argv[1]):
+    @start()
+    def ask(self):
+        return "asked"
+
+    @listen(event("paid"))
+    def book(self, paid):
+        self.stop(paid)
+
+if sys.argv[2] == "begin":
+    Order().kickoff(id="order")
+else:
+    with EventBus(store=sys.argv[1]) as bus:
+        bus.register(Order)
+        with provider.get_tracer("till").start_as_current_span("payment"):
+            assert bus.send("paid", 7)
+        bus.drain()
+"""
+
+
+def test_two_processes_one_trace_and_a_link(tmp_path):
+    """Begun in one process, woken in another one by what a third party sends there."""
+    path = tmp_path / "shop.py"
+    path.write_text(SHOP)
+    url = f"sqlite:///{tmp_path / 'journal.db'}"
+    found = {}
+    for how in ("begin", "send"):
+        done = subprocess.run(
+            [sys.executable, str(path), url, how],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        found[how] = {
+            name: (trace, span, links.split(","))
+            for name, trace, span, links in map(str.split, done.stdout.splitlines())
+        }
+    begun, sent = found["begin"], found["send"]
+    assert sent["book"][0] == sent["run_Order"][0] == begun["run_Order"][0]
+    assert sent["payment"][0] != begun["run_Order"][0]
+    assert sent["book"][2] == [sent["payment"][1]]
+    assert sent["payment"][1] in sent["run_Order"][2]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit.runtime.clock import ManualClock, use_clock
 from tests.patterns.stage import Stage
 
 
@@ -14,12 +13,3 @@ def stage(monkeypatch):
     made = Stage(monkeypatch)
     yield made
     made.close()
-
-
-@pytest.fixture
-def clock():
-    """The engine's time, moved by hand."""
-    manual = ManualClock(1_000_000.0)
-    before = use_clock(manual)
-    yield manual
-    use_clock(before)

@@ -117,7 +117,7 @@ class Stage:
 
     async def _moved(self, over):
         """Until another thread, a store's, has moved something."""
-        with anyio.move_on_after(5):
+        with anyio.move_on_after(50):
             while not (self._sleepers or over.is_set()):  # noqa: ASYNC110 - threads, too
                 await anyio.sleep(0.001)
             return

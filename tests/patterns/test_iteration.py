@@ -118,7 +118,7 @@ async def test_cancelling_the_root_reaches_the_leaves():
     await root.kickoff_async({"levels": 5})
     assert [each.status for each in runs.list(store=store)] == ["waiting"] * 5
     root.run.cancel("enough")
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         while {each.status for each in runs.list(store=store)} != {"cancelled"}:  # noqa: ASYNC110 - other threads work, too
             await anyio.sleep(0.005)
 

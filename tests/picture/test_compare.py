@@ -65,6 +65,36 @@ def test_the_facts_name_both_runs_and_where_they_part():
     ]
 
 
+class Refines(Flow):
+    """A step that repeats itself."""
+
+    most = 1
+
+    @start()
+    def draft(self):
+        self.state["most"] = self.most
+
+    @listen(draft, until=lambda state: state["n"] >= state["most"])
+    def refine(self):
+        work(1)
+        self.state["n"] = self.state.get("n", 0) + 1
+
+
+def test_runs_may_differ_in_their_turns_alone():
+    """Of a step that repeats itself."""
+    known = []
+    for most in (1, 3):
+        flow = Refines()
+        flow.most = most
+        flow.kickoff()
+        known.append(recalled(flow.run))
+    diagram = compared(*known, now())
+    assert told(diagram)["refine"] == ("differs", "A 1 s\nB 3 turns, 3 s")
+    assert diagram.facts[-1].text == (
+        "They part where refine took 1 turn in A and 3 turns in B"
+    )
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_a_step_that_only_one_run_has_is_where_they_part(turned):
     """Whichever of them has it."""

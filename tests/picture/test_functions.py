@@ -36,7 +36,7 @@ async def buy(order: int, charged: bool = True) -> int:
 def run(*arguments):
     """What is known of a run of it."""
     handle = buy.start(*arguments)
-    handle.wait(20)
+    handle.wait(50)
     return recalled(handle)
 
 

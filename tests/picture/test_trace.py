@@ -9,6 +9,7 @@ import pytest
 
 from flowkit import (
     Flow,
+    Retry,
     and_,
     each,
     gather,
@@ -19,6 +20,7 @@ from flowkit import (
     start,
     tasks,
 )
+from flowkit.picture.lines import timeline_of
 from flowkit.picture.trace import traced
 from flowkit.runtime.clock import now
 from flowkit.runtime.recall import recalled
@@ -79,6 +81,40 @@ def test_a_run_shows_states_counts_lengths_and_loop_turns(store):
         ("refuse", "never", ""): 0,
     }
     assert diagram.runs == 1
+
+
+class Refines(Flow):
+    """A step that repeats itself, and is tried again in its second turn."""
+
+    fails = 0
+
+    @start()
+    def draft(self):
+        work(1)
+
+    @listen(draft, while_=lambda state: state.get("n", 0) < 3, retry=Retry(2, first=0))
+    def refine(self):
+        work(2)
+        if self.state.get("n") == 1 and not self.fails:
+            self.fails += 1
+            raise OSError("no line")
+        self.state["n"] = self.state.get("n", 0) + 1
+
+
+def test_the_turns_of_a_step_that_repeats_itself_are_counted(store):
+    """On its node, in its line and in its bar, beside its attempts."""
+    flow = made(Refines, store)
+    flow.kickoff()
+    diagram = drawn(flow)
+    assert told(diagram)["refine"] == ("done", "2 attempts, 3 turns, 8 s", 1)
+    (node,) = [node for node in diagram.nodes if node.name == "refine"]
+    assert node.status.story == (
+        "2: done, began at +1 s, took 8 s, attempt 2, 3 turns",
+    )
+    line = timeline_of(recalled(flow.run), now())
+    assert [bar.note for bar in line.bars] == ["1 s", "8 s, attempt 2, 3 turns"]
+    assert [each.turns for each in runs.history(flow.run)] == [1, 3]
+    assert "attempt 2, 3 turns, 8s" in repr(runs.history(flow.run)[1])
 
 
 def test_the_facts_say_what_became_of_the_run(store):
@@ -204,6 +240,30 @@ class Asking(Flow, evict_after="0s"):
     async def ask(self):
         await self.wait_for("paid", key="17")
         await self.sleep("2h")
+
+
+class Regrets(Flow, evict_after="0s"):
+    """Waits until another step's work is undone, by somebody who takes his time."""
+
+    async def undo(self, made):
+        await self.wait_for("desk")
+
+    @start(undo=undo)
+    async def book(self):
+        return "booked"
+
+    @listen(book)
+    async def regret(self):
+        await self.compensate(scope="book")
+
+
+def test_a_step_that_has_others_undone_says_which(tmp_path):
+    """It waits for a step of its own run."""
+    flow = Regrets(store=f"sqlite:///{tmp_path}/runs.db")
+    flow.kickoff()
+    found = told(drawn(flow))
+    assert found["regret"] == ("waiting", "for 0 ms\nhas book undone", 1)
+    assert found["undo"] == ("waiting", "for 0 ms\nwaits for desk", 1)
 
 
 def test_a_step_that_waits_in_its_body_says_for_what(tmp_path):

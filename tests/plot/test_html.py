@@ -116,6 +116,7 @@ def test_with_the_engine_the_drawing_is_finished() -> None:
     assert data(page)["placed"] is True
     assert len(page.scripts()) == 1
     paths = [a["d"] for tag, a in page.tags if tag == "path" and "data-line" not in a]
+    assert paths
     assert all(paths)
 
 

@@ -11,12 +11,11 @@ import pytest
 
 from flowkit.core.definition import Definition, Leaf, Step
 from flowkit.plot import layout as layouts
-from flowkit.plot import to_svg
 from flowkit.plot.diagram import Diagram, Status, diagram
 from flowkit.plot.layout import Placed, layout, unplaced
 from flowkit.plot.measure import fit, text_width
 from flowkit.plot.svg import svg
-from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, synthetic
+from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, synthetic, to_svg
 
 NS = "{http://www.w3.org/2000/svg}"
 
@@ -107,6 +106,7 @@ def test_drawings_in_one_page_do_not_recolour_each_other() -> None:
     sheet = re.search("<style>(.*?)</style>", to_svg(NEWS, theme="dark"), re.DOTALL)
     assert sheet
     rules = [line for line in sheet[1].splitlines() if line]
+    assert rules
     assert all(line.startswith("svg.flowkit.dark ") for line in rules)
 
 

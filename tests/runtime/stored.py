@@ -5,11 +5,58 @@ from __future__ import annotations
 import sys
 
 from flowkit.journal.memory import MemoryStore
+from flowkit.journal.queries import Query
 from flowkit.journal.rows import Begin
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.kinds import known
+from flowkit.runtime.opening import store_for
 
-__all__ = ["MemoryStore", "crashed", "flow_named", "instead"]
+__all__ = [
+    "STORES",
+    "MemoryStore",
+    "copied",
+    "crashed",
+    "flow_named",
+    "instead",
+    "kicked",
+    "made",
+    "name_of",
+    "opened",
+    "rows_of",
+]
+
+STORES = ["none", "memory", "sqlite"]
+
+
+def opened(kind, folder):
+    """Nothing, or a store of a test's own, of one of these kinds."""
+    if kind == "none":
+        return None
+    if kind == "memory":
+        return MemoryStore("memory:test")
+    return store_for(f"sqlite:///{folder}/runs.db")
+
+
+def made(cls, store):
+    """A flow that is kept there."""
+    return cls() if store is None else cls(store=store)
+
+
+def rows_of(store, status=()):
+    """All runs of a store."""
+    return store.runs(Query(status=status, limit=1_000))
+
+
+def name_of(row):
+    """The name of a run's class."""
+    return row.flow.replace(":", ".").rpartition(".")[2]
+
+
+def copied(store, run, ids):
+    """A run as it stands under many other ids, begun in this order; one commit."""
+    row = store.run(run)
+    entries, graph = store.entries(run), store.graph(row.graph)
+    store.commit([Begin(row._replace(id=id), entries, (), graph) for id in ids])
 
 
 def crashed(store, run, seq, id):
@@ -39,3 +86,10 @@ def instead(old, new):
     new.__name__ = old.__name__
     assert flow_name(new) == flow_name(old)
     return new
+
+
+async def kicked(flow, form, **given):
+    """The outcome of a kickoff, awaited or not."""
+    if form == "async":
+        return await flow.kickoff_async(**given)
+    return flow.kickoff(**given)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import gc
 import subprocess
 import sys
 import textwrap
@@ -18,7 +17,6 @@ from flowkit import EventBus, Flow, and_, event, listen, start
 from flowkit.runtime import local_post, loops, signals
 from flowkit.runtime.kinds import known
 from flowkit.runtime.receipt import Receipt, Rejection
-from flowkit.testing import manual_clock
 
 
 class Paid(BaseModel):
@@ -120,13 +118,6 @@ def bus():
     """A bus with a thread of its own, closed afterwards."""
     with EventBus() as made:
         yield made
-
-
-@pytest.fixture
-def clock():
-    """Time moved by hand."""
-    with manual_clock(at=1_000.0) as clock:
-        yield clock
 
 
 # --- handlers -----------------------------------------------------------------------
@@ -937,7 +928,7 @@ async def test_a_block_that_fails_cancels_what_is_open_and_drains():
         error = group
     assert error is not None
     assert ended == [True]
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         await bus.drain()
 
 
@@ -1103,7 +1094,7 @@ def test_closing_or_draining_a_bus_that_did_nothing_returns_at_once():
     bus = EventBus()
     bus.drain()
     bus.close()
-    gc.collect()
+    assert "flowkit-bus" not in [each.name for each in threading.enumerate()]
 
 
 @pytest.mark.parametrize("end", ["bus.close()", "bus.drain()", ""])
@@ -1167,6 +1158,6 @@ def test_listeners_of_one_event_take_it_each_by_their_own_type() -> None:
 
 async def test_a_stored_bus_may_be_left_before_its_patrol_has_begun() -> None:
     """Entered and left at once, on either loop."""
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         async with EventBus(store="memory:left-at-once") as bus:
             assert not await bus.send_async("nobody listens", 5)

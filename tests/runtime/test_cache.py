@@ -12,18 +12,14 @@ from flowkit import INPUTS, SOURCE, Cache, Flow, Policy, listen, runs, signals, 
 from flowkit.core.caching import source_of_code
 from flowkit.journal.urls import open_store
 from flowkit.runtime.cached import forget_all
-from flowkit.runtime.clock import ManualClock, use_clock
 from tests.runtime.stored import MemoryStore, crashed, flow_named
 
 
 @pytest.fixture(autouse=True)
-def clock():
-    """A clock that stands still, and nothing kept from another test."""
+def nothing_kept(clock):
+    """Time stands still, and nothing is kept from another test."""
     forget_all()
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+    yield
     forget_all()
 
 
@@ -242,7 +238,7 @@ def test_threads_make_one_call() -> None:
         def look(self):
             calls.append(1)
             begun.set()
-            release.wait(10)
+            release.wait(50)
             return "found"
 
     outcomes = []
@@ -252,7 +248,7 @@ def test_threads_make_one_call() -> None:
     ]
     for each in threads:
         each.start()
-    begun.wait(10)
+    begun.wait(50)
     release.set()
     for each in threads:
         each.join()
@@ -346,7 +342,7 @@ def test_a_fallback_is_not_cached() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Cache(0), "Cache(ttl=..) takes a time above zero, not 0."),
+        (lambda: Cache(0), "Cache(ttl=..) takes a length of time above zero, not 0."),
         (
             lambda: Cache(key="x"),
             "Cache(key=..) takes INPUTS, SOURCE, their sum or a function, not 'x'.",

@@ -12,7 +12,6 @@ from flowkit import RunError, runs
 from flowkit.core.records import CallBegun, CallEnded
 from flowkit.errors import DriftError
 from flowkit.functions import flow, sleep, step, together, wait_for
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
 from flowkit.runtime.positions import INNER, shown_position
 from tests.runtime.stored import MemoryStore, crashed
@@ -25,15 +24,6 @@ failing: set[str] = set()
 def _forget():
     calls.clear()
     failing.clear()
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

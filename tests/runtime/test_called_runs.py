@@ -9,18 +9,8 @@ from flowkit import EventBus, Flow, event, listen, runs, start, tasks
 from flowkit.errors import DriftError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.queries import Query
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
 from flowkit.runtime.resumption import resume, resume_async
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 @pytest.fixture(params=["memory", "sqlite"])

@@ -9,27 +9,9 @@ import pytest
 
 from flowkit import Flow, Retry, event, listen, resume, runs, start
 from flowkit.errors import DeadlineError
-from flowkit.runtime.clock import ManualClock, now, use_clock
+from flowkit.runtime.clock import now
 from tests.runtime.stored import MemoryStore, flow_named
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
-
-
-async def ticks(clock, seconds, times=1):
-    """Let what waits for the clock get there, and move it."""
-    for _ in range(times):
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-        clock.advance(seconds)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+from tests.runtime.ticking import ticks
 
 
 class Slow(Flow, deadline="10s"):
@@ -92,10 +74,11 @@ async def test_a_run_in_time_is_left_alone(clock) -> None:
     assert flow.run.alarm is None
 
 
-async def test_a_deadline_is_handed_down(clock) -> None:
+@pytest.mark.parametrize("deadline", [None, "1h", "5s"])
+async def test_a_deadline_is_handed_down(clock, deadline) -> None:
     """To what a step kicks off or calls; the earlier one counts."""
 
-    class Inner(Flow, deadline="1h"):
+    class Inner(Flow, deadline=deadline):
         @start()
         async def work(self):
             await anyio.sleep_forever()
@@ -103,21 +86,29 @@ async def test_a_deadline_is_handed_down(clock) -> None:
     class Outer(Flow, deadline=10):
         @start()
         async def go(self):
-            try:
-                await Inner().kickoff_async()
-            except DeadlineError as error:
-                outcomes.append(str(error))
-                raise
+            await inner.kickoff_async()
 
     outcomes = []
+    inner, outer = Inner(), Outer()
     async with anyio.create_task_group() as group:
-        group.start_soon(failed, Outer(), outcomes)
+        group.start_soon(failed, outer, outcomes)
         await ticks(clock, 1, times=12)
-    texts = [each for each in outcomes if isinstance(each, str)]
-    ends = [each for each in outcomes if isinstance(each, tuple)]
-    assert [at for at, _ in ends] == [10]
-    assert all("of the run that called it" in text for text in texts)
-    assert type(ends[0][1]) is DeadlineError
+    ((at, error),) = outcomes
+    cure = "Give it more time (deadline=), or find out what it waits for."
+    whose, told = (
+        "the deadline of the run that called it",
+        "Outer was not over at its deadline, 10s after it began; go was not done. ",
+    )
+    if deadline == "5s":
+        whose = "its deadline, 5s after it began"
+        told = f"Inner was not over at {whose}; work was not done. "
+    assert (at, type(error)) == (5 if deadline == "5s" else 10, DeadlineError)
+    assert str(error) == told + cure
+    (inner_error,) = inner.run.failures
+    assert (
+        str(inner_error) == f"Inner was not over at {whose}; work was not done. {cure}"
+    )
+    assert (inner.run.status, outer.run.status) == ("failed", "failed")
 
 
 async def test_a_wait_between_attempts_ends_at_the_deadline(clock) -> None:
@@ -205,7 +196,7 @@ def test_a_blocking_step_is_given_up_at_the_deadline(anyio_backend) -> None:
     class Blocks(Flow, deadline="50ms", backend=anyio_backend):
         @start()
         def go(self):
-            release.wait(20)
+            release.wait(50)
 
     with pytest.raises(DeadlineError, match="go was not done"):
         Blocks().kickoff()

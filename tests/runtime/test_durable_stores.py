@@ -17,12 +17,12 @@ from flowkit.journal.memory import MemoryStore
 from flowkit.journal.queries import Query
 from flowkit.journal.rows import Accept, Advance, Begin, Delivery
 from flowkit.journal.writer import Writer
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.post import POLL
 from flowkit.runtime.presence import presence_in
 from tests.journal import postgres_server
 from tests.runtime import durable_flows as flows
+from tests.runtime.stored import kicked
 
 STORES = ["memory", "full", "normal", "postgres"]
 DURABLE = STORES[1:]
@@ -76,15 +76,6 @@ def place(request, tmp_path):
     with_place.close()
 
 
-@pytest.fixture
-def clock():
-    """Time moves by hand."""
-    manual = ManualClock(1_000_000.0)
-    before = use_clock(manual)
-    yield manual
-    use_clock(before)
-
-
 @pytest.fixture(autouse=True)
 def _nothing_ran():
     flows.RAN.clear()
@@ -101,16 +92,9 @@ def kinds(store, run):
     return [each.kind for each in store.entries(run)]
 
 
-async def kicked(flow, form, **given):
-    """The outcome of a kickoff, awaited or not."""
-    if form == "async":
-        return await flow.kickoff_async(**given)
-    return flow.kickoff(**given)
-
-
 async def met(condition):
     """Let other tasks and threads work until something is true."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         while not condition():  # noqa: ASYNC110 - threads work, too
             await anyio.sleep(0.005)
 
@@ -356,7 +340,7 @@ class Slow(MemoryStore):
     def commit(self, moves):
         if any(type(move) is Advance and move.consumed for move in moves):
             self.came.set()
-            assert self.on.wait(10)
+            assert self.on.wait(50)
         return super().commit(moves)
 
 

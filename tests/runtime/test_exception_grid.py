@@ -15,7 +15,6 @@ from pydantic import BaseModel, Field
 
 from flowkit import Breaker, Flow, Retry, StateError, listen, start
 from flowkit.errors import BreakerOpenError, StepTimeoutError
-from flowkit.runtime.clock import ManualClock, use_clock
 
 
 class Withdrawn(Exception):
@@ -39,15 +38,6 @@ class Stock(BaseModel):
 
     left: int = Field(default=5, ge=0)
     note: str = ""
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 def closed_for_now(name):

@@ -18,30 +18,16 @@ from flowkit import (
     timer,
 )
 from flowkit.journal.rows import Owner
-from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.presence import presence_in
-from tests.runtime.stored import MemoryStore, crashed
+from tests.runtime.stored import crashed
 
 ran: list[str] = []
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
 @pytest.fixture(autouse=True)
-def clock():
-    """Time stands still until it is moved."""
+def nothing_ran(clock):
+    """Time stands still until it is moved; no step has run yet."""
     ran.clear()
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 class Numbers(BaseModel):

@@ -48,7 +48,7 @@ async def test_a_timer_goes_off_while_an_async_step_runs(tmp_path, stored):
     """Its listener cancels the step."""
     given = {"store": f"sqlite:///{tmp_path}/x.db"} if stored else {}
     flow = Async(**given)
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         await flow.kickoff_async()
     assert flow.run.status == "completed"
     assert flow.state["enough"]
@@ -94,6 +94,6 @@ class Armed(Flow):
 async def test_a_thread_may_set_a_timer():
     """The runner hears of it on its own loop, and begins what else there is."""
     flow = Armed()
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         assert await flow.kickoff_async() == "in time"
     assert flow.run.status == "completed"

@@ -138,7 +138,7 @@ async def test_a_source_that_is_held_back_goes_on(made, kind, stored, tmp_path):
     flow, result = made(kind)
     given = {"store": f"sqlite:///{tmp_path}/x.db"} if stored else {}
     running = flow(**given)
-    with anyio.fail_after(4):
+    with anyio.fail_after(50):
         await running.kickoff_async()
     assert running.run.status == "completed"
     assert result in [*running.run.outputs, running.run.result]

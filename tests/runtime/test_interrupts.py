@@ -113,11 +113,12 @@ CASES = {
         class Quiet(Threads):
             @start()
             def two(self):
+                flow.loop.call_soon_threadsafe(ready)
                 while True:
                     time.sleep(0.01)
         flow = Quiet()
         async def main():
-            asyncio.get_running_loop().call_later(0.1, ready)
+            flow.loop = asyncio.get_running_loop()
             await flow.kickoff_async()
         report(flow, lambda: asyncio.run(main()))""",
     "anyio.run on trio": "flow = Mixed(); report(flow, lambda: anyio.run(flow.kickoff_async, backend='trio'))",

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from flowkit import Flow, RunError, listen, resume, runs, start
-from flowkit.journal.sqlite.store import SqliteStore
-from tests.runtime.stored import MemoryStore
+from flowkit import Flow, Retry, RunError, listen, resume, runs, start
+from tests.runtime.stored import STORES, flow_named, opened
 
 
-@pytest.fixture(params=["none", "memory", "sqlite"])
+@pytest.fixture(params=STORES)
 def store(request, tmp_path):
     """No store, one in memory, one in a file."""
-    if request.param == "none":
-        return None
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
+    return opened(request.param, tmp_path)
 
 
 def told(run):
@@ -167,6 +162,31 @@ def test_outside_of_a_step():
     with pytest.raises(RunError) as caught:
         Order().metric("tokens", 1)
     assert str(caught.value) == (
-        "Order.metric() measures within a step; no step of this object runs. Call it "
-        "in a method that is a step."
+        "Order.metric works within a step; no step of this object runs. Use it in a "
+        "method that is a step."
     )
+
+
+def test_what_a_retried_attempt_has_measured_counts(store):
+    """By attempt, and together: what it has cost is spent."""
+
+    class Retried(Flow):
+        def less(self):
+            self.metric("tokens", 1)
+            return "less"
+
+        @start(retry=Retry(3, first=0), fallback=less)
+        def go(self):
+            self.metric("tokens", 100 * self.attempt)
+            raise OSError("no")
+
+    flow_named(Retried)
+    flow = Retried(store=store)
+    flow.kickoff()
+    (went,) = runs.history(flow.run)
+    assert [(each.why, each.metrics) for each in went.deferrals] == [
+        ("retry", {"tokens": 100}),
+        ("retry", {"tokens": 200}),
+        ("fallback", {"tokens": 300}),
+    ]
+    assert went.metrics == {"tokens": 601}

@@ -20,22 +20,13 @@ from flowkit import (
     testing,
 )
 from flowkit.plot.parts import marks
-from flowkit.runtime.clock import ManualClock, now, use_clock
+from flowkit.runtime.clock import now
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
 
 FLAT = {"factor": 1, "jitter": "none"}
 SOON = Retry(3, first=0)
 LATER = Retry(3, first=10, **FLAT)
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
 
 
 async def still():

@@ -11,8 +11,8 @@ import pytest
 
 from flowkit import Breaker, Bulkhead, Flow, Rate, Retry, listen, start
 from flowkit.core.records import StepDeferred
-from flowkit.runtime.protection import _shared
 from flowkit.runtime.run import Run
+from flowkit.runtime.shared import _shared
 from tests.conftest import PROVE
 
 CALLS = 100_000 if PROVE else 1_500
@@ -84,8 +84,9 @@ async def test_many_calls_add_up_and_leave_nothing() -> None:
     assert tried["attempts"] == tried["well"] + tried["KeyError"] + failed
     assert failed > 0 < tried["KeyError"]
     for (_, name), shared in _shared.items():
-        if name == "soak" and hasattr(shared.state, "inside"):
-            assert (shared.state.inside, shared.state.waiting) == (0, 0)
+        if name == "soak" and hasattr(shared, "waiters"):
+            state = shared.state(None)
+            assert (state.inside, state.waiting) == ({}, 0)
             assert shared.waiters == {}
     gc.collect()
     left = [each for each in gc.get_objects() if type(each) is Run]

@@ -20,28 +20,11 @@ from flowkit import (
     start,
 )
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
-from flowkit.runtime.clock import ManualClock, now, use_clock
+from flowkit.runtime import shared
+from flowkit.runtime.clock import now
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
-
-
-async def ticks(clock, seconds, times=1):
-    """Let what waits for the clock get there, and move it."""
-    for _ in range(times):
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-        clock.advance(seconds)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
+from tests.runtime.ticking import ticks
 
 
 def calling(fails, **policies):
@@ -234,7 +217,7 @@ def test_two_breakers_of_one_name_are_refused() -> None:
     assert str(caught.value).endswith(
         ".<locals>.Calls.call declares the Breaker 'twice' as 3 failures in 1m, open "
         "for 30s (twice), and elsewhere it is 2 failures in 1m, open for 30s (twice). "
-        "Make one value and give it to both steps."
+        "Make one value and give it to both."
     )
 
 
@@ -453,9 +436,7 @@ def test_a_limit_of_another_kind_is_refused(given, text) -> None:
 
 def other_process() -> None:
     """Forget all that this process shares; what is in a store stays."""
-    from flowkit.runtime import protection
-
-    protection._shared.clear()
+    shared.forget_all()
 
 
 def test_a_breaker_in_the_store_is_open_for_every_process(clock, tmp_path) -> None:
@@ -547,3 +528,116 @@ def test_what_is_shared_has_a_name(given, text) -> None:
     with pytest.raises(ValueError) as caught:
         Rate(1, **given)
     assert str(caught.value) == text
+
+
+def noted(run, store):
+    """What limits decided in a run, as its history tells it."""
+    return [
+        (each.step, limit.limit, limit.name, limit.what, limit.seconds)
+        for each in runs.history(run.id, store=store)
+        for limit in each.limits
+    ]
+
+
+@pytest.mark.parametrize("kind", ["async", "sync", "threads"])
+async def test_what_a_breaker_comes_to_is_in_the_journal(clock, kind) -> None:
+    """Behind the run's records so far, and before the end of the step that did it."""
+    fails = ["down"]
+    store = MemoryStore("memory:test")
+    policies = {"breaker": Breaker(1, open_for=30, name=f"noted {kind}")}
+    if kind == "async":
+        cls = calling(fails, **policies)
+    else:
+
+        class Calls(Flow):
+            @start(**policies)
+            def call(self):
+                if fails:
+                    raise OSError(fails[0])
+                return "called"
+
+        cls = Calls
+
+    async def go(flow):
+        if kind == "sync":
+            return flow.kickoff()
+        return await flow.kickoff_async()
+
+    opens, closes = cls(store=store), cls(store=store)
+    with pytest.raises(OSError, match="down"):
+        await go(opens)
+    fails.clear()
+    clock.advance(30)
+    assert await go(closes) == "called"
+    name = f"noted {kind}"
+    assert noted(opens.run, store) == [("call", "breaker", name, "open", 0.0)]
+    assert noted(closes.run, store) == [
+        ("call", "breaker", name, "half_open", 0.0),
+        ("call", "breaker", name, "closed", 0.0),
+    ]
+    kinds = [each.kind for each in store.entries(closes.run.id)]
+    assert kinds == ["start", "note:limit", "note:limit", "done"]
+    entry = store.entries(closes.run.id)[1]
+    assert (entry.step, entry.firing) == ("call", 1)
+
+
+async def test_a_wait_for_a_bulkhead_is_told_and_noted(clock) -> None:
+    """Only where there is one."""
+    store = MemoryStore("memory:test")
+    release = anyio.Event()
+    told = []
+
+    class Calls(Flow):
+        @start(bulkhead=Bulkhead(1, name="noted"))
+        async def call(self):
+            await release.wait()
+
+    def hear(sender, run, **said):
+        told.append(said)
+
+    first, second = Calls(store=store), Calls(store=store)
+    with (
+        signals.step_queued.connected_to(hear, sender=Calls),
+        signals.step_admitted.connected_to(hear, sender=Calls),
+    ):
+        async with anyio.create_task_group() as group:
+            group.start_soon(first.kickoff_async)
+            await ticks(clock, 0)
+            group.start_soon(second.kickoff_async)
+            await ticks(clock, 2, times=2)
+            release.set()
+    assert noted(first.run, store) == []
+    assert noted(second.run, store) == [("call", "bulkhead", "noted", "waited", 4.0)]
+    said = {"step": "call", "firing": 1, "attempt": 1}
+    said |= {"limit": "bulkhead", "name": "noted"}
+    assert told == [said, {**said, "waited": 4.0}]
+
+
+async def test_the_history_on_the_command_line_tells_of_limits(clock, capsys) -> None:
+    """Each in a few words, behind what came of the step."""
+    from flowkit.cli.show import came_of
+
+    store = MemoryStore("memory:test")
+    rate = Rate(1, per=10)
+
+    class Calls(Flow):
+        broken = True
+
+        @start(rate=rate, breaker=Breaker(1, open_for=5, name="crm"))
+        async def call(self):
+            if type(self).broken:
+                raise OSError("down")
+            return "called"
+
+    flow = Calls(store=store)
+    with pytest.raises(OSError, match="down"):
+        await Calls(store=store).kickoff_async()
+    Calls.broken = False
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        await ticks(clock, 5, times=3)
+    (call,) = runs.history(flow.run.id, store=store)
+    assert came_of(call) == (
+        "called; waited 10.0s for its rate; breaker 'crm' half-open; breaker 'crm' "
+        "closed"
+    )

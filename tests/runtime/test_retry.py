@@ -21,30 +21,11 @@ from flowkit import (
     start,
 )
 from flowkit.core.records import StepDeferred
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.resumption import resume, resume_async
 from tests.runtime.stored import MemoryStore, crashed, flow_named
+from tests.runtime.ticking import ticks
 
 FLAT = {"factor": 1, "jitter": "none"}
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
-
-
-async def ticks(clock, seconds, times=1):
-    """Let what waits for the clock get there, and move it."""
-    for _ in range(times):
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
-        clock.advance(seconds)
-        for _ in range(20):
-            await anyio.lowlevel.checkpoint()
 
 
 def flaky(fails, retry, error=OSError, *, record=None, is_async=False):
@@ -404,7 +385,14 @@ def test_a_retry_is_told(clock) -> None:
     error = told[0].pop("error")
     assert str(error) == "no 1"
     assert told == [
-        {"step": "call", "firing": 1, "attempt": 1, "why": "retry", "due": 1_000.0}
+        {
+            "step": "call",
+            "firing": 1,
+            "attempt": 1,
+            "why": "retry",
+            "due": 1_000.0,
+            "metrics": {},
+        }
     ]
 
 

@@ -537,12 +537,12 @@ async def test_runs_begin_as_their_times_come(clock):
 
 async def test_the_loop_ends_where_there_is_no_schedule(clock):
     """There is nothing to wait for."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(50):
         await run_schedules(Scheduler([Plain]), Begins())
 
 
 async def until(said):
-    with anyio.fail_after(20):
+    with anyio.fail_after(50):
         while not said():
             await checkpoint()
 

@@ -51,7 +51,6 @@ def several(schedule, since, count):
     return found
 
 
-@cache
 def numbers(field: str, low: int, high: int) -> frozenset[int]:
     """What a cron field means, read without cronsim."""
     found = set()
@@ -66,17 +65,26 @@ def numbers(field: str, low: int, high: int) -> frozenset[int]:
     return frozenset(found)
 
 
-def fits(when: datetime, cron: str) -> bool:
+@cache
+def fields_of(cron: str) -> tuple[bool, *tuple[frozenset[int], ...]]:
+    """What the five fields mean, and whether either of the days is enough."""
     minute, hour, day, month, weekday = cron.split()
-    on_day = when.day in numbers(day, 1, 31)
-    on_weekday = when.isoweekday() % 7 in {each % 7 for each in numbers(weekday, 0, 7)}
-    either = not (day.startswith("*") or weekday.startswith("*"))
     return (
-        when.minute in numbers(minute, 0, 59)
-        and when.hour in numbers(hour, 0, 23)
-        and when.month in numbers(month, 1, 12)
-        and (on_day or on_weekday if either else on_day and on_weekday)
+        not (day.startswith("*") or weekday.startswith("*")),
+        numbers(minute, 0, 59),
+        numbers(hour, 0, 23),
+        numbers(day, 1, 31),
+        numbers(month, 1, 12),
+        frozenset(each % 7 for each in numbers(weekday, 0, 7)),
     )
+
+
+def fits(when: datetime, cron: str) -> bool:
+    either, minutes, hours, days, months, weekdays = fields_of(cron)
+    if not (when.minute in minutes and when.hour in hours and when.month in months):
+        return False
+    found = when.day in days, when.isoweekday() % 7 in weekdays
+    return any(found) if either else all(found)
 
 
 def by_hand(cron: str, zone: ZoneInfo, since: float, until: float) -> list[float]:
@@ -94,20 +102,20 @@ def by_hand(cron: str, zone: ZoneInfo, since: float, until: float) -> list[float
         tzinfo=None, second=0, microsecond=0
     )
     wall -= timedelta(hours=2)  # so that what a clock skips or repeats is seen
+    last = datetime.fromtimestamp(until, zone).replace(tzinfo=None)
+    while wall <= last + timedelta(hours=2):
+        if fits(wall, cron):
+            found.add(shown(wall, zone))
+        wall += timedelta(minutes=1)
+    return sorted(real for real in found if since < real <= until)
+
+
+def shown(wall: datetime, zone: ZoneInfo) -> float:
+    """When a clock shows a time first, or the next one that there is that day."""
     while True:
-        moved = wall
-        while (
-            datetime.fromtimestamp(
-                moved.replace(tzinfo=zone).timestamp(), zone
-            ).replace(tzinfo=None)
-            != moved
-        ):
-            moved += timedelta(minutes=1)  # there is no such time that day
-        real = moved.replace(tzinfo=zone).timestamp()
-        if real > until:
-            return sorted(found)
-        if real > since and fits(wall, cron):
-            found.add(real)
+        real = wall.replace(tzinfo=zone).timestamp()
+        if datetime.fromtimestamp(real, zone).replace(tzinfo=None) == wall:
+            return real
         wall += timedelta(minutes=1)
 
 

@@ -22,11 +22,24 @@ COMMON = {
     "run_finished": {"status", "result"},
     "run_failed": {"error"},
     "run_waiting": {"events"},
+    "run_queued": {"ahead"},
+    "run_admitted": {"waited"},
+    "run_rejected": {"error"},
     "step_started": {"step", "firing", "attempt"},
     "step_finished": {"step", "firing", "attempt", "output", "metrics"},
     "step_failed": {"step", "firing", "attempt", "error", "metrics"},
     "step_cancelled": {"step", "firing", "attempt"},
-    "step_deferred": {"step", "firing", "attempt", "why", "error", "due"},
+    "step_queued": {"step", "firing", "attempt", "limit", "name"},
+    "step_admitted": {"step", "firing", "attempt", "limit", "name", "waited"},
+    "step_deferred": {
+        "step",
+        "firing",
+        "attempt",
+        "why",
+        "error",
+        "due",
+        "metrics",
+    },
     "routed": {"step", "firing", "attempt", "labels"},
     "stuck": {"step", "reason"},
     "breaker_changed": {"name", "status"},
@@ -36,6 +49,11 @@ COMMON = {
     "state_changed": {"step", "firing", "attempt", "changed", "state"},
 }
 RARE = {
+    "run_queued",
+    "run_admitted",
+    "run_rejected",
+    "step_queued",
+    "step_admitted",
     "step_deferred",
     "breaker_changed",
     "cache_hit",
@@ -155,7 +173,7 @@ def test_the_documented_arguments_are_those_tested_here():
         for name, said in row.findall(inspect.getdoc(signals))
     }
     assert found == COMMON | BUS
-    assert set(signals.__all__) == {*COMMON, *BUS, "about", "log", "tell"}
+    assert set(signals.__all__) == {*COMMON, *BUS, "log", "tell"}
 
 
 async def test_a_finished_run_tells_each_signal_with_its_arguments(told):

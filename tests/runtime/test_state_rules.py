@@ -410,6 +410,7 @@ async def test_after_success_failure_and_cancellation_the_class_is_the_users():
             if self.how == "fails":
                 raise ValueError("as told")
             if self.how == "hangs":
+                hangs.set()
                 await anyio.sleep_forever()
 
     flow = Some()
@@ -419,9 +420,11 @@ async def test_after_success_failure_and_cancellation_the_class_is_the_users():
     with pytest.raises(ValueError, match="as told"):
         await flow.kickoff_async()
     assert type(flow.state) is Own
-    flow.how = "hangs"
-    with anyio.move_on_after(0.02):
-        await flow.kickoff_async()
+    flow.how, hangs = "hangs", anyio.Event()
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        await hangs.wait()
+        group.cancel_scope.cancel()
     assert type(flow.state) is Own
     assert flow.state.xs == [1]
     flow.state.xs.append(2)
@@ -986,6 +989,7 @@ async def test_a_lone_step_and_an_event_triggered_step_merge(kind):
         async def lone(self):
             get(self.state, "xs").append(1)
             put(self.state, "n", 1)
+            begun.set()
             await arrived.wait()
             log.append(("lone", list(get(self.state, "xs"))))
             get(self.state, "by_key")["lone"] = 1
@@ -1002,12 +1006,12 @@ async def test_a_lone_step_and_an_event_triggered_step_merge(kind):
         def both(self):
             return True
 
-    arrived = anyio.Event()
+    begun, arrived = anyio.Event(), anyio.Event()
     flow = Some()
     inputs = {"n": 0, "xs": [0], "by_key": {}}
     async with anyio.create_task_group() as group:
         group.start_soon(flow.kickoff_async, inputs)
-        await anyio.sleep(0.01)
+        await begun.wait()
         flow.send("ping")
     assert log == [("woken", 0, [0]), ("lone", [0, 1])]
     assert sorted(get(flow.state, "xs")) == [0, 1, 2]
@@ -1044,7 +1048,7 @@ async def test_a_lone_step_and_an_event_from_a_bus_merge():
     async with EventBus() as bus:
         bus.register(Some)
         bus.send("go")
-        with anyio.fail_after(2):
+        with anyio.fail_after(50):
             await begun.wait()
             bus.send("ping")
             await ended.wait()
@@ -1060,6 +1064,7 @@ async def test_a_lone_step_conflicts_with_an_event_triggered_one(field):
         @start()
         async def lone(self):
             setattr(self.state, field, one)
+            begun.set()
             await arrived.wait()
 
         @listen(event("ping"))
@@ -1072,7 +1077,7 @@ async def test_a_lone_step_conflicts_with_an_event_triggered_one(field):
         def both(self):
             return True
 
-    arrived = anyio.Event()
+    begun, arrived = anyio.Event(), anyio.Event()
     flow = Some()
     caught = []
 
@@ -1084,7 +1089,7 @@ async def test_a_lone_step_conflicts_with_an_event_triggered_one(field):
 
     async with anyio.create_task_group() as group:
         group.start_soon(run)
-        await anyio.sleep(0.01)
+        await begun.wait()
         flow.send("ping")
     assert [error.steps for error in caught] == [("woken", "lone")]
     assert getattr(flow.state, field) == two
@@ -1098,6 +1103,7 @@ async def test_a_lone_step_that_fails_keeps_what_an_event_committed():
         async def lone(self):
             self.state.xs.append(1)
             self.state.n = 1
+            begun.set()
             await arrived.wait()
             raise ValueError
 
@@ -1112,11 +1118,11 @@ async def test_a_lone_step_that_fails_keeps_what_an_event_committed():
             await checkpoint()
             arrived.set()
 
-    arrived = anyio.Event()
+    begun, arrived = anyio.Event(), anyio.Event()
     flow = Some()
     async with anyio.create_task_group() as group:
         group.start_soon(flow.kickoff_async)
-        await anyio.sleep(0.01)
+        await begun.wait()
         flow.send("ping")
     assert (flow.state.n, flow.state.xs, flow.state.by_key) == (0, [2], {"w": 1})
 

@@ -140,7 +140,7 @@ def test_blocking_code_reads_the_same(place):
     assert session.result == "HALF"
     for thread in threading.enumerate():
         if thread.name == "flowkit-run":
-            thread.join(10)
+            thread.join(50)
     assert not any(each.name == "flowkit-run" for each in threading.enumerate())
     assert threading.active_count() <= before + 2  # pooled or presence, not of the run
 
@@ -345,7 +345,7 @@ async def test_a_slow_reader_does_not_hold_the_run_back(place):
     flow = Talk(**place)
     stream = flow.stream()
     await anext(stream.events)
-    with anyio.fail_after(30):
+    with anyio.fail_after(50):
         while not flow.run.told:
             await checkpoint()
     assert not stream.is_completed

@@ -11,26 +11,10 @@ import pytest
 from flowkit import Flow, listen, runs, start
 from flowkit.errors import CallError, StoreError
 from flowkit.journal.sqlite.store import SqliteStore
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.opening import store_for
 from flowkit.runtime.presence import presence_in
-from tests.runtime.three_levels import (
-    STORES,
-    Root,
-    made,
-    name_of,
-    opened,
-    rows_of,
-)
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+from tests.runtime.stored import STORES, made, name_of, opened, rows_of
+from tests.runtime.three_levels import Root
 
 
 @pytest.fixture(params=STORES)
@@ -43,6 +27,38 @@ def store(request, tmp_path):
 def place(request, tmp_path):
     """A store of this test's own."""
     return opened(request.param, tmp_path)
+
+
+def hanging():
+    """A flow that works until it is cancelled, what tells of its begin, and its end."""
+    begun, seen = anyio.Event(), []
+
+    class Search(Flow):
+        @start()
+        async def look(self):
+            begun.set()
+            try:
+                await anyio.sleep_forever()
+            finally:
+                seen.append("cancelled")
+
+    return Search, begun, seen
+
+
+def blocking(begun, go_on, after):
+    """A flow with a thread that waits, and a step that notes in ``after`` that it ran."""
+
+    class Leaf(Flow):
+        @start()
+        def work(self):
+            begun.set()
+            go_on.wait(50)
+
+        @listen(work)
+        def more(self):
+            after.append("ran")
+
+    return Leaf
 
 
 async def test_stop_in_a_called_flow_ends_only_that_flow(store) -> None:
@@ -166,18 +182,12 @@ async def test_cancelling_the_root_reaches_the_running_leaves(store) -> None:
 
 async def test_a_failing_sibling_cancels_what_the_others_called(store) -> None:
     """In the caller's run: the branch's called run goes with the branch."""
-    begun = anyio.Event()
-
-    class Search(Flow):
-        @start()
-        async def look(self):
-            begun.set()
-            await anyio.sleep_forever()
+    search, begun, _ = hanging()
 
     class Order(Flow):
         @start()
         async def search(self):
-            return await self.call(Search)
+            return await self.call(search)
 
         @start()
         async def pay(self):
@@ -193,18 +203,12 @@ async def test_a_failing_sibling_cancels_what_the_others_called(store) -> None:
 
 async def test_stop_takes_the_called_runs_of_other_steps_along(store) -> None:
     """The run that stops is completed; what it had called is cancelled."""
-    begun = anyio.Event()
-
-    class Search(Flow):
-        @start()
-        async def look(self):
-            begun.set()
-            await anyio.sleep_forever()
+    search, begun, _ = hanging()
 
     class Order(Flow):
         @start()
         async def search(self):
-            return await self.call(Search)
+            return await self.call(search)
 
         @start()
         async def enough(self):
@@ -221,17 +225,7 @@ async def test_stop_takes_the_called_runs_of_other_steps_along(store) -> None:
 
 async def test_the_first_failure_of_a_join_cancels_the_other_calls(store) -> None:
     """It is raised as it is, and the step may go on without them."""
-    begun = anyio.Event()
-    seen = []
-
-    class Slow(Flow):
-        @start()
-        async def look(self):
-            begun.set()
-            try:
-                await anyio.sleep_forever()
-            finally:
-                seen.append("cancelled")
+    search, begun, seen = hanging()
 
     class Bad(Flow):
         @start()
@@ -243,7 +237,7 @@ async def test_the_first_failure_of_a_join_cancels_the_other_calls(store) -> Non
         @start()
         async def ask_both(self):
             try:
-                await self.join([self.call(Slow), self.call(Bad)])
+                await self.join([self.call(search), self.call(Bad)])
             except KeyError as error:
                 return f"without {error}"
 
@@ -251,7 +245,7 @@ async def test_the_first_failure_of_a_join_cancels_the_other_calls(store) -> Non
     assert seen == ["cancelled"]
     if store is not None:
         found = {name_of(row): row.status for row in rows_of(store)}
-        assert found == {"Order": "completed", "Bad": "failed", "Slow": "cancelled"}
+        assert found == {"Order": "completed", "Bad": "failed", "Search": "cancelled"}
 
 
 async def test_what_else_fails_in_a_join_is_in_the_notes(store) -> None:
@@ -336,23 +330,13 @@ async def test_a_call_that_its_step_gives_up_ends_with_the_step(store) -> None:
 
 async def test_cancelling_reaches_the_blocking_steps_of_called_runs(store) -> None:
     """A thread cannot be cancelled: its run is over, and what it gives is dropped."""
-    begun, go_on = threading.Event(), threading.Event()
-    after = []
-
-    class Leaf(Flow):
-        @start()
-        def work(self):
-            begun.set()
-            go_on.wait(10)
-
-        @listen(work)
-        def more(self):
-            after.append("ran")
+    begun, go_on, after = threading.Event(), threading.Event(), []
+    leaf = blocking(begun, go_on, after)
 
     class Root(Flow):
         @start()
         async def work(self):
-            return await self.call(Leaf)
+            return await self.call(leaf)
 
     root = made(Root, store)
     async with anyio.create_task_group() as group:
@@ -368,23 +352,13 @@ async def test_cancelling_reaches_the_blocking_steps_of_called_runs(store) -> No
 
 def test_a_cancelled_handle_of_a_thread_takes_called_runs_along(store) -> None:
     """``flow.start()`` moves it in a thread; blocking calls below see the end."""
-    begun, go_on = threading.Event(), threading.Event()
-    after = []
-
-    class Leaf(Flow):
-        @start()
-        def work(self):
-            begun.set()
-            go_on.wait(10)
-
-        @listen(work)
-        def more(self):
-            after.append("ran")
+    begun, go_on, after = threading.Event(), threading.Event(), []
+    leaf = blocking(begun, go_on, after)
 
     class Root(Flow):
         @start()
         def work(self):
-            return self.call(Leaf)
+            return self.call(leaf)
 
         @start()
         async def beside(self):
@@ -396,17 +370,17 @@ def test_a_cancelled_handle_of_a_thread_takes_called_runs_along(store) -> None:
         thread.start()
     else:
         root.start()
-    begun.wait(10)
+    begun.wait(50)
     root.run.cancel()
     for _ in range(2_000):
         if root.run.over:
             break
         time.sleep(0.005)
     go_on.set()
-    root.run.wait(10)
+    root.run.wait(50)
     assert root.run.status == "cancelled"
     if store is not None:
-        thread.join(10)
+        thread.join(50)
         for _ in range(2_000):
             if {row.status for row in rows_of(store)} == {"cancelled"}:
                 break

@@ -7,25 +7,8 @@ from pydantic import BaseModel
 
 from flowkit import Flow, listen, start
 from flowkit.errors import InputError, RunawayError, RunError
-from flowkit.runtime.clock import ManualClock, use_clock
-from tests.runtime.three_levels import (
-    STORES,
-    Leaf,
-    Root,
-    made,
-    name_of,
-    opened,
-    rows_of,
-)
-
-
-@pytest.fixture
-def clock():
-    """A clock that stands still."""
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
-    yield made
-    use_clock(before)
+from tests.runtime.stored import STORES, made, name_of, opened, rows_of
+from tests.runtime.three_levels import Leaf, Root
 
 
 @pytest.fixture(params=STORES)

@@ -36,7 +36,6 @@ from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.runtime import desk
 from flowkit.runtime.opening import load
 from flowkit.runtime.presence import presence_in
-from flowkit.testing import manual_clock
 from tests.docs.pages import ROOT
 
 
@@ -145,13 +144,6 @@ class Reviewed(Flow):
     def drop(self, review: Any) -> Any:
         """The other."""
         return "dropped", review.feedback
-
-
-@pytest.fixture
-def clock():
-    """A clock moved by hand."""
-    with manual_clock(at=1_000.0) as clock:
-        yield clock
 
 
 @pytest.fixture(params=["no store", "memory", "sqlite"])
@@ -293,7 +285,7 @@ class driven:
         return self.flow
 
     def __exit__(self, *error: object) -> None:
-        self.thread.join(20)
+        self.thread.join(50)
         assert not self.thread.is_alive()
 
 
@@ -569,7 +561,7 @@ class TestDrivers:
         while flow.run is None or not tasks.list(run=flow.run):
             threading.Event().wait(0.001)
         tasks.answer(only(flow).token, "7")
-        thread.join(20)
+        thread.join(50)
         assert flow.run.result == 7
 
     def test_at_rest_in_the_callers_thread(self, place):
@@ -770,7 +762,7 @@ def test_of_many_answers_at_a_time_one_counts(place):
     ready = threading.Barrier(4)
 
     def answer(name: str) -> None:
-        ready.wait(5)
+        ready.wait(50)
         try:
             tasks.answer(token, name)
         except RunError:
@@ -782,7 +774,7 @@ def test_of_many_answers_at_a_time_one_counts(place):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(50)
     assert len(taken) == 1
     assert len(refused) == 3
     assert flow.run.result == taken[0]
@@ -881,6 +873,6 @@ def test_review_is_answered_while_another_branch_runs(place):
     found = {task.message: task.token for task in tasks.list(run=flow.run)}
     tasks.answer(found["Fine?"], "yes")
     tasks.answer(found["Go?"], "go")
-    thread.join(20)
+    thread.join(50)
     assert flow.last_human_feedback.feedback == "yes"
     assert flow.run.status == "completed"

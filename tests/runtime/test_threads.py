@@ -54,7 +54,7 @@ async def test_a_call_that_was_given_up_is_told_once():
 
     def work():
         going.set()
-        release.wait(5)
+        release.wait(50)
         return "late"
 
     def tell(value, error):
@@ -68,7 +68,7 @@ async def test_a_call_that_was_given_up_is_told_once():
         group.cancel_scope.cancel()
     assert late == []
     release.set()
-    assert told.wait(5)
+    assert told.wait(50)
     assert late == [("late", None)]
     assert await threads.run(lambda: "next", never) == "next"
 
@@ -81,7 +81,7 @@ async def test_a_call_that_was_given_up_before_it_began_never_runs():
 
     def first():
         going.set()
-        release.wait(5)
+        release.wait(50)
 
     async with anyio.create_task_group() as group:
         group.start_soon(threads.run, first, never)

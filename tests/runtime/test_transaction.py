@@ -12,6 +12,7 @@ from flowkit.errors import FencedError, StoreError
 from flowkit.journal.memory import MemoryStore
 from tests.journal import postgres_server
 from tests.runtime import durable_flows as flows
+from tests.runtime.stored import kicked
 
 postgres_server.require()
 
@@ -53,13 +54,6 @@ def paid(server):
     """What is in the user's table."""
     rows = server.run("select what from own.payment")
     return [what for (what,) in rows]
-
-
-async def kicked(flow, form, **given):
-    """The outcome of a kickoff, awaited or not."""
-    if form == "async":
-        return await flow.kickoff_async(**given)
-    return flow.kickoff(**given)
 
 
 @pytest.mark.parametrize("form", ["async", "blocking"])

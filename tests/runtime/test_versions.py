@@ -22,9 +22,7 @@ from flowkit import (
     timer,
 )
 from flowkit.journal.codec import names
-from flowkit.journal.sqlite.store import SqliteStore
 from flowkit.journal.writer import writer_of
-from flowkit.runtime.clock import ManualClock, use_clock
 from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import factories
 from tests.runtime.stored import MemoryStore, crashed, instead
@@ -32,23 +30,12 @@ from tests.runtime.stored import MemoryStore, crashed, instead
 ran: list[str] = []
 
 
-@pytest.fixture(params=["memory", "sqlite"])
-def store(request, tmp_path):
-    """An empty store."""
-    if request.param == "memory":
-        return MemoryStore()
-    return SqliteStore(tmp_path / "journal.db")
-
-
 @pytest.fixture(autouse=True)
-def clock():
+def classes(clock):
     """Time stands still until it is moved; classes are put back."""
     ran.clear()
-    made = ManualClock(1_000.0)
-    before = use_clock(made)
     classes = dict(known)
-    yield made
-    use_clock(before)
+    yield
     known.clear()
     known.update(classes)
     factories.clear()

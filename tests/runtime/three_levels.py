@@ -1,34 +1,8 @@
-"""Three levels of flows, and where tests of sub-flows keep them."""
+"""Three levels of flows for tests of sub-flows."""
 
 from __future__ import annotations
 
 from flowkit import Flow, listen, start
-from flowkit.journal.memory import MemoryStore
-from flowkit.journal.queries import Query
-from flowkit.runtime.opening import store_for
-
-STORES = ["none", "memory", "sqlite"]
-
-
-def opened(kind, folder):
-    """Nothing, or a store of a test's own."""
-    if kind == "none":
-        return None
-    if kind == "memory":
-        return MemoryStore("memory:test")
-    return store_for(f"sqlite:///{folder}/runs.db")
-
-
-def made(cls, store):
-    return cls() if store is None else cls(store=store)
-
-
-def rows_of(store, status=()):
-    return store.runs(Query(status=status, limit=1_000))
-
-
-def name_of(row):
-    return row.flow.replace(":", ".").rpartition(".")[2]
 
 
 class Leaf(Flow, evict_after=0):

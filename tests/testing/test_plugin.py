@@ -106,12 +106,17 @@ def test_a_project_uses_the_fixtures_without_asking(tmp_path) -> None:
         """)
     )
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    plugins = ("-p", "pytest_flowkit", "-p", "anyio.pytest_plugin")
     told = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "pytest_flowkit", str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-q", *plugins, str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": path},
+        env={
+            **os.environ,
+            "PYTHONPATH": path,
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # none but these
+        },
     )
     assert "3 passed" in told.stdout, told.stdout

@@ -21,12 +21,24 @@ def render(page: bytes) -> str:
     return page.decode()
 
 
+@step(retry=3, timeout="5s", cache="1h")
+async def look_up(word: str) -> int:
+    return len(word)
+
+
+@step(thread=True, retry=3, bulkhead=2)
+def press(page: bytes) -> int:
+    return len(page)
+
+
 @flow
 async def digest(urls: list[str], limit: int = 3) -> float:
     page = await fetch(urls[0], tries=2)
     assert_type(page, bytes)
     assert_type(measure(page), int)
     assert_type(await render(page), str)
+    assert_type(await look_up("a"), int)
+    assert_type(await press(page), int)
     two = await together(fetch("a"), render(page))
     assert_type(two, tuple[bytes, str])
     many = await together(*[fetch(url) for url in urls], limit=limit)

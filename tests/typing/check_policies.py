@@ -6,6 +6,7 @@ from typing import Any, assert_type
 from flowkit import (
     INPUTS,
     SOURCE,
+    Admission,
     Breaker,
     Bulkhead,
     Cache,
@@ -22,7 +23,10 @@ from flowkit.define.conditions import FailedSource
 
 
 class Governed(
-    Flow[dict[str, Any]], defaults=Policy(retry=3, timeout="20s"), deadline="1h"
+    Flow[dict[str, Any]],
+    defaults=Policy(retry=3, timeout="20s"),
+    deadline="1h",
+    admission=Admission(100, queue=1000),
 ):
     def undo(self, made: int) -> None: ...
 
