@@ -41,18 +41,18 @@ class Handle:
         box: StateBox
         pending: deque[Any]
         lost: BaseException | None
+        over: bool
+        lifetime: float | None
+        journal: Any
 
     first: Callable[[], Marking] | None = None
     active: bool = False
     told: bool = False
     awaited: bool = False
     unheard: list[str] | None = None
-    over: bool = False
     patience: float = 60.0
     until: float | None = None
-    lifetime: float | None = None
     admission: Any = None
-    journal: Any = None
     last: Any = None
     interrupt: BaseException | None = None
     _group: BaseExceptionGroup[BaseException] | None = None

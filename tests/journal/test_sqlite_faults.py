@@ -604,3 +604,16 @@ def test_a_file_that_disappears_in_mid_run_is_told(tmp_path, replaced):
     assert not hasattr(raised.value, "__notes__")  # there is nothing to resume
     assert Deletes(store=url).kickoff(id="r") == "done"
     assert ran == ["first", "second"] * 2
+
+
+def test_a_long_run_leaves_the_statements_of_its_end_prepared(tmp_path):
+    """Apsw forgets a statement after so many executions, even of another one."""
+    store = SqliteStore(tmp_path / "flowkit.db")
+    runs = []
+    for number in range(3):
+        hold = begun(store, f"r{number}")
+        for seq in range(1, 121):
+            store.append(hold, entry(seq))
+        store.commit([Advance(hold, (entry(121),), 100.0, status="completed")])
+        runs.append(store._writer.cache_stats()["misses"])
+    assert runs[0] == runs[1] == runs[2]
