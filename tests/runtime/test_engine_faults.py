@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from flowkit import Flow, listen, start
+from flowkit.core import machine
+from flowkit.core.records import StepFinished
 from flowkit.journal.memory import MemoryStore
-from flowkit.runtime.run import Run
+from flowkit.runtime import durable, run
 
 pytestmark = pytest.mark.anyio
 
@@ -45,26 +47,30 @@ class Waits(Flow[dict]):
 
 @pytest.fixture
 def fault(monkeypatch):
-    """What making the last step ready raises, after the record before it."""
+    """What the second step's record leads to, once its firing is over."""
     error = RuntimeError("the engine broke")
-    made = Run._make_ready
+    real = machine.decide
 
-    def make_ready(run, firing):
-        if firing.node.name == "three":
+    def decide(net, marking, record):
+        commands = real(net, marking, record)
+        if type(record) is StepFinished and record.output == 2:
             raise error
-        return made(run, firing)
+        return commands
 
-    monkeypatch.setattr(Run, "_make_ready", make_ready)
+    for module in (durable, run):
+        monkeypatch.setattr(module, "decide", decide)
     return error
 
 
-def told(run, fault, caplog):
+def told(stopped, fault, caplog):
     """It is in the run, in the log, and names the run."""
-    assert run.failures == [fault]
-    assert run.failure is fault
-    assert run.over
+    assert stopped.failures == [fault]
+    assert stopped.failure is fault
+    assert stopped.over
     (note,) = fault.__notes__
-    assert note.startswith(f"flowkit: this stopped <Run of {type(run.flow).__name__}: ")
+    assert note.startswith(
+        f"flowkit: this stopped <Run of {type(stopped.flow).__name__}: "
+    )
     (record,) = [each for each in caplog.records if each.exc_info]
     assert record.exc_info[1] is fault
 
