@@ -402,7 +402,13 @@ class TryAgain(FlowkitError):  # noqa: N818 - it is asked for
 
 
 class StoreError(FlowkitError):
-    """A store that refuses or fails; the deployment mends it."""
+    """A store that refuses or fails; the deployment mends it.
+
+    Attributes:
+        kept: whether what was stored before is there still.
+    """
+
+    kept: bool = True
 
 
 class FencedError(StoreError):

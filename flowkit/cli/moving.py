@@ -88,7 +88,7 @@ def moved(
 def _unsaid(error: StoreError, seen: Progress) -> Exception:
     """A store that failed: how the run stands, it would have to say."""
     begun = next((run for run in seen.runs.values() if run.steps), None)
-    if begun is None:
+    if begun is None or not error.kept:
         return error
     text = f"{error} What was written of the run is kept: flowkit resume {begun.id}"
     return Refused(FAILED, text)

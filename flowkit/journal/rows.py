@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEEP",
+    "TRANSIENT",
     "Accept",
     "Accepted",
     "Advance",
@@ -156,7 +157,8 @@ class Wait(NamedTuple):
         place: where in the run: a listener's name or ``firing:position``.
         kind: ``event``, or ``person`` for a question to somebody.
         token: unguessable, for a person's answer; "" for events. Unique.
-        data: what the asking step wants kept beside it, as JSON text.
+        data: what the asking step wants kept beside it, as JSON text; of an event,
+            :data:`TRANSIENT` or nothing.
     """
 
     name: str
@@ -165,6 +167,15 @@ class Wait(NamedTuple):
     kind: str = "event"
     token: str = ""
     data: str = ""
+
+
+TRANSIENT: Final = '"transient"'
+"""The data of a wait that takes one event at a time, and only what comes from now on.
+
+A run whose waits at a flow, name and key are all of this kind has room for as many
+events as they are. What finds no room goes to the next run or begins one; else it is
+dropped, also where it could be kept.
+"""
 
 
 class Waiting(NamedTuple):
@@ -293,7 +304,8 @@ class Accept(NamedTuple):
     """Take an event in: all its deliveries, or none, and its id with them.
 
     A subscriber of :attr:`deliveries` that has a waiting run of this name and key
-    gets it there, oldest run first; a wait takes every event until it is taken away.
+    gets it there, oldest run first; a wait takes every event until it is taken away,
+    one that is :data:`TRANSIENT` none before the last one is consumed.
     Its id is remembered even if no delivery found a taker. Its letters keep the
     ``traceparent``. Outcome: :class:`Accepted`, or :class:`RunExistsError` if a run
     to begin exists.

@@ -13,6 +13,7 @@ import threading
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from flowkit.errors import FlowkitError
 from flowkit.runtime.exits import Evicted, Stop
 from flowkit.runtime.loops import forget_loop
 
@@ -104,6 +105,12 @@ def _inline(run: Run) -> Any:  # noqa: C901, PLR0912, PLR0915 - the hot loop
             run.finish(firing, output)
     except (KeyboardInterrupt, SystemExit) as error:  # between two steps
         _interrupted(run, error)
+    except FlowkitError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the run's outcome raises it
+        from flowkit.runtime.failing import broken  # only then
+
+        broken(run, error)
     finally:
         run.active = False
         run.home = None
@@ -162,7 +169,8 @@ class _Guard:
         self.runner = runner
 
     def __del__(self) -> None:
-        self.runner.close()
+        if not self.runner.get_loop().is_running():  # else the process ends
+            self.runner.close()
 
 
 def spawn(function: Callable[[], Any]) -> threading.Thread:

@@ -78,6 +78,7 @@ class EventBus:
         self._handlers: dict[str, list[Handler]] = {}
         self._models: dict[str, Any] = {}
         self._post: Post | None = None
+        self._shop.let_go = self._local.let_go
         place = store or environ.get("FLOWKIT_STORE")
         if place:
             from flowkit.runtime.opening import store_for
@@ -318,7 +319,7 @@ class EventBus:
             return receipt
         name = receipt.name
         handlers = self._handlers.get(name, [])
-        flows = [flow for flow in self._flows if takes(flow, name)]
+        flows = [flow for flow in self._flows if self._concerns(flow, name)]
         if not handlers and not flows:
             reason = unknown(self._flows, self._handlers, name)
             return receipt.refuse("unknown", reason)
@@ -393,6 +394,10 @@ class EventBus:
     def watch(self, run: Run) -> None:
         """A run waits or is over: what was kept for it is handed to it."""
         self._local.watch(run)
+
+    def asked(self, run: Run) -> None:
+        """A step of a run in memory waits: what was kept for it is handed to it."""
+        self._local.asked(run)
 
     def _reject(self, receipt: Receipt, payload: Any) -> None:
         name, id_ = receipt.name, receipt.id

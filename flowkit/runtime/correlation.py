@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.definition import Leaf, leaves
 from flowkit.runtime.changes import raw_fields
+from flowkit.runtime.expected import open_questions
 
 if TYPE_CHECKING:
     from flowkit.runtime.kinds import Kind
@@ -92,6 +93,9 @@ class OpenRuns:
         for leaf in event_leaves(kind, begins=False):
             key = run.key or key_in(kind, leaf, run.box.live)
             places.add((cls, leaf.name, key))
+        for asked in open_questions(run.marking) if run.marking.asked else ():
+            detail = asked.detail or {}
+            places |= {(cls, name, detail["key"]) for name in detail.get("names", ())}
         before = self._of.get(run, set())
         for place in before - places:
             self._leave(run, place)

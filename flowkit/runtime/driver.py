@@ -25,7 +25,7 @@ from flowkit.runtime.coroutines import contextual, resumed
 from flowkit.runtime.dues import expire, ticks
 from flowkit.runtime.endings import cut_off, interrupted
 from flowkit.runtime.exits import Evicted, Stop
-from flowkit.runtime.failing import discard
+from flowkit.runtime.failing import broken, discard
 from flowkit.runtime.loops import (
     loop_caller,
     one_time_event,
@@ -384,6 +384,10 @@ class Driver:
                 if watched is not None:
                     watched.end()
         except BaseException as error:  # noqa: BLE001 - sorted by kind
+            gone = stretch.firing.id not in run.marking.live
+            if stretch.commits and gone and isinstance(error, Exception):
+                broken(run, error)
+                return
             self._raised(stretch.firing, error, scope)
         else:
             self.stretch = None
@@ -414,7 +418,12 @@ class Driver:
             finally:
                 run.scopes.pop(firing.id, None)
         run.take_pending()
-        run.finish(firing, output)
+        try:
+            run.finish(firing, output)
+        except Exception as error:
+            if firing.id in run.marking.live:
+                raise
+            broken(run, error)
 
     def _raised(  # noqa: C901 - one kind after another
         self, firing: Firing, error: BaseException, scope: _Scope

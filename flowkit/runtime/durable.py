@@ -89,7 +89,7 @@ class Journal:
         lenient: what cannot be stored ends the journal, not the run.
         standing: what was last written of the run beside its records.
         carriers: transactions of the steps; None until one has opened one.
-        letters: numbers of the inbox letters that pending records consume.
+        letters: the inbox letters that pending records consume, by their record.
         taken: numbers of all letters that were taken up since the run was acquired.
         aside: numbers of those that nothing in the run takes now.
         left: the state as the run was let go, to see what was changed meanwhile.
@@ -144,7 +144,7 @@ class Journal:
         self.lenient: bool = False
         self.capturing: bool = False
         self.captured: Any = None
-        self.letters: dict[int, int] = {}
+        self.letters: dict[int, Letter] = {}
         self.carriers: Carriers | None = None
         self.taken: set[int] = set()
         self.aside: set[int] = set()
@@ -289,9 +289,9 @@ class Journal:
             run.pending.append(partial(self.collect, run))
         if self.letters and type(record) in _CONSUMING:
             place = -record.firing if type(record) is StepFinished else id(record)
-            number = self.letters.pop(place, None)
-            if number is not None:
-                changes["consumed"] = (number,)
+            letter = self.letters.pop(place, None)
+            if letter is not None:
+                changes["consumed"] = (letter.number,)
         return changes
 
     def _leaves(self, run: Run) -> bool:
@@ -362,28 +362,33 @@ class Journal:
 
         A later wait finds it; when the run ends, it is kept or handed on.
         """
-        number = self.letters.get(id(record))
-        if number is None or type(record) is not EventReceived:
+        letter = self.letters.get(id(record))
+        if letter is None or type(record) is not EventReceived:
             return False
         from flowkit.runtime.inbox import takes  # only who takes events
 
-        if takes(run, record.name, record.key):
+        if takes(run, record.name, record.key, letter.at):
             return False
         del self.letters[id(record)]
-        self.aside.add(number)
+        self.aside.add(letter.number)
         return True
+
+    def sent(self, event: Record) -> float:
+        """When an event was sent; its record may be made later, of its letter."""
+        letter = self.letters.get(id(event))
+        return event.at if letter is None else letter.at
 
     def instead(self, event: Record, record: Record) -> None:
         """A letter's event became another record, which consumes it."""
-        number = self.letters.pop(id(event), None)
-        if number is not None:
-            self.letters[id(record)] = number
+        letter = self.letters.pop(id(event), None)
+        if letter is not None:
+            self.letters[id(record)] = letter
 
     def ends(self, event: Record, firing: int) -> None:
         """A letter's event ends a firing: the record of that consumes it."""
-        number = self.letters.pop(id(event), None)
-        if number is not None:
-            self.letters[-firing] = number
+        letter = self.letters.pop(id(event), None)
+        if letter is not None:
+            self.letters[-firing] = letter
 
     def abandon(self, run: Run, error: UnstorableError) -> None:
         """Go on in memory: what came up cannot be stored, and need not be."""
@@ -430,16 +435,16 @@ class Journal:
             self.counted = False
             self.presence.moving.pop(self.row.id, None)
 
-    def acquire(self, run: Run) -> None:
+    def acquire(self, run: Run, *, force: bool = False) -> None:
         """Take the run again before it is moved; catch up if others moved it.
 
         Raises:
-            RunError: somebody else moves it now.
+            RunError: somebody else moves it now, and it is not taken by ``force``.
         """
         if self.released:
             from flowkit.runtime.regain import regain  # only runs that were let go
 
-            regain(self, run)
+            regain(self, run, force=force)
 
     def ended(self, run: Run) -> None:
         """Write that a run is over whose records say so already."""

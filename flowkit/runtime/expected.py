@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from flowkit.core.ending import awaited
@@ -32,9 +33,18 @@ def awaited_by(run: Handle) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def takes(run: Handle, name: str, key: str | None) -> bool:
-    """Whether a step waits for an event of this name and key."""
-    return any(_fits(asked, name, key) for asked in open_questions(run.marking))
+def takes(
+    run: Handle, name: str, key: str | None, at: float = inf, but: int = 0
+) -> bool:
+    """Whether a step waits for an event of this name and key.
+
+    Args:
+        at: when it was sent, in seconds since the epoch.
+        but: so many steps have theirs already.
+    """
+    asked = open_questions(run.marking)
+    found = [e for e in asked if _fits(e, name, key) and not _too_early(e, at)]
+    return len(found) > but
 
 
 def wanted(run: Run, event: EventReceived) -> Record | None:
@@ -42,8 +52,9 @@ def wanted(run: Run, event: EventReceived) -> Record | None:
 
     None if it was an answer to a review, which has ended its step.
     """
+    at = event.at if run.journal is None else run.journal.sent(event)
     for asked in open_questions(run.marking):
-        if _fits(asked, event.name, event.key) and not _too_early(asked, event):
+        if _fits(asked, event.name, event.key) and not _too_early(asked, at):
             if asked.verb == "feedback":
                 from flowkit.runtime.reviewed import answered  # only who pauses
 
@@ -62,6 +73,6 @@ def _fits(asked: StepAsked, name: str, key: str | None) -> bool:
     return name in detail.get("names", ()) and detail.get("key") == key
 
 
-def _too_early(asked: StepAsked, event: EventReceived) -> bool:
+def _too_early(asked: StepAsked, at: float) -> bool:
     """Whether a question is only about what comes after it, and this came before."""
-    return "transient" in (asked.detail or {}) and event.at < asked.at
+    return "transient" in (asked.detail or {}) and at < asked.at

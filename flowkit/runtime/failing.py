@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "abandoned",
+    "broken",
     "discard",
     "failed",
     "fence",
@@ -60,6 +61,14 @@ def unkept(
     if at is not None:  # it tells which step left the value
         error = at(f"{run.net.definition.name}.{firing.node.name}")
     run.fail(firing, error)
+
+
+def broken(run: Run, error: BaseException) -> None:
+    """The engine failed on a run, not a step of it: it stops here and says why."""
+    error.add_note(f"flowkit: this stopped {run!r}, and is no error of a step")
+    signals.log().error("%r stopped", run, exc_info=error)
+    run.failures.append(error)
+    run.halt(error)
 
 
 def take_back(run: Run, firing: Firing) -> None:

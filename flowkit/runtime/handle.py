@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from math import inf
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import StepFinished
@@ -11,6 +13,7 @@ from flowkit.runtime.descriptors import lazy
 from flowkit.runtime.ids import run_id
 
 if TYPE_CHECKING:
+    from collections import deque
     from collections.abc import Callable
     from typing import Self
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Handle"]
 
+LOOK = 0.05
+"""Seconds after which :meth:`Handle.wait` sees that a run waits in its thread."""
+
 
 class Handle:
     """What a run shows of itself. How it is moved is :class:`Run`'s."""
@@ -33,6 +39,7 @@ class Handle:
         records: list[Record]
         failures: list[BaseException]
         box: StateBox
+        pending: deque[Any]
         lost: BaseException | None
         over: bool
         lifetime: float | None
@@ -41,6 +48,8 @@ class Handle:
     first: Callable[[], Marking] | None = None
     active: bool = False
     told: bool = False
+    awaited: bool = False
+    unheard: list[str] | None = None
     patience: float = 60.0
     until: float | None = None
     admission: Any = None
@@ -133,11 +142,16 @@ class Handle:
             return self._group
         return self.failures[0]
 
-    def wants(self, name: str, key: str | None) -> bool:
-        """Whether a step waits for an event of this name and key."""
+    def wants(self, name: str, key: str | None, at: float = inf, but: int = 0) -> bool:
+        """Whether a step waits for an event of this name and key.
+
+        Args:
+            at: when it was sent, in seconds since the epoch.
+            but: so many of the steps that do have theirs already.
+        """
         from flowkit.runtime.expected import takes  # only who gets events
 
-        return takes(self, name, key)
+        return takes(self, name, key, at, but)
 
     def stays(self, due: float) -> bool:
         """Whether to wait for a time in memory: if it is near, or nobody else could."""
@@ -165,13 +179,25 @@ class Handle:
             TimeoutError: the run is still going on.
             Exception: whatever a step raised, as it is.
         """
+        self.awaited = True
+        if self.unheard:
+            self.unheard.clear()
         settled = threading.Event()
         self.watchers.append(lambda _: settled.set())
-        going = (self.active or not self.told) and self.status != "waiting"
-        if going and not settled.wait(timeout):
-            msg = f"{self!r} was still going on after {timeout} seconds."
-            raise TimeoutError(msg)
+        end = None if timeout is None else monotonic() + timeout
+        while self._going() and not settled.is_set():
+            left = LOOK if end is None else min(LOOK, end - monotonic())
+            if left <= 0:
+                msg = f"{self!r} was still going on after {timeout} seconds."
+                raise TimeoutError(msg)
+            settled.wait(left)
         return self.outcome()
+
+    def _going(self) -> bool:
+        """Whether it is neither over nor waits: an event may have come just now."""
+        moved = self.active or not self.told
+        takes = self.active and len(self.pending) > 0
+        return moved and (self.status != "waiting" or takes)
 
     def outcome(self) -> Any:
         """The result; raises what ended the run.

@@ -219,8 +219,9 @@ class Kickoffs:
         """Begin a run in a thread of its own; gives its handle once it has begun.
 
         A kickoff that nobody waits for: kept in the flow's store, if it has one.
-        The thread is a daemon: it keeps no process alive. ``run.wait()`` gives the
-        result, ``run.cancel()`` ends it.
+        The thread is a daemon: it keeps no process alive, and a process that ends
+        before warns of it. ``run.wait()`` gives the result, ``run.cancel()`` ends it.
+        A failure is logged, and warned of at the end if nobody has waited.
 
         Args:
             inputs: as :meth:`kickoff` takes them, and the others, too.

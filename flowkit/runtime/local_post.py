@@ -6,6 +6,7 @@ With a store, :mod:`flowkit.runtime.post` takes its place.
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import EventReceived
@@ -18,10 +19,10 @@ from flowkit.runtime.clock import now
 from flowkit.runtime.correlation import (
     OpenRuns,
     carried_key,
-    event_leaves,
     only_transient,
 )
-from flowkit.runtime.inbox import accepted, fitting, listeners
+from flowkit.runtime.endings import cut_off
+from flowkit.runtime.inbox import accepted, fitting, has_room, takes_kept, wants_now
 from flowkit.runtime.kinds import known
 from flowkit.runtime.launch import new_run, payload_for, required
 from flowkit.runtime.receipt import LOST, Receipt, Rejection
@@ -92,7 +93,7 @@ class LocalPost:
     def _taker(self, flow: type, name: str, key: str | None) -> Run | None:
         """The open run that takes such an event, if there is one."""
         for run in self.open.find(flow, name, key):
-            if listeners(run, name) and not _lost(run, name):
+            if has_room(run, name, key):
                 return run
         return None
 
@@ -114,10 +115,7 @@ class LocalPost:
             if starts:
                 self._begin(flow, starts, receipt, payload, key, place=place)
                 place = None
-            elif any(
-                leaf.name == name and not leaf.transient
-                for leaf in event_leaves(kind, begins=False)
-            ):
+            elif not (only_transient(kind, name) or self._full(flow, name, key)):
                 self._keep(flow, receipt, payload, key)
         except InputError as error:
             receipt.refusals.append(str(error))
@@ -126,6 +124,11 @@ class LocalPost:
         finally:
             if place is not None:
                 kind.admission.places.leave(place.store, place.key)
+
+    def _full(self, flow: type, name: str, key: str | None) -> bool:
+        """Whether somebody waits for it that takes no more, and nothing kept."""
+        found = [e for e in self.open.find(flow, name, key) if e.wants(name, key)]
+        return bool(found) and all(wants_now(run, name, key) for run in found)
 
     def _begin(
         self,
@@ -186,8 +189,10 @@ class LocalPost:
 
     def schedule(self, run: Run, begin: Callable[[], None] | None = None) -> None:
         """Have a run driven, beginning with ``begin`` if it has not begun."""
-        fresh = run not in self._busy
-        self._busy.add(run)  # first: what was kept must not drive it unbegun
+        with run.lock:  # a kickoff that moves it sees the event before it stops
+            fresh = run not in self._busy and not run.active
+        if fresh:
+            self._busy.add(run)  # first: what was kept must not drive it unbegun
         self._index(run)
         if fresh:
             self._shop.put(lambda: self._drive(run, begin))
@@ -241,19 +246,39 @@ class LocalPost:
                 return
             self._index(run)
 
+    def asked(self, run: Run) -> None:
+        """A step of a run that is at work here waits for events in its body."""
+        with self.lock:
+            if not run.over and self._found(run) and run.hurry is not None:
+                run.rest(resting=False)
+                run.hurry()
+
+    def let_go(self) -> None:
+        """The bus ends: a body that waits here would keep it open for ever."""
+        for run in list(self._busy):
+            if run.resting and not run.over:
+                text = "%s was cancelled: it waited, and the bus was closed"
+                signals.log().warning(text, run.net.definition.name)
+                run.post(partial(cut_off, run, "the bus was closed"))
+
     def _index(self, run: Run) -> None:
+        if self._found(run) and run not in self._busy and not run.active:
+            self._busy.add(run)
+            self._shop.put(lambda: self._drive(run, None))
+
+    def _found(self, run: Run) -> bool:
+        """Note what a run takes, and hand it what was kept; whether there was some."""
         cls = type(run.flow)
-        kind = known[cls]
         found = False
-        for _, name, key in self.open.put(run, kind):
+        for _, name, key in self.open.put(run, known[cls]):
             since = now() - self._bus.keep_for
-            while event := self.inbox.take(_subscriber(cls), name, key, since):
+            while takes_kept(run, name, key) and (
+                event := self.inbox.take(_subscriber(cls), name, key, since)
+            ):
                 taken, shares = accepted(run, name, event.payload)
                 run.event(name, taken, key, event.id, shares, event.traceparent)
                 found = True
-        if found and run not in self._busy:
-            self._busy.add(run)
-            self._shop.put(lambda: self._drive(run, None))
+        return found
 
     def begin_scheduled(
         self, flow: type, step: str, time: datetime, run_id: str
@@ -268,13 +293,3 @@ class LocalPost:
 
 def _subscriber(flow: type) -> str:
     return f"{flow.__module__}.{flow.__qualname__}"
-
-
-def _lost(run: Run, name: str) -> bool:
-    """Whether every listener of a transient event is busy in this run, or will be."""
-    if not only_transient(known[type(run.flow)], name):
-        return False
-    if any(type(each) is EventReceived and each.name == name for each in run.pending):
-        return True
-    busy = {firing.node for firing in list(run.marking.live.values())}
-    return all(node in busy for node in listeners(run, name))

@@ -33,5 +33,5 @@ def posted(run: Run, letter: Letter) -> None:
     record = EventReceived(
         now(), letter.name, payload, letter.key, letter.event, shares, trace
     )
-    journal.letters[id(record)] = letter.number
+    journal.letters[id(record)] = letter
     run.pending.append(record)

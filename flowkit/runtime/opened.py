@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.errors import RunError, RunExistsError
-from flowkit.runtime.blocking import drive_blocking, in_thread, run_async, spawn
+from flowkit.runtime.blocking import drive_blocking, in_thread, run_async
 from flowkit.runtime.kinds import known
 from flowkit.runtime.launch import kickoff_payloads, new_run, store_of
 from flowkit.runtime.loops import in_running_loop, on_trio
@@ -64,9 +64,10 @@ def kickoff_of_its_own(flow: Any, inputs: Any, id: str | None, restore: Any) -> 
 
 def start(flow: Any, inputs: Mapping[str, Any] | None, said: Said) -> Run:
     """Begin a run, which goes on in a thread of its own."""
+    from flowkit.runtime.started import go  # only who starts one
+
     run = opened(flow, inputs, said, blocking=True, verb="start")
-    run.active = not run.over
-    spawn(lambda: drive_blocking(run, known[type(flow)].backend))
+    go(run, known[type(flow)].backend)
     return run
 
 

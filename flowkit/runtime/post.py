@@ -105,8 +105,6 @@ class Post:
         owners: list[Any] = []
         for flow in flows:
             try:
-                if self._lost(flow, receipt, payload):
-                    continue
                 delivery, run = self._for_flow(flow, receipt, payload)
             except InputError as error:
                 receipt.refusals.append(str(error))
@@ -140,25 +138,6 @@ class Post:
             receipt.status = "duplicate"
         else:
             receipt.refuse(status_of(error), str(error))
-
-    def _lost(self, flow: type, receipt: Receipt, payload: Any) -> bool:
-        """Whether a transient event would wait behind one that is not taken up yet.
-
-        A listener at work is no wait in the store any more: the store sees to that.
-        """
-        kind, name = known[flow], receipt.name
-        if not only_transient(kind, name) or kind.compiled.net.event_starts(name):
-            return False
-        key = receipt.key or carried_key(kind, name, payload)
-        takers = {
-            each.run
-            for each in self.store.waits(name=name, key=key)
-            if each.flow == flow_name(flow) and each.wait.key == key
-        }
-        return bool(takers) and all(
-            any(letter.name == name for letter in self.store.letters(run))
-            for run in takers
-        )
 
     def _for_flow(
         self, flow: type, receipt: Receipt, payload: Any

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 __all__ = ["regain"]
 
 
-def regain(journal: Journal, run: Run) -> None:
+def regain(journal: Journal, run: Run, *, force: bool = False) -> None:
     """Take a released run again; read what others did with it meanwhile.
 
+    A run that others have ended is given as it ended, and nobody's.
+
     Raises:
-        RunError: somebody else moves it now.
+        RunError: somebody else moves it now, and it is not taken by ``force``.
     """
     if run.held:  # it is being let go just now
         journal.wait(run)
+    journal.taken = {each.number for each in journal.letters.values()}
+    id = journal.row.id
+    row, hold = claim(journal.store, id, again=journal.counted, force=force)
     journal.released = False
-    journal.taken = set(journal.letters.values())
-    row, hold = claim(journal.store, journal.row.id, again=journal.counted)
     journal.row, journal.hold = row, hold
     journal.attach(run)
     journal.standing.status = row.status
@@ -41,6 +44,9 @@ def regain(journal: Journal, run: Run) -> None:
             give_up(journal)
             raise
         go_on(run, journal)
+    if run.over:
+        give_up(journal)
+        return
     journal.post(run, journal.store.letters(row.id))
 
 

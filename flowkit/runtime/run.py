@@ -25,7 +25,7 @@ from flowkit.core.records import (
     StepAnswered,
     StepFinished,
 )
-from flowkit.errors import RouteError
+from flowkit.errors import RouteError, StoreError
 from flowkit.runtime import inherited, signals, trail
 from flowkit.runtime.calls import Again, Reviewed, labels_of, undeclared
 from flowkit.runtime.clock import now
@@ -373,6 +373,9 @@ class Run(Handle):
 
     def halt(self, error: BaseException | None) -> None:
         """Go no further in this process; what is stored stays as it is."""
+        if type(error) is StoreError and error.kept:
+            text = f"flowkit: run {self.id} stopped here; flowkit.resume({self.id!r})"
+            error.add_note(f"{text} goes on with it once its store can be used again")
         self.lost = self.lost or error
         self.over = True
         self.ready.clear()
@@ -408,10 +411,22 @@ class Run(Handle):
     def cancel(self, reason: str = "cancelled from outside") -> None:
         """Cancel the run: running steps are cancelled and joined, nothing more runs.
 
-        From any thread. A run that is over stays as it is.
+        From any thread. A run that is over stays as it is. A stored one that rests
+        here is cancelled in its store, also if another process has moved it on or
+        moves it now: that one writes nothing more.
+
+        Raises:
+            RunError: the stored run is not there any more.
         """
-        self.reason = reason
-        self.post(RunCancelled(now(), reason))
+        if self.journal is not None and not self.active:
+            moved = self.journal.presence.moving.get(self.journal.row.id, self)
+            if moved is not self and moved.active:
+                moved.cancel(reason)
+                return
+            self.journal.acquire(self, force=True)
+        if not self.over:
+            self.reason = reason
+            self.post(RunCancelled(now(), reason))
 
     def post(self, record: Record | Callable[[], None]) -> None:
         """Have the thread that moves this run apply or do something soon."""

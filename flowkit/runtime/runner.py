@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from flowkit.errors import FlowkitError
 from flowkit.runtime.driver import Driver
 from flowkit.runtime.endings import cut_off, interrupted
+from flowkit.runtime.failing import broken
 from flowkit.runtime.loops import forget_loop, name_loop
 
 if TYPE_CHECKING:
@@ -49,11 +51,8 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         if not run.over and (run.status == "running" or run.withdrawn):
             cut_off(run, "the task that ran it was cancelled")
         raise
-    except BaseExceptionGroup as group:
-        found = _interrupt_in(group)
-        if found is None:
-            raise _single(group) from None
-        interrupted(run, found)
+    except (Exception, BaseExceptionGroup) as error:  # noqa: BLE001 - sorted there
+        _ended_by(run, error)
     finally:
         run.active = False
         worker.unwatch()
@@ -63,6 +62,19 @@ async def drive(run: Run, begun: tuple[Firing, Any] | None = None) -> None:
         run.settle_end()
     if run.caller is not None and run.over:
         await run.caller.tell(run)
+
+
+def _ended_by(run: Run, error: BaseException) -> None:
+    """An interrupt, a fault of the engine, or an error that tells it all itself."""
+    if isinstance(error, BaseExceptionGroup):
+        found = _interrupt_in(error)
+        if found is not None:
+            interrupted(run, found)
+            return
+        error = _single(error)
+    if isinstance(error, FlowkitError) or not isinstance(error, Exception):
+        raise error from None
+    broken(run, error)
 
 
 def _interrupt_in(group: BaseExceptionGroup[Any]) -> Any:

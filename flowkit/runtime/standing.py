@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import RunAborted, RunCancelled, RunStopped
 from flowkit.journal.codec import encode, keyed, to_plain, write
-from flowkit.journal.rows import Wait, is_over
+from flowkit.journal.rows import TRANSIENT, Wait, is_over
 from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
@@ -118,13 +118,14 @@ def _awaited(run: Run) -> Iterator[Wait]:
         if leaf.transient and node.serial and _busy(run, node):
             continue
         key = run.key or key_in(kind, leaf, run.box.live)
-        yield Wait(leaf.name, key, node.name)
+        yield Wait(leaf.name, key, node.name, data=TRANSIENT if leaf.transient else "")
     for questions in run.marking.asked.values():
         for asked in questions.values():
             detail = asked.detail or {}
             place = f"{asked.firing}:{asked.position}"
             for name in detail.get("names", ()):
-                yield Wait(name, detail.get("key"), place)
+                data = TRANSIENT if "transient" in detail else ""
+                yield Wait(name, detail.get("key"), place, data=data)
             if "token" in detail:
                 data = encode(shown_of(asked), "the question")
                 yield Wait(asked.verb, None, place, "person", detail["token"], data)

@@ -36,10 +36,20 @@ class Stretch:
 
     Attributes:
         alone: the thread may commit, because nothing else moves the run.
+        commits: it does so now: what is raised is not the step's.
         firing: the step that runs now.
     """
 
-    __slots__ = ("alone", "context", "firing", "lock", "run", "scope", "thread")
+    __slots__ = (
+        "alone",
+        "commits",
+        "context",
+        "firing",
+        "lock",
+        "run",
+        "scope",
+        "thread",
+    )
 
     def __init__(self, run: Run, firing: Firing, scope: Any) -> None:
         self.run: Run = run
@@ -49,6 +59,7 @@ class Stretch:
         self.context.run(forget_loop)
         self.lock: threading.Lock = threading.Lock()
         self.alone: bool = False
+        self.commits: bool = False
         self.thread: int | None = None
 
     def go(self, body: Callable[[], Any]) -> Any:
@@ -62,7 +73,9 @@ class Stretch:
             with self.lock:
                 if self._is_beside():
                     break
+                self.commits = True
                 self.run.finish(self.firing, output)
+                self.commits = False
                 following = self._next()
             if following is None:
                 return DONE

@@ -14,6 +14,7 @@ from flowkit.core.records import StepAsked
 from flowkit.errors import FlowkitWarning
 from flowkit.runtime.clock import block_until, now, wait_until
 from flowkit.runtime.exits import Evicted
+from flowkit.runtime.kinds import known
 from flowkit.runtime.loops import loop_caller
 from flowkit.runtime.positions import (
     OPEN,
@@ -104,6 +105,9 @@ class Asking:
         record = StepAsked(now(), number, position, question.verb, detail)
         run.questions[self.place] = record
         run.apply(record)
+        if run.journal is None and "names" in detail:  # a store sees to it itself
+            for bus in known[type(run.flow)].buses:
+                bus.asked(run)
 
     async def _settled(self) -> None:
         if self.run.held and self.run.settle is not None:

@@ -51,6 +51,16 @@ def test_killed_processes_lose_nothing(tmp_path, server, mode, children):
     assert report["kills"] >= KILLS
 
 
+@pytest.mark.parametrize(("mode", "children"), [("blocking", 1), ("asyncio", 2)])
+def test_groups_turns_gates_and_windows_lose_nothing(tmp_path, server, mode, children):
+    """What fans out, repeats, waits its turn and is collected, killed in the middle."""
+    given = plan(server, tmp_path, mode, children=children, flow="crowd", runs=2)
+    (report,) = killed([given], SECONDS)
+    print({name: value for name, value in report.items() if name != "faults"})
+    assert report["kills"] >= KILLS
+    assert report["restarted"] > 0
+
+
 @pytest.mark.parametrize("how", ["stop", "kill"])
 def test_a_server_that_restarts_loses_nothing(tmp_path, server, how):
     """In the middle of runs: they halt with an error, and go on with the next server."""

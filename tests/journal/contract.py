@@ -16,6 +16,7 @@ from flowkit.core.limits import Bulkhead
 from flowkit.errors import FencedError, RunExistsError, StoreError
 from flowkit.journal.queries import Query
 from flowkit.journal.rows import (
+    TRANSIENT,
     Accept,
     Accepted,
     Advance,
@@ -929,6 +930,80 @@ class Events:
         (gone,) = store.forget(events_before=0.0, kept_before=2.0, most_kept=9)
         assert gone.traceparent == "00-4"
         assert [each.traceparent for each in store.kept()] == ["00-3"]
+
+    def test_a_transient_wait_takes_one_event_at_a_time(self, store):
+        """5: the next one is dropped, also if it could be kept, until it is consumed."""
+        hold = waiting(store, "a", Wait("beat", data=TRANSIENT))
+        first = fate(store, event("beat", keep=False))
+        assert first.run == "a"
+        assert fate(store, event("beat", keep=False)).how == "dropped"
+        assert fate(store, event("beat", id="e1")) == ("dropped", None, None, None)
+        one(store, Advance(hold, consumed=[first.letter.number]))
+        assert fate(store, event("beat")).run == "a"
+        assert store.kept() == []
+
+    def test_of_transient_events_in_one_commit_one_is_taken(self, store):
+        """5: each move sees those before it, also one that consumes the event."""
+        hold = waiting(store, "a", Wait("beat", data=TRANSIENT))
+        moves = [event("beat"), event("beat")]
+        first, second = (each.fates[0] for each in store.commit(moves))
+        assert (first.how, second.how) == ("run", "dropped")
+        busy = Advance(hold, consumed=[first.letter.number], waits=())
+        free = Advance(hold, at=300.0, waits=[Wait("beat", data=TRANSIENT)])
+        moves = [event("beat"), busy, event("beat", keep=False), free]
+        outcomes = store.commit([*moves, event("beat", at=301.0), event("beat")])
+        found = [each.fates[0].how for each in outcomes if isinstance(each, Accepted)]
+        assert found == ["dropped", "dropped", "run", "dropped"]
+
+    def test_transient_waits_of_a_run_take_one_event_each(self, store):
+        """5: one that is consumed together with its wait leaves no room."""
+        waits = [Wait("beat", place=place, data=TRANSIENT) for place in ("1:1", "2:1")]
+        hold = waiting(store, "a", *waits)
+        found = [fate(store, event("beat")) for _ in range(3)]
+        assert [each.how for each in found] == ["run", "run", "dropped"]
+        used = [found[0].letter.number]
+        one(store, Advance(hold, consumed=used, waits=waits[1:]))
+        assert fate(store, event("beat")).how == "dropped"
+
+    def test_a_transient_event_goes_to_the_next_run_with_room(self, store):
+        """5: the oldest first; a wait that is not transient takes any number."""
+        for id in ("a", "b"):
+            waiting(store, id, Wait("beat", data=TRANSIENT))
+        assert [fate(store, event("beat")).run for _ in range(3)] == ["a", "b", None]
+        waiting(store, "c", Wait("beat"), Wait("beat", place="2", data=TRANSIENT))
+        assert [fate(store, event("beat")).run for _ in range(3)] == ["c"] * 3
+
+    def test_a_full_transient_wait_lets_a_run_begin(self, store):
+        """5: as if nobody waited."""
+        waiting(store, "a", Wait("beat", data=TRANSIENT))
+        assert fate(store, event("beat", begin=Begin(row("b")))).run == "a"
+        assert fate(store, event("beat", begin=Begin(row("c")))).how == "begun"
+
+    def test_a_transient_wait_takes_nothing_that_came_before(self, store):
+        """7: what was kept stays so; an older letter of its own run takes no room."""
+        kept = fate(store, event("beat")).letter
+        waiting(store, "a", Wait("beat", data=TRANSIENT), created=250.0)
+        assert store.kept() == [kept]
+        hold = waiting(store, "b", Wait("sent"))
+        fate(store, event("sent"))
+        one(store, Advance(hold, at=250.0, waits=[Wait("sent", data=TRANSIENT)]))
+        assert fate(store, event("sent", at=251.0)).run == "b"
+        assert fate(store, event("sent", at=252.0)).how == "dropped"
+
+    def test_of_threads_that_send_a_transient_event_one_is_heard(self, store):
+        """5: however they meet."""
+        waiting(store, "a", Wait("beat", data=TRANSIENT))
+        found: list = []
+
+        def work() -> None:
+            found.append(fate(store, event("beat")).how)
+
+        threads = [threading.Thread(target=work) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [*["dropped"] * 7, "run"]
 
     def test_an_event_id_is_accepted_once(self, store):
         """5: the second time nothing is written, whatever it carries."""

@@ -887,7 +887,18 @@ def test_claimable_reads_indexes_with_many_letters(crowd):
         ("subscribers", {"name": "unheard"}),
         (
             "waiting_at",
-            {"flows": [FLOW], "names": ["paid"], "slots": ["=k7"], "most": 2},
+            {
+                "flows": [FLOW],
+                "names": ["paid"],
+                "slots": ["=k7"],
+                "most": [2],
+                "changing": [7],
+                "consumed": [],
+            },
+        ),
+        (
+            "full_at",
+            {"flows": [FLOW], "names": ["paid"], "slots": ["=k7"], "changing": [7]},
         ),
         ("waits_of", {"runs": [7]}),
         ("lock_runs", {"runs": [7, 8]}),

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 import apsw
 import pytest
 
+from flowkit import Flow, listen, start
 from flowkit.errors import MissingExtraError, StoreError
 from flowkit.journal import urls
 from flowkit.journal.queries import Query
@@ -564,6 +565,45 @@ def test_what_one_run_waits_for_is_found_by_its_index(store):
     begun(store)
     rows = store._writer.execute(sql, {"run": "r1", "limit": 9}).fetchall()
     assert not [row[3] for row in rows if row[3].startswith("SCAN")]
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_file_that_disappears_in_mid_run_is_told(tmp_path, replaced):
+    """Not at the end of nothing: the run stops with it, and a new one begins anew."""
+    path = tmp_path / "app.db"
+    ran = []
+
+    class Deletes(Flow[dict]):
+        @start()
+        def first(self):
+            ran.append("first")
+
+        @listen(first)
+        def second(self):
+            ran.append("second")
+            if len(ran) == 2:
+                for each in tmp_path.iterdir():
+                    each.unlink()
+                if replaced:
+                    SqliteStore(path).close()
+
+        @listen(second)
+        def third(self):
+            return "done"
+
+    url = f"sqlite:///{path}"
+    flow = Deletes(store=url)
+    with pytest.raises(StoreError) as raised:
+        flow.kickoff(id="r")
+    assert str(raised.value) == (
+        f"The journal {path} was deleted or replaced while it was in use. Nothing of "
+        f"this call was written, and what was written since then is lost. Put the "
+        f"file back, or go on with what is there now: the next use opens it."
+    )
+    assert flow.run.lost is raised.value
+    assert not hasattr(raised.value, "__notes__")  # there is nothing to resume
+    assert Deletes(store=url).kickoff(id="r") == "done"
+    assert ran == ["first", "second"] * 2
 
 
 def test_a_long_run_leaves_the_statements_of_its_end_prepared(tmp_path):

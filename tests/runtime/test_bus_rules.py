@@ -517,15 +517,15 @@ def test_an_event_for_a_run_that_just_ended_is_kept(bus, monkeypatch):
     bus.register(Case)
     run = bus.send("opened", {"k": "x"}).runs[0]
     bus.drain()
-    real = local_post.listeners
+    real = local_post.has_room
 
-    def late(waiting, name):
-        found = real(waiting, name)
+    def late(waiting, name, key):
+        found = real(waiting, name, key)
         if found and not waiting.over:
             waiting.cancel("ends now")
         return found
 
-    monkeypatch.setattr(local_post, "listeners", late)
+    monkeypatch.setattr(local_post, "has_room", late)
     bus.send("closed", {"k": "x"})
     bus.drain()
     assert run.status == "cancelled"

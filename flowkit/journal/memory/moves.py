@@ -135,16 +135,15 @@ def _accept(tables: Tables, move: Accept) -> Accepted | StoreError:
 
 
 def _begins(tables: Tables, move: Accept, delivery: Delivery) -> bool:
-    """Whether it comes to that: no run waits for it."""
+    """Whether it comes to that: no run that waits for it has room."""
     place = (delivery.subscriber, move.name, delivery.key_in(move))
-    return not (delivery.handler or tables.waiting.get(place))
+    return not delivery.handler and tables.taker(place) is None
 
 
 def _deliver(tables: Tables, move: Accept, delivery: Delivery) -> Fate:
     place = (delivery.subscriber, move.name, delivery.key_in(move))
-    line = None if delivery.handler else tables.waiting.get(place)
-    if line:
-        run = tables.runs[line[0]]
+    run = None if delivery.handler else tables.taker(place)
+    if run is not None:
         letter = tables.hand(run, _letter(tables, move, delivery))
         return Fate("run", run.row.id, letter)
     if delivery.handler:
@@ -155,8 +154,8 @@ def _deliver(tables: Tables, move: Accept, delivery: Delivery) -> Fate:
         begun = _begin(tables, delivery.begin)
         if isinstance(begun, Begun):
             return Fate("begun", delivery.begin.run.id, hold=begun.hold)
-    if not delivery.keep:
-        return Fate("dropped")
+    if not delivery.keep or tables.waiting.get(place):
+        return Fate("dropped")  # kept for a later wait, not for one that has no room
     letter = _letter(tables, move, delivery)
     tables.keep(letter)
     return Fate("kept", letter=letter)

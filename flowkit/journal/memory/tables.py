@@ -6,7 +6,8 @@ from bisect import bisect_left, insort
 from itertools import count
 from typing import TYPE_CHECKING
 
-from flowkit.journal.rows import Wait, Waiting
+from flowkit.journal.room import room
+from flowkit.journal.rows import TRANSIENT, Wait, Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -100,6 +101,7 @@ class Tables:
                 self.waiting[place] = []
                 self._name(place, 1)
             insort(self.waiting[place], row.n)
+        for place in lasting_of(row.flow, run.waits) - lasting_of(row.flow, old):
             letters += [self.kept[number] for number in self.places.get(place, ())]
         for letter in letters:
             self.unkeep(letter)
@@ -119,6 +121,20 @@ class Tables:
             return False
         places = places_of(run.row.flow, run.waits)
         return any(place_of(letter) in places for letter in run.inbox.values())
+
+    def taker(self, place: Place) -> Run | None:
+        """The oldest run that waits for events there and has room for one."""
+        for n in self.waiting.get(place, ()):
+            run = self.runs[n]
+            waits = [
+                (wait, each.since)
+                for wait, each in run.waits.items()
+                if wait.kind == "event" and (run.row.flow, wait.name, wait.key) == place
+            ]
+            inbox = run.inbox.values()
+            if room(waits, (each.at for each in inbox if place_of(each) == place)) != 0:
+                return run
+        return None
 
     def hand(self, run: Run, letter: Letter) -> Letter:
         """Put a letter into the inbox of a run."""
@@ -145,9 +161,9 @@ class Tables:
         """Letters an ended run left: to the next one that waits, else kept."""
         passed: list[Letter] = []
         for letter in sorted(run.inbox.values()):
-            line = self.waiting.get(place_of(letter))
-            if line:
-                passed.append(self.hand(self.runs[line[0]], letter))
+            taker = self.taker(place_of(letter))
+            if taker is not None:
+                passed.append(self.hand(taker, letter))
             else:
                 self.keep(letter._replace(run=None))
         run.inbox.clear()
@@ -162,3 +178,8 @@ def place_of(letter: Letter) -> Place:
 def places_of(flow: str, waits: Iterable[Wait]) -> set[Place]:
     """Where events are taken; a question to a person takes none."""
     return {(flow, wait.name, wait.key) for wait in waits if wait.kind == "event"}
+
+
+def lasting_of(flow: str, waits: Iterable[Wait]) -> set[Place]:
+    """Those of them where what came before is taken, too."""
+    return places_of(flow, (wait for wait in waits if wait.data != TRANSIENT))

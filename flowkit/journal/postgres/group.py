@@ -11,12 +11,14 @@ away there hold its lock until they are committed, so one of them sees the other
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from flowkit.journal.postgres.ledger import Ledger, Pending, Run, tags_text
 from flowkit.journal.postgres.places import Spot, arrays, bucket
 from flowkit.journal.postgres.steps import Again, Ask, Stage
 from flowkit.journal.rows import (
+    TRANSIENT,
     Accept,
     Advance,
     Begin,
@@ -79,6 +81,25 @@ class _Needs:
         self.ending = sorted(ending)
         setting = {m.hold.n for m in self.advances if not isinstance(m.waits, Keep)}
         self.changing = sorted(ending | setting)
+        changing = set(self.changing)
+        self.consumed = sorted(
+            {
+                number
+                for move in self.advances
+                if move.hold.n not in changing
+                for number in move.consumed
+            }
+        )
+        heedful = {
+            move.hold.n
+            for move in self.advances
+            if not isinstance(move.waits, Keep)
+            and any(wait.data == TRANSIENT for wait in move.waits)
+        }
+        self.inboxes = sorted(ending | heedful)
+        self.keeps = any(
+            each.keep for accept in self.accepts for each in accept.deliveries
+        )
         self.deliveries = sum(len(accept.deliveries) for accept in self.accepts)
         self.alone = {
             (begin.run.flow, begin.run.state_id) for begin in self.begins if begin.alone
@@ -91,12 +112,12 @@ class _Needs:
                 if (move.hold.n, entry.seq) in doubt.records
             }
         )
-        self.arriving = {
+        self.arriving = Counter(
             Spot(each.subscriber, accept.name, each.key_in(accept))
             for accept in self.accepts
             for each in accept.deliveries
             if not each.handler
-        }
+        )
 
     def tokens(self) -> list[str]:
         """Tokens of new waits."""
@@ -185,20 +206,22 @@ def _reads(
 
     Locks first: what is read after them stays so until the commit.
     """
-    arriving = needs.arriving | left
+    arriving = sorted(needs.arriving.keys() | left, key=_order)
     states = {Spot(flow, "", state_id) for flow, state_id in needs.alone}
-    buckets = sorted({bucket(spot) for spot in arriving | awaited | states})
+    buckets = sorted({bucket(spot) for spot in {*arriving, *awaited, *states}})
     runs = {"runs": needs.runs}
     ids = [begin.run.id for begin in needs.begins]
     events = [accept.id for accept in needs.accepts if accept.id is not None]
     tokens = needs.tokens()
-    most = {"most": 1 + len(needs.changing)}
+    changing = {"changing": needs.changing}
+    most = {"most": [1 + len(needs.changing) + needs.arriving[at] for at in arriving]}
+    used = {"consumed": needs.consumed}
     asked: list[tuple[object, str, dict[str, Any]]] = [
         (buckets, "lock_places", {"space": space, "buckets": buckets}),
         (needs.runs, "lock_runs", runs),
         (needs.runs, "latest", runs),
         (needs.changing, "waits_of", {"runs": needs.changing}),
-        (needs.ending, "letters_of", {"runs": needs.ending}),
+        (needs.inboxes, "letters_of", {"runs": needs.inboxes}),
         (ids, "by_ids", {"ids": ids}),
         (
             needs.alone,
@@ -211,7 +234,8 @@ def _reads(
         ),
         (events, "events_seen", {"ids": events}),
         (tokens, "tokens_taken", {"tokens": tokens}),
-        (arriving, "waiting_at", arrays(sorted(arriving, key=_order)) | most),
+        (arriving, "waiting_at", arrays(arriving) | changing | most | used),
+        (needs.keeps and arriving, "full_at", arrays(arriving) | changing),
         (awaited, "kept_at", arrays(awaited)),
         (
             needs.doubted,
@@ -246,11 +270,12 @@ def _fill(
         if run in ledger.runs:
             ledger.runs[run].waits.append(Pending(number, Wait(*wait), since))
     _fill_inboxes(ledger, found.get("letters_of", ()))
-    arriving = sorted(needs.arriving | left, key=_order)
+    arriving = sorted(needs.arriving.keys() | left, key=_order)
     _check_held(ledger, needs, {*arriving, *awaited}, set(arriving))
     ledger.waiting = {spot: [] for spot in arriving}
-    for i, n, id in found.get("waiting_at", ()):
-        ledger.waiting[arriving[i - 1]].append((n, id))
+    for i, n, id, room in found.get("waiting_at", ()):
+        _line_up(ledger, arriving[i - 1], n, id, room)
+    ledger.full = {arriving[i - 1] for (i,) in found.get("full_at", ())}
     ledger.kept = {spot: [] for spot in awaited}
     for row in found.get("kept_at", ()):
         letter = letter_of(row)
@@ -265,6 +290,16 @@ def _fill(
     ledger.run_numbers = (n for (n,) in found.get("run_numbers", ()))
     ledger.letter_numbers = (n for (n,) in found.get("letter_numbers", ()))
     ledger.dead_numbers = (n for (n,) in found.get("dead_numbers", ()))
+
+
+def _line_up(ledger: Ledger, spot: Spot, n: int, id: str, room: int | None) -> None:
+    """A wait of a run at a place, as read: those of one run follow each other."""
+    line, rooms = ledger.waiting[spot], ledger.rooms.setdefault(spot, {})
+    if not line or line[-1][0] != n:
+        line.append((n, id))
+        rooms[n] = room
+    elif (before := rooms[n]) is not None:
+        rooms[n] = None if room is None else max(before, room)
 
 
 def _fill_inboxes(ledger: Ledger, rows: Iterable[Sequence[Any]]) -> None:

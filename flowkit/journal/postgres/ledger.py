@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.journal.postgres.places import Spot
 from flowkit.journal.refusals import fenced, gap, occupied, taken, token_taken
+from flowkit.journal.room import room
 from flowkit.journal.rows import (
     KEEP,
+    TRANSIENT,
     Accept,
     Accepted,
     Advance,
@@ -81,12 +83,12 @@ class Run:
     waits: list[Pending] = field(default_factory=list)
     changes: dict[str, Any] = field(default_factory=dict)
 
-    def spots(self) -> set[Spot]:
-        """The places where events reach it."""
+    def spots(self, *, lasting: bool = False) -> set[Spot]:
+        """The places where events reach it, or those that came before reach it, too."""
         return {
             Spot(self.flow, wait.name, wait.key)
             for _, wait, _ in self.waits
-            if wait.kind == "event"
+            if wait.kind == "event" and not (lasting and wait.data == TRANSIENT)
         }
 
 
@@ -104,8 +106,9 @@ class Ledger:
 
     Attributes, filled by whoever reads the database: ``runs`` by number; ``rows`` of
     ids that exist; ``live`` runs of states that a begin is to have alone, newest
-    first; ``waiting`` runs at each place, oldest first; ``kept`` letters at
-    each place; ``inboxes`` by number of run; ``seen`` events; ``tokens`` and the run
+    first; ``waiting`` runs at each place, oldest first, and what ``rooms`` they have
+    there; ``full`` places, where others wait without room; ``kept`` letters at each
+    place; ``inboxes`` by number of run; ``seen`` events; ``tokens`` and the run
     of each; ``written`` records that a repeated move may name; numbers for what is
     new.
     """
@@ -116,6 +119,8 @@ class Ledger:
         self.rows: dict[str, RunRow] = {}
         self.live: list[RunRow] = []
         self.waiting: dict[Spot, list[tuple[int, str]]] = {}
+        self.rooms: dict[Spot, dict[int, int | None]] = {}
+        self.full: set[Spot] = set()
         self.kept: dict[Spot, list[Letter]] = {}
         self.inboxes: dict[int, dict[int, Letter]] = {}
         self.seen: set[str] = set()
@@ -257,7 +262,7 @@ class Ledger:
         self, run: Run, waits: Sequence[Wait], at: float
     ) -> tuple[Letter, ...]:
         """Set what a run waits for; gives the kept letters that new waits take."""
-        before = run.spots()
+        before, lasting = run.spots(), run.spots(lasting=True)
         old = {pending.wait: pending for pending in run.waits}
         once = dict.fromkeys(waits)
         run.waits = [old.pop(wait, Pending(None, wait, at)) for wait in once]
@@ -272,12 +277,40 @@ class Ledger:
         for spot in after - before:
             if spot in self.waiting:
                 insort(self.waiting[spot], (run.n, run.id))
-        found = [each for spot in after - before for each in self.kept.pop(spot, ())]
-        return tuple(self._give(letter, run.n, run.id) for letter in sorted(found))
+        news = run.spots(lasting=True) - lasting
+        found = [each for spot in news for each in self.kept.pop(spot, ())]
+        given = tuple(self._give(letter, run.n, run.id) for letter in sorted(found))
+        for spot in after & self.waiting.keys():
+            self._measure(run, spot)
+        return given
+
+    def _measure(self, run: Run, spot: Spot) -> None:
+        """How many letters more a run takes at a place, after a change of its waits."""
+        waits = [
+            (wait, since)
+            for _, wait, since in run.waits
+            if wait.kind == "event" and (wait.name, wait.key) == (spot.name, spot.key)
+        ]
+        inbox = self.inboxes.get(run.n, {}).values()
+        place = (spot.name, spot.key)
+        arrived = [each.at for each in inbox if (each.name, each.key) == place]
+        self.rooms.setdefault(spot, {})[run.n] = room(waits, arrived)
+
+    def _taker(self, spot: Spot) -> tuple[int, str] | None:
+        """The oldest run that waits at a place and has room for a letter."""
+        rooms = self.rooms.get(spot, {})
+        for n, id in self.waiting[spot]:
+            left = rooms.get(n)
+            if left is None or left > 0:
+                return n, id
+        return None
 
     def _give(self, letter: Letter, n: int, id: str) -> Letter:
         """Put a letter into a run's inbox."""
         letter = letter._replace(run=id)
+        rooms = self.rooms.get(Spot(letter.subscriber, letter.name, letter.key), {})
+        if (left := rooms.get(n)) is not None:
+            rooms[n] = left - 1
         self._place(letter, n)
         self.inboxes.setdefault(n, {})[letter.number] = letter
         return letter
@@ -293,10 +326,10 @@ class Ledger:
         passed = []
         for _, letter in sorted(self.inboxes.pop(run.n, {}).items()):
             spot = Spot(run.flow, letter.name, letter.key)
-            if self.waiting[spot]:
-                n, id = self.waiting[spot][0]
-                passed.append(self._give(letter, n, id))
-                self.woken[id] = None
+            taker = self._taker(spot)
+            if taker is not None:
+                passed.append(self._give(letter, *taker))
+                self.woken[taker[1]] = None
             else:
                 kept = letter._replace(run=None)
                 self._place(kept, None)
@@ -323,9 +356,9 @@ class Ledger:
         )
 
     def _begins(self, move: Accept, delivery: Delivery) -> Begin | None:
-        """What a delivery begins, if it comes to that: no run waits for it."""
+        """What a delivery begins, if it comes to that: no run has room for it."""
         spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
-        if delivery.handler or self.waiting[spot]:
+        if delivery.handler or self._taker(spot) is not None:
             return None
         return delivery.begin
 
@@ -341,22 +374,22 @@ class Ledger:
         spot = Spot(delivery.subscriber, move.name, delivery.key_in(move))
         if delivery.handler:
             return Fate("handler", letter=self._letter(move, delivery))
-        if self.waiting[spot]:
-            n, id = self.waiting[spot][0]
-            letter = self._give(self._letter(move, delivery), n, id)
-            self.woken[id] = None
-            return Fate("run", id, letter)
+        taker = self._taker(spot)
+        if taker is not None:
+            letter = self._give(self._letter(move, delivery), *taker)
+            self.woken[taker[1]] = None
+            return Fate("run", taker[1], letter)
         if delivery.begin is not None:
             n, _ = self._create(delivery.begin)
             row = self.new_runs[-1]
             if row.owner is None and not is_over(row.status):
                 self.woken[row.id] = None
             return Fate("begun", row.id, hold=Hold(n, row.fence))
-        if delivery.keep:
-            letter = self._letter(move, delivery)
-            self.kept.setdefault(spot, []).append(letter)
-            return Fate("kept", letter=letter)
-        return Fate("dropped")
+        if not delivery.keep or self.waiting[spot] or spot in self.full:
+            return Fate("dropped")  # kept for a later wait, not for one without room
+        letter = self._letter(move, delivery)
+        self.kept.setdefault(spot, []).append(letter)
+        return Fate("kept", letter=letter)
 
     def _letter(self, move: Accept, delivery: Delivery) -> Letter:
         number = next(self.letter_numbers)

@@ -119,25 +119,70 @@ where run = any(%(runs)s::bigint[])
 order by number
 
 -- name: waiting_at
--- The oldest runs that wait at each place. "most" is one more than this group could
--- take away.
-select place.i, found.run, found.id
+-- The oldest runs that wait at each place and have room. "most" is one more than this
+-- group could take away or fill. The room is null for any number of letters; runs
+-- that this group changes are there in any case, since it may change their room.
+select place.i, found.run, found.id, found.room
 from
     unnest(
-        %(flows)s::text[], %(names)s::text[], %(slots)s::text[]
-    ) with ordinality as place (flow, name, slot, i),
+        %(flows)s::text[], %(names)s::text[], %(slots)s::text[], %(most)s::bigint[]
+    ) with ordinality as place (flow, name, slot, most, i),
     lateral (
-        select distinct wait.run, run.id
+        select wait.run, run.id, space.room
         from flowkit.wait
         inner join flowkit.run on run.n = wait.run
+        cross join lateral (
+            select
+                case when wait.data = '"transient"' then (
+                    select count(*) from flowkit.wait as other
+                    where
+                        other.run = wait.run
+                        and other.kind = 'event'
+                        and other.name = place.name
+                        and other.slot = place.slot
+                        and other.since >= wait.since
+                ) - (
+                    select count(*) from flowkit.letter
+                    where
+                        letter.run = wait.run
+                        and letter.name = place.name
+                        and letter.slot = place.slot
+                        and letter.at >= wait.since
+                        and letter.number <> all(%(consumed)s::bigint[])
+                ) end as room
+        ) as space
         where
             wait.kind = 'event'
             and wait.flow = place.flow
             and wait.name = place.name
             and wait.slot = place.slot
+            and (
+                space.room is null
+                or space.room > 0
+                or wait.run = any(%(changing)s::bigint[])
+            )
         order by wait.run
-        limit %(most)s
+        limit place.most
     ) as found
+
+-- name: full_at
+-- Places where a run waits that this group does not change: with room or without.
+select place.i
+from
+    unnest(
+        %(flows)s::text[], %(names)s::text[], %(slots)s::text[]
+    ) with ordinality as place (flow, name, slot, i)
+where
+    exists (
+        select 1 from flowkit.wait
+        where
+            wait.kind = 'event'
+            and wait.flow = place.flow
+            and wait.name = place.name
+            and wait.slot = place.slot
+            and wait.data = '"transient"'
+            and wait.run <> all(%(changing)s::bigint[])
+    )
 
 -- name: kept_at
 -- All letters kept at each place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Final
 
 import apsw
@@ -11,7 +12,7 @@ from flowkit.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["BAD_VALUES", "PATIENCE", "bad_value", "fault"]
+__all__ = ["BAD_VALUES", "PATIENCE", "bad_value", "fault", "gone", "identity"]
 
 PATIENCE: Final = 5.0
 """Seconds to wait for another process that writes the same file."""
@@ -24,6 +25,27 @@ BAD_VALUES: Final = (
     apsw.ConstraintError,
 )
 """What one move's own values raise; the file is as it should be."""
+
+
+def gone(path: Path) -> StoreError:
+    """The file of that name is not the one that was opened."""
+    error = StoreError(
+        f"The journal {path} was deleted or replaced while it was in use. Nothing of "
+        f"this call was written, and what was written since then is lost. Put the "
+        f"file back, or go on with what is there now: the next use opens it."
+    )
+    error.kept = False
+    return error
+
+
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file has that name now; None if there is none, or nobody can say."""
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at each commit, half as dear
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
 
 _TEXTS: Final[tuple[tuple[type[apsw.Error], str], ...]] = (
     (

@@ -14,6 +14,7 @@ from flowkit.errors import StoreError
 from flowkit.journal.refusals import fenced, gap, occupied, taken, token_taken
 from flowkit.journal.rows import (
     KEEP,
+    TRANSIENT,
     Accept,
     Accepted,
     Advance,
@@ -189,7 +190,7 @@ def _wait(
         if wait in old:
             continue
         execute(SQL["new_wait"], (n, flow, *wait, since))
-        if wait.kind == "event":
+        if wait.kind == "event" and wait.data != TRANSIENT:
             place = (n, flow, wait.name, wait.key)
             rows: list[Any] = execute(SQL["take"], place).fetchall()
             letters += [Letter(*row)._replace(run=id) for row in rows]
@@ -245,9 +246,10 @@ def _deliver(connection: apsw.Connection, move: Accept, delivery: Delivery) -> F
         if not isinstance(begun, Begun):
             raise Refused(begun)
         return Fate("begun", delivery.begin.run.id, None, begun.hold)
-    if delivery.keep:
-        return Fate("kept", None, _letter(connection, move, delivery))
-    return Fate("dropped")
+    place = (delivery.subscriber, move.name, delivery.key_in(move))
+    if not delivery.keep or connection.execute(SQL["awaited"], place).fetchall():
+        return Fate("dropped")  # kept for a later wait, not for one that has no room
+    return Fate("kept", None, _letter(connection, move, delivery))
 
 
 def _letter(
@@ -269,7 +271,7 @@ def _letter(
 def _taker(
     connection: apsw.Connection, flow: str, name: str, key: str | None
 ) -> tuple[int, str] | None:
-    """Number and id of the oldest run that waits for such an event."""
+    """Number and id of the oldest run that waits for such an event, with room."""
     found: list[Any] = connection.execute(SQL["taker"], (flow, name, key)).fetchall()
     return found[0] if found else None
 

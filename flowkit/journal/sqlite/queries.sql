@@ -155,12 +155,27 @@ WHERE EXISTS (
 ) ORDER BY name;
 
 -- name: taker
--- The oldest run that waits for an event of this flow, name and key.
+-- The oldest run that waits for an event of this flow, name and key. A transient wait
+-- has room as long as more such waits of its run than letters came after it.
 SELECT w.run, r.id FROM wait AS w INDEXED BY wait_event
 CROSS JOIN run AS r ON r.n = w.run
 WHERE w.flow = (SELECT n FROM flow WHERE name = ?1)
 AND w.name = ?2 AND w.key IS ?3 AND w.kind = 'event'
+AND (w.data <> '"transient"' OR (
+    SELECT count(*) FROM letter AS l
+    WHERE l.run = w.run AND l.name = ?2 AND l.key IS ?3 AND l.at >= w.since
+) < (
+    SELECT count(*) FROM wait AS o
+    WHERE o.run = w.run AND o.name = ?2 AND o.key IS ?3 AND o.kind = 'event'
+    AND o.since >= w.since
+))
 ORDER BY w.run LIMIT 1;
+
+-- name: awaited
+-- Whether any run waits for an event of this flow, name and key, with room or without.
+SELECT 1 FROM wait AS w INDEXED BY wait_event
+WHERE w.flow = (SELECT n FROM flow WHERE name = ?1)
+AND w.name = ?2 AND w.key IS ?3 AND w.kind = 'event' LIMIT 1;
 
 -- name: take
 -- Kept letters of a flow, name and key go into the inbox of a run that waits now.

@@ -15,7 +15,7 @@ import apsw
 from flowkit.journal.queries import Failing, Figures, figured
 from flowkit.journal.rows import Bury, Dead, Entry, Hold, Letter, Owner, Wait, Waiting
 from flowkit.journal.sqlite.checkpoint import Checkpoints
-from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault
+from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault, gone, identity
 from flowkit.journal.sqlite.moves import MOVES, Refused, refusal, run_row
 from flowkit.journal.sqlite.opening import connect, opened
 from flowkit.journal.sqlite.queries import MIGRATIONS, SQL
@@ -83,6 +83,7 @@ class SqliteStore:
         self._writer: apsw.Connection | None = None
         self._appender: apsw.Cursor  # the writer's: one for each execution costs more
         self._reader: apsw.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._checkpoints = Checkpoints(self.path)
         self._open_writer()
         _living.add(self)
@@ -361,7 +362,18 @@ class SqliteStore:
         connection = opened(self.path, self.synchronous)
         connection.set_wal_hook(self._checkpoints.committed)
         self._writer, self._appender = connection, connection.cursor()
+        self._file = identity(self.path)
         return connection
+
+    def _check_file(self) -> None:
+        """Whether what is written still goes into the file of that name.
+
+        A commit looks, and the end of a run is one; a single record does not.
+        """
+        if self._writer is None or identity(self.path) == self._file:
+            return
+        self._writer = self._reader = None
+        raise gone(self.path)
 
     def _open_reader(self) -> apsw.Connection:
         with self._writing:
@@ -383,6 +395,7 @@ class SqliteStore:
     @contextmanager
     def _transaction(self) -> Iterator[apsw.Connection]:
         """The writer's connection, inside a transaction that ends with the block."""
+        self._check_file()
         connection = self._writer or self._open_writer()
         with self._faults():
             connection.execute("BEGIN IMMEDIATE")
