@@ -47,14 +47,17 @@ def look(url: str) -> tuple[str, int, int, str]:
     """A server as it is: URL without password, schema, newest schema, version.
 
     Raises:
-        StoreError: there is no connection.
+        StoreError: there is no connection, or the schema is newer than this flowkit.
     """
     address = parse(url)
     conn = connect(address)
     try:
         number = conn.info.server_version
         version = f"{number // 10000}.{number % 10000}"
-        return address.url, _version(conn, address), max(known()), version
+        schema, newest = _version(conn, address), max(known())
+        if schema > newest:
+            raise _newer(address, schema, newest)
+        return address.url, schema, newest, version
     except psycopg.Error as error:
         raise explained(address, error) from error
     finally:
@@ -74,12 +77,7 @@ def migrate(conn: Connection, address: Address) -> None:
     try:
         while (version := _version(conn, address)) != max(steps):
             if version > max(steps):
-                raise StoreError(
-                    f"The schema {address.schema!r} of database "
-                    f"{address.database!r} at {address.host} is at version {version}, "
-                    f"made by a newer flowkit; this one knows versions up to "
-                    f"{max(steps)}. Upgrade flowkit here: pip install -U flowkit"
-                )
+                raise _newer(address, version, max(steps))
             _apply(conn, address, steps)
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(
@@ -90,6 +88,14 @@ def migrate(conn: Connection, address: Address) -> None:
         ) from error
     except psycopg.Error as error:
         raise explained(address, error) from error
+
+
+def _newer(address: Address, version: int, newest: int) -> StoreError:
+    return StoreError(
+        f"The schema {address.schema!r} of database {address.database!r} at "
+        f"{address.host} is at version {version}, made by a newer flowkit; this one "
+        f"knows versions up to {newest}. Upgrade flowkit here: pip install -U flowkit"
+    )
 
 
 def _version(conn: Connection, address: Address) -> int:
