@@ -420,6 +420,43 @@ def test_a_newer_schema_is_refused(shop):
         ) in said
 
 
+def made_older(path):
+    """Take a store back to schema 1, as an older flowkit has left it."""
+    with sqlite3.connect(path) as held:
+        held.execute("ALTER TABLE letter DROP COLUMN traceparent")
+        held.execute("PRAGMA user_version = 1")
+    held.close()
+
+
+def test_an_older_schema_is_told_by_doctor_and_by_whoever_upgrades_it(shop):
+    """Once, on stderr; `doctor` and `migrate --dry` change nothing."""
+    path = shop / ".flowkit" / "journal.db"
+    made_older(path)
+    for _ in range(2):
+        told = lines(flowkit(shop, "doctor"))
+        assert (
+            "warning",
+            "schema",
+            "1 of 2: the next use brings it up to date, or now: flowkit migrate. A "
+            "flowkit that knows only 1 cannot use it then",
+        ) in [tuple(row) for row in told]
+    assert flowkit(shop, "migrate", "--dry").stderr == (
+        f"sqlite:///{path}: schema 1, 1 migration would be applied, now 1 of 2\n"
+    )
+    done = flowkit(shop, "runs")
+    assert done.stderr == (
+        f"note: The journal {path} was brought from schema 1 to 2: a flowkit that "
+        f"knows only 1 cannot use it any more.\n"
+    )
+    assert done.stdout
+    again = flowkit(shop, "runs")
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+    made_older(path)
+    assert flowkit(shop, "migrate").stderr == (
+        f"sqlite:///{path}: schema 1, 1 migration applied, now 2 of 2\n"
+    )
+
+
 def test_doctor_says_what_is_there(shop):
     """All fine: exit code 0."""
     rows = lines(flowkit(shop, "doctor"))

@@ -11,6 +11,7 @@ from flowkit.journal.postgres.address import parse
 from flowkit.journal.postgres.link import connect, explained, reason
 from flowkit.journal.postgres.places import number
 from flowkit.journal.postgres.queries import FOLDER, placed
+from flowkit.journal.upgrades import upgraded
 
 if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
@@ -74,10 +75,12 @@ def migrate(conn: Connection, address: Address) -> None:
         StoreError: the schema is newer than this flowkit, or may not be made.
     """
     steps = known()
+    before = None
     try:
         while (version := _version(conn, address)) != max(steps):
             if version > max(steps):
                 raise _newer(address, version, max(steps))
+            before = version if before is None else before
             _apply(conn, address, steps)
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(
@@ -88,6 +91,11 @@ def migrate(conn: Connection, address: Address) -> None:
         ) from error
     except psycopg.Error as error:
         raise explained(address, error) from error
+    if before:
+        what = (
+            f"The schema {address.schema!r} of {address.database!r} at {address.host}"
+        )
+        upgraded(what, before, version)
 
 
 def _newer(address: Address, version: int, newest: int) -> StoreError:
