@@ -29,7 +29,7 @@ def made() -> App:
     app = App(
         name="flowkit",
         version=version(),
-        help_format="plaintext",
+        help_format="markdown",
         result_action="return_value",
         default_parameter=Parameter(
             negative_bool=(), negative_iterable=(), show_default=False

@@ -89,7 +89,7 @@ def replaced_called(
     @wraps(own)
     def plain(*given: Any, **named: Any) -> Any:
         inside = inside_now()
-        flow = None if inside is None else inside.branch.flow
+        flow: Any = None if inside is None else inside.branch.flow
         if not isinstance(flow, cls):
             return own(*given, **named)
         if only is not None and flow._flowkit.origin is not only:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.records import CallEnded
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.queries import Query
 from flowkit.runtime import desk, signals
@@ -203,8 +204,8 @@ def _killed(  # noqa: PLR0917 - what both verbs share
 def _ends(entry: Entry, step: str) -> bool:
     """Whether a record says that a step has ended, one that a function calls too."""
     if entry.kind == "call":
-        called: bool = read_loosely(entry).record.step == step
-        return called
+        record = read_loosely(entry).record
+        return isinstance(record, CallEnded) and record.step == step
     return entry.step == step and entry.kind in {"done", "fail", "stop"}
 
 

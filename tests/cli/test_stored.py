@@ -126,7 +126,7 @@ def test_a_run_that_is_not_there_ends_with_5(shop, verb):
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr == (
         f"error: There is no run 'nobody' in sqlite:///{shop}/.flowkit/journal.db. "
-        f"Look at the ids with `runs.list()`, or check which store is meant.\n"
+        f"Look at the ids with `runs.list()` or `flowkit runs`, or check which store is meant.\n"
     )
 
 
