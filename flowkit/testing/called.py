@@ -71,7 +71,7 @@ def inside_now() -> Inside | None:
 
 @contextmanager
 def replaced_called(
-    step: Called, cls: type, only: Any, body: Callable[..., Any]
+    step: Called, cls: type[Any], only: Any, body: Callable[..., Any]
 ) -> Iterator[None]:
     """Within the block a called step has another body in the runs of a flow.
 
