@@ -162,9 +162,9 @@ def compiled(steps: int) -> Callable[[], object]:
 
 def drawn() -> object:
     """A picture of 200 steps as SVG."""
-    from flowkit.plot import to_svg
+    from flowkit.picture import svg_of
 
-    return to_svg(Chain200.definition())
+    return svg_of(Chain200)
 
 
 part = functools.partial

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.timing import Case
 from flowkit.core.definition import Definition, Join, Leaf, Step
-from flowkit.plot import render, render_diagram
+from flowkit.plot import render_diagram
 from flowkit.plot.diagram import diagram
 from flowkit.plot.layout import layout
 
@@ -36,7 +36,7 @@ DRAWN = diagram(LARGE)
 CASES = [
     Case(
         "picture of 200 steps, .svg",
-        lambda: render(LARGE, "svg"),
+        lambda: render_diagram(diagram(LARGE), "svg"),
         lambda: layout(DRAWN),
         1,
         3.0,

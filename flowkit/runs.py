@@ -19,9 +19,10 @@ from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
-from flowkit.runtime.executions import (
+from flowkit.runtime.execution_info import (
     CalledRun,
     Cause,
+    DeferralInfo,
     Execution,
     LimitInfo,
     QuestionInfo,
@@ -44,6 +45,7 @@ __all__ = [
     "CalledRun",
     "Cause",
     "DeadStep",
+    "DeferralInfo",
     "Execution",
     "Frames",
     "LimitInfo",

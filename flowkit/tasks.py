@@ -65,7 +65,8 @@ def get(token: str, *, store: Any = None) -> Task:
     """The open task of this token.
 
     Raises:
-        RunError: there is none, or it is over.
+        NotFoundError: there is none.
+        RunError: it is over.
     """
     return _tasks.get(token, store)
 

@@ -21,6 +21,7 @@ from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking, Round, Timer, Token
 from flowkit.core.net import Node, Trigger, net_of
 from flowkit.core.records import RunStarted
+from flowkit.core.reopening import Kept, Lost
 from flowkit.journal.codec import encode
 from flowkit.journal.delta import apply
 from flowkit.journal.entries import Note, read
@@ -30,7 +31,10 @@ from flowkit.runtime.folding import effective
 from flowkit.runtime.restore import EXTRA
 
 ON = os.environ.get("FLOWKIT_ALWAYS_REPLAY") == "1"
-_PARTS = (Marking, Firing, Round, Timer, Token, Lanes, Group, Instance, Results, Gates)
+_PARTS = (
+    *(Marking, Firing, Round, Timer, Token, Gates),
+    *(Lanes, Group, Instance, Results, Lost, Kept),
+)
 _RUNNERS = {"driver", "attempt", "changed"}
 _numbers = count(1)
 

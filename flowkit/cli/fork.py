@@ -9,8 +9,8 @@ from cyclopts import Parameter
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
-from flowkit.cli.given import state_of
 from flowkit.cli.hints import again, run_fields
+from flowkit.cli.json_input import state_of
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.resume import resumed
 

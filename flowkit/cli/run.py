@@ -7,14 +7,14 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from flowkit.cli import options
-from flowkit.cli.given import inputs_of
+from flowkit.cli.json_input import inputs_of
 from flowkit.cli.moving import Ended, moved
 from flowkit.cli.project import store_url
 from flowkit.cli.target import load
 from flowkit.runtime.durable import flow_name
-from flowkit.runtime.given import try_inputs
 from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import made
+from flowkit.runtime.text_inputs import try_inputs
 
 __all__ = ["run"]
 

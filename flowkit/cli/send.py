@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from flowkit import runs
 from flowkit.cli import options, output
 from flowkit.cli.exits import DONE, FAILED, NOT_FOUND, USAGE, Refused
-from flowkit.cli.given import read_json
+from flowkit.cli.json_input import read_json
 from flowkit.cli.progress import progress
 from flowkit.cli.project import on_path, project, store_url
 from flowkit.cli.target import load

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import shown, some_seconds
 from flowkit.core.kinds import named
 
 if TYPE_CHECKING:
@@ -88,10 +88,7 @@ class Cache:
 
     def __post_init__(self) -> None:
         if self.ttl is not None:
-            found = seconds(self.ttl, "Cache(ttl=..)")
-            if not found:
-                msg = f"Cache(ttl=..) takes a time above zero, not {self.ttl!r}."
-                raise ValueError(msg)
+            found = some_seconds(self.ttl, "Cache(ttl=..)")
             object.__setattr__(self, "ttl", found)
         key: Any = self.key
         if not (isinstance(key, Key) or callable(key)):

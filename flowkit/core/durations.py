@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["seconds", "shown"]
+__all__ = ["seconds", "shown", "some_seconds"]
 
 _UNITS = {"w": 604_800, "d": 86_400, "h": 3_600, "m": 60, "s": 1, "ms": 0.001}
 
@@ -26,6 +26,19 @@ def seconds(value: Any, what: str) -> float:
             f"{what} takes a length of time, not {value!r}. Write seconds, or text "
             f"such as '90s', '1h30m' or '14d'."
         )
+        raise ValueError(msg)
+    return found
+
+
+def some_seconds(value: Any, what: str) -> float:
+    """As :func:`seconds`, of a length of time above zero.
+
+    Raises:
+        ValueError: it is none, or zero.
+    """
+    found = seconds(value, what)
+    if not found:
+        msg = f"{what} takes a length of time above zero, not {value!r}."
         raise ValueError(msg)
     return found
 

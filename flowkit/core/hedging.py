@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import shown, some_seconds
 
 __all__ = ["Hedge"]
 
@@ -37,13 +37,7 @@ class Hedge:
     most: int = FEWEST
 
     def __post_init__(self) -> None:
-        after = seconds(self.after, "Hedge(after=..)")
-        if not after:
-            msg = (
-                f"Hedge(after=..) takes a length of time above zero, not "
-                f"{self.after!r}."
-            )
-            raise ValueError(msg)
+        after = some_seconds(self.after, "Hedge(after=..)")
         object.__setattr__(self, "after", after)
         if type(self.most) is not int or self.most < FEWEST:
             msg = (

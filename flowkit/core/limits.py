@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import seconds, shown, some_seconds
 from flowkit.core.kinds import Kinds, kinds_in, named
 
 if TYPE_CHECKING:
@@ -42,14 +42,6 @@ def checked_count(value: Any, what: str) -> None:
     if type(value) is not int or value < 1:
         msg = f"{what} takes a count from 1, not {value!r}."
         raise ValueError(msg)
-
-
-def _time(value: Any, what: str) -> float:
-    found = seconds(value, what)
-    if not found:
-        msg = f"{what} takes a length of time above zero, not {value!r}."
-        raise ValueError(msg)
-    return found
 
 
 def checked_name(value: Any, what: str) -> None:
@@ -96,7 +88,7 @@ class Rate:
 
     def __post_init__(self) -> None:
         checked_count(self.limit, "Rate(limit=..)")
-        object.__setattr__(self, "per", _time(self.per, "Rate(per=..)"))
+        object.__setattr__(self, "per", some_seconds(self.per, "Rate(per=..)"))
         if self.burst is not None:
             checked_count(self.burst, "Rate(burst=..)")
         if self.most_wait is not None:
@@ -200,7 +192,9 @@ class Breaker:
         for name in ("window", "open_for", "slow"):
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _time(value, f"Breaker({name}=..)"))
+                object.__setattr__(
+                    self, name, some_seconds(value, f"Breaker({name}=..)")
+                )
         if self.share is not None and not 0 < self.share <= 1:
             msg = (
                 f"Breaker(share=..) takes a share above 0 and up to 1, not "

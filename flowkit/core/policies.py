@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, runtime_checkable
 
-from flowkit.core.durations import seconds, shown
+from flowkit.core.durations import seconds, shown, some_seconds
 from flowkit.core.kinds import Kinds, is_kind, kinds_in, named
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class Policy:
         for name in TIMES:
             value = getattr(self, name)
             if value is not None:
-                object.__setattr__(self, name, _time(value, name))
+                object.__setattr__(self, name, some_seconds(value, name))
         if not (self.undo is None or isinstance(self.undo, str | Named)):
             msg = f"undo takes a method of the class, not {self.undo!r}."
             raise ValueError(msg)
@@ -185,7 +185,7 @@ class Policy:
         if self.cache is not None:
             object.__setattr__(self, "cache", _cache(self.cache))
         if not (self.hedge is None and self.isolate is None):
-            _check_apart(self)
+            _check_isolation(self)
         if self.max_starts is not None and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
@@ -311,7 +311,7 @@ def _cache(value: Any) -> Any:
         raise ValueError(msg) from None
 
 
-def _check_apart(policy: Policy) -> None:
+def _check_isolation(policy: Policy) -> None:
     if policy.hedge is not None:
         object.__setattr__(policy, "hedge", _hedge(policy.hedge))
     if policy.isolate not in {None, "process"}:
@@ -356,14 +356,6 @@ def check_fallback(fallback: Any) -> None:
             f"a dictionary as the value give a method that returns it."
         )
         raise ValueError(msg)
-
-
-def _time(value: Any, name: str) -> float:
-    found = seconds(value, name)
-    if not found:
-        msg = f"{name} takes a length of time above zero, not {value!r}."
-        raise ValueError(msg)
-    return found
 
 
 def _retry(value: Any) -> Retry:

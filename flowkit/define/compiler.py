@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from flowkit.core.definition import ENDINGS, MODES, Definition, Join, Leaf, Step
 from flowkit.core.net import net_of
-from flowkit.core.validate import Fault, validate
+from flowkit.core.validate import Fault, hints, validate
 from flowkit.define.conditions import (
     Condition,
     EachSource,
@@ -151,8 +151,6 @@ def compile_class(
 
 def faults_of(compiled: Compiled) -> list[Fault]:
     """What was found at class creation, and what only a check looks for."""
-    from flowkit.core.validate import hints  # for checks and pictures only
-
     wrong = {fault.step for fault in compiled.warnings if fault.level == "error"}
     more = [each for each in hints(compiled.definition) if each.step not in wrong]
     return [*compiled.warnings, *more]
@@ -314,9 +312,9 @@ class Builder:
 
                 check_cache(self, name, mark, place)
             if policy.apart:
-                from flowkit.define.apart import check_apart  # the same
+                from flowkit.define.isolation import check_isolation  # the same
 
-                check_apart(self, name, mark, policy, place)
+                check_isolation(self, name, mark, policy, place)
         return policy
 
     def _region(self, step: Step) -> None:

@@ -8,10 +8,11 @@ that decide nothing (a restart after a crash, a new graph, a rewind).
 from __future__ import annotations
 
 import json
+from json.encoder import encode_basestring_ascii
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit.core import records as core
-from flowkit.journal.codec import UnreadableError, decode, to_plain, write
+from flowkit.journal.codec import UnreadableError, decode, encode, to_plain, write
 from flowkit.journal.rows import Entry
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ _FORMS: dict[str, tuple[type, tuple[tuple[str, str], ...]]] = {
     ),
 }
 _KINDS = {kind: name for name, (kind, _) in _FORMS.items()}
-_LARGE = 1 << 63
+_SHORT = frozenset({bool, int, str})
 _MORE = {
     "s": "first_state",
     "x": "first_extra",
@@ -188,25 +189,33 @@ def done_text(record: Any, delta: Any) -> str:
     Raises:
         UnstorableError: an output or a payload that cannot be stored.
     """
-    output = record.output
-    kind = type(output)
-    if kind is int and -_LARGE < output < _LARGE:
-        plain = {"o": output}
-    elif output is None:
-        plain = {}
-    else:
-        plain = {"o": to_plain(output, "the output")}
-    if record.labels:
-        plain["l"] = list(record.labels)
-    if record.payload is not None:
-        plain["p"] = to_plain(record.payload, "the payload")
-    if record.emitted:
-        plain["e"] = to_plain(record.emitted, "what it emitted")
-    if record.metrics:
-        plain["k"] = [list(each) for each in record.metrics]
+    _, _, output, labels, _, payload, emitted, metrics = record
+    if not (labels or emitted or metrics) and payload is None:
+        if type(output) in _SHORT:  # one piece of text beside another
+            text = f'"o":{encode(output, "the output")}'
+            return f'{{{text},"d":{_text_of(delta)}}}' if delta else f"{{{text}}}"
+        if output is None:
+            return f'{{"d":{_text_of(delta)}}}' if delta else ""
+    plain = {} if output is None else {"o": to_plain(output, "the output")}
+    if labels:
+        plain["l"] = list(labels)
+    if payload is not None:
+        plain["p"] = to_plain(payload, "the payload")
+    if emitted:
+        plain["e"] = to_plain(emitted, "what it emitted")
+    if metrics:
+        plain["k"] = [list(each) for each in metrics]
     if delta:
         plain["d"] = delta
-    return write(plain) if plain else ""
+    return write(plain)
+
+
+def _text_of(delta: dict[str, Any]) -> str:
+    if len(delta) == 1:
+        ((field, found),) = delta.items()
+        if len(found) == 1 and type(found[0]) is int:  # a counter
+            return f"{{{encode_basestring_ascii(field)}:[{found[0]}]}}"
+    return write(delta)
 
 
 def _done_plain(record: Any, where: str) -> dict[str, Any]:

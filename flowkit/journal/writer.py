@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import Entry, Hold, Move, Outcome
+    from flowkit.journal.rows import Move, Outcome
 
 __all__ = ["Ticket", "Writer", "writer_of"]
 
@@ -63,6 +63,10 @@ class Writer:
     Attributes:
         cheap: a commit does not wait for a disk.
         took: seconds that commits of late took, on the average.
+        quick: a commit costs less than handing it over, or little more. (Handing it
+            over lets an event loop do other things meanwhile, and costs two changes
+            of thread: more than the commit itself on a fast disk.)
+        idle: nothing is being written or waits to be.
         graphs: definitions that this process has handed in, by their hash.
     """
 
@@ -73,33 +77,21 @@ class Writer:
             not store.durable or getattr(store, "synchronous", "full") == "normal"
         )
         self.graphs: set[str] = set()
+        self.quick: bool = self.cheap
+        self.idle: bool = True
         self._line: deque[Ticket] = deque()
         self._changed = threading.Condition(threading.Lock())
         self._thread: threading.Thread | None = None
-        self._writing = False
 
     def _open(self) -> Store:
         store = self._store()
         assert store is not None  # noqa: S101 - whoever writes holds it
         return store
 
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being written or waits to be."""
-        return not (self._line or self._writing)
-
-    @property
-    def quick(self) -> bool:
-        """Whether a commit costs less than handing it over, or little more.
-
-        Handing it over lets an event loop do other things meanwhile, and costs two
-        changes of thread: more than the commit itself on a fast disk.
-        """
-        return self.cheap or self.took < QUICK
-
     def measured(self, seconds: float) -> None:
         """Note how long a commit took."""
         self.took += (seconds - self.took) / 8
+        self.quick = self.cheap or self.took < QUICK
 
     def submit(self, *moves: Move) -> Ticket:
         """Hand in a move, or several that are one commit; returns at once.
@@ -113,6 +105,7 @@ class Writer:
     def enqueue(self, ticket: Ticket) -> None:
         """Hand in what somebody has the ticket of already."""
         with self._changed:
+            self.idle = False
             self._line.append(ticket)
             if self._thread is None:
                 self._start()
@@ -131,17 +124,6 @@ class Writer:
         if isinstance(outcome, BaseException):
             raise outcome
         return outcome
-
-    def append(self, hold: Hold, entry: Entry) -> None:
-        """Write one record in the caller's thread; blocks.
-
-        Raises:
-            StoreError: it was refused, or could not be written.
-        """
-        try:
-            self._open().append(hold, entry)
-        except UnknownOutcomeError:
-            self._open().append(hold, entry)
 
     def wait(self, ticket: Ticket) -> Any:
         """Block until a move is durable; its outcome.
@@ -178,7 +160,6 @@ class Writer:
                     self._line.popleft()
                     for _ in range(min(len(self._line), MOST_TOGETHER))
                 ]
-                self._writing = bool(batch)
             if batch:
                 self._write(batch)
 
@@ -210,7 +191,8 @@ class Writer:
             outcomes = [error] * len(batch)
         if len(batch) == 1:
             self.measured(perf_counter() - begun)
-        self._writing = False
+        with self._changed:
+            self.idle = not self._line
         self.settle(list(zip(batch, outcomes, strict=True)))
 
     def settle(self, outcomes: Sequence[tuple[Ticket, Any]]) -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flowkit.observe.path import critical_path
+from flowkit.picture.showing import written
 from flowkit.picture.trace import traced
-from flowkit.plot import FORMATS, format_of, render_diagram, write
+from flowkit.plot import FORMATS, format_of, render_diagram
 from flowkit.plot.lengths import length
 from flowkit.plot.model import Fact, Mark
 from flowkit.runtime.clock import now
@@ -49,7 +50,7 @@ def plot(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     form = format_of(filename, FORMATS)
@@ -65,13 +66,8 @@ def plot(
         for node in drawn.nodes
     )
     facts = (*drawn.facts, *_facts(worked, waited, lasted))
-    shown = replace(drawn, nodes=nodes, facts=facts)
-    written = write(filename, render_diagram(shown, form))
-    if show:
-        from flowkit.picture.showing import open_file
-
-        open_file(written)
-    return written
+    seen = replace(drawn, nodes=nodes, facts=facts)
+    return written(filename, render_diagram(seen, form), show=show)
 
 
 def _sums(legs: list[Leg]) -> tuple[dict[str, float], dict[str, float]]:

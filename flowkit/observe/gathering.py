@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Entry, RunRow
     from flowkit.observe.path import Leg
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = [
     "Gathered",

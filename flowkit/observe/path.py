@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = ["Leg", "critical_path", "waited"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flowkit.picture.classes import faults_marked, inferred_of
 from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
@@ -24,15 +23,13 @@ def plot_class(
 ) -> str:
     """Draw a flow class into exactly this file; gives the path as text."""
     from flowkit.picture.nested import class_diagram
-    from flowkit.plot import FORMATS, format_of, render_diagram, write
+    from flowkit.picture.showing import written
+    from flowkit.plot import FORMATS, format_of, render_diagram
 
     form = format_of(filename, FORMATS)
-    written = write(filename, render_diagram(class_diagram(cls, expand), form))
-    if show:
-        from flowkit.picture.showing import open_file
-
-        open_file(written)
-    return written
+    return written(
+        filename, render_diagram(class_diagram(cls, expand), form), show=show
+    )
 
 
 def plot_flow(
@@ -60,14 +57,11 @@ def svg_of(flow: Any) -> str:
         from flowkit.picture.runs import svg
 
         return svg(run)
-    from flowkit.plot import to_svg
+    from flowkit import plot
+    from flowkit.picture.nested import class_diagram
 
     cls = flow if isinstance(flow, type) else type(flow)
-    return to_svg(
-        known[cls].compiled.definition,
-        inferred=inferred_of(cls),
-        marks=faults_marked(cls),
-    )
+    return plot.svg_of(class_diagram(cls, expand=False))
 
 
 def build_flow_structure(flow: Any) -> dict[str, Any]:

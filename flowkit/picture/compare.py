@@ -15,7 +15,7 @@ from flowkit.plot.model import Diagram, Fact, Status, times
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["compared"]

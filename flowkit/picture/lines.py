@@ -11,7 +11,7 @@ from flowkit.plot.timeline import Bar, Timeline, Wait
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["timeline_of"]

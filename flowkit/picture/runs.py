@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.picture.showing import written
 from flowkit.plot import (
     FORMATS,
     TIMELINES,
@@ -11,7 +12,6 @@ from flowkit.plot import (
     render_diagram,
     render_timeline,
     svg_of,
-    write,
 )
 from flowkit.runtime.clock import now
 from flowkit.runtime.recall import recalled
@@ -52,7 +52,7 @@ def plot(
     Raises:
         ValueError: an unknown suffix, or a step that runs no flow.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     from flowkit.picture.trace import traced
@@ -65,7 +65,7 @@ def plot(
 
         shown = run_expanded(shown, known_run, expand, _store_of(run, store))
     drawn = render_diagram(shown, form)
-    return _written(filename, drawn, show=show)
+    return written(filename, drawn, show=show)
 
 
 def _store_of(run: str | Run | None, store: Any) -> Any:
@@ -114,14 +114,14 @@ def timeline(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run.
+        NotFoundError: no such run.
         MissingExtraError: ``.png`` without the extra ``plot``.
     """
     from flowkit.picture.lines import timeline_of
 
     form = format_of(filename, TIMELINES)
     drawn = render_timeline(timeline_of(recalled(run, store), now()), form)
-    return _written(filename, drawn, show=show)
+    return written(filename, drawn, show=show)
 
 
 def compare(
@@ -150,7 +150,8 @@ def compare(
     Raises:
         ValueError: an unknown suffix.
         FileNotFoundError: the folder of ``filename`` does not exist.
-        RunError: no such run, or runs of different flows.
+        NotFoundError: no such run.
+        RunError: runs of different flows.
         MissingExtraError: ``.svg`` or ``.png`` without the extra ``plot``.
     """
     from flowkit.errors import RunError
@@ -164,13 +165,4 @@ def compare(
             f"no way in common. Compare two runs of one flow."
         )
         raise RunError(msg)
-    return _written(filename, render_diagram(compared(a, b, now()), form), show=show)
-
-
-def _written(filename: str | Path, drawn: str | bytes, *, show: bool) -> str:
-    written = write(filename, drawn)
-    if show:
-        from flowkit.picture.showing import open_file
-
-        open_file(written)
-    return written
+    return written(filename, render_diagram(compared(a, b, now()), form), show=show)

@@ -1,13 +1,27 @@
-"""Opens a picture for its reader."""
+"""Writes a picture, and opens it for its reader."""
 
 from __future__ import annotations
 
-import webbrowser
-from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["open_file"]
+from flowkit.plot import write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["written"]
 
 
-def open_file(path: str) -> None:
-    """Have the system's browser show a file."""
-    webbrowser.open(Path(path).resolve().as_uri())
+def written(filename: str | Path, drawn: str | bytes, *, show: bool) -> str:
+    """Write a picture into exactly this file; its path as text.
+
+    Args:
+        show: have the system's browser show it, too.
+    """
+    path = write(filename, drawn)
+    if show:
+        import webbrowser  # only who looks at once
+        from pathlib import Path
+
+        webbrowser.open(Path(path).resolve().as_uri())
+    return path

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Round
     from flowkit.plot.diagram import Inferred
     from flowkit.plot.model import Diagram, State
-    from flowkit.runtime.executions import Cause, Execution
+    from flowkit.runtime.execution_info import Cause, Execution
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["Labels", "bare", "by_node", "taken", "traced"]

@@ -10,7 +10,7 @@ from flowkit.plot.model import Fact
 
 if TYPE_CHECKING:
     from flowkit.plot.model import State
-    from flowkit.runtime.executions import Execution, QuestionInfo
+    from flowkit.runtime.execution_info import Execution, QuestionInfo
     from flowkit.runtime.recall import Recalled
 
 __all__ = ["ago", "error_text", "facts", "instant", "state_of", "story_line", "waits"]

@@ -38,7 +38,6 @@ __all__ = [
     "Status",
     "diagram",
     "with_marks",
-    "with_status",
 ]
 
 _MARKS = {
@@ -91,12 +90,6 @@ def with_marks(drawn: Diagram, marks: Mapping[str, Sequence[Mark]]) -> Diagram:
         for node in drawn.nodes
     )
     return replace(drawn, nodes=tuple(nodes))
-
-
-def with_status(drawn: Diagram, statuses: Mapping[str, Status]) -> Diagram:
-    """The diagram with a run drawn over it, by step name."""
-    nodes = (replace(node, status=statuses.get(node.id)) for node in drawn.nodes)
-    return replace(drawn, nodes=tuple(nodes), runs=1)
 
 
 class _Drawing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from flowkit.errors import InputError
 
@@ -106,8 +106,6 @@ class Arguments:
 
     def _made_adapter(self) -> Any:
         """Validates what is annotated; False if nothing is that can be."""
-        from typing import get_type_hints
-
         from pydantic import TypeAdapter
         from typing_extensions import TypedDict  # pydantic asks for this one
 

@@ -45,7 +45,7 @@ def export(
         asked: ``flow status key tag since until text``, as for ``runs.search``.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
     """
     place = store_of(store, asked.get("flow"))
     if isinstance(run_ids, str):

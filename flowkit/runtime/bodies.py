@@ -31,6 +31,10 @@ class BodyVerbs:
 
         Args:
             delay: seconds, or text such as ``"90s"``, ``"1h30m"``, ``"14d"``.
+
+        Raises:
+            RunError: no step of this object runs.
+            ValueError: no length of time.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
@@ -56,6 +60,8 @@ class BodyVerbs:
 
         Raises:
             TimeoutError: it did not come in time.
+            RunError: no step of this object runs.
+            ValueError: no name of an event.
         """
         from flowkit.runtime import verbs  # only steps that wait
 
@@ -89,6 +95,7 @@ class BodyVerbs:
         Raises:
             CallError: the called run was cancelled, or its lifetime is over.
             RunawayError: more calls lie above it than its class's ``max_depth``.
+            RunError: what is given is no flow, or no step of this object runs.
             Exception: whatever the called run failed with, as it is.
         """
         from flowkit.runtime import calling  # only steps that call
@@ -105,6 +112,9 @@ class BodyVerbs:
         Args:
             awaitables: calls, other questions (:meth:`wait_for`, :meth:`sleep`) or
                 whatever can be awaited.
+
+        Raises:
+            Exception: the first failure, as it is.
         """
         from flowkit.runtime import joining  # only steps that join
 
@@ -121,7 +131,10 @@ class BodyVerbs:
             payload: what the listeners are handed.
 
         Raises:
-            RunError: the step did not declare the name in ``emits=``.
+            RunError: the step did not declare the name in ``emits=``, it is that of a
+                step, or no step of this object runs.
+            ValueError: no name of an event.
+            UnstorableError: with a store, a payload that cannot be stored.
         """
         from flowkit.runtime import acts  # only steps that emit
 
@@ -179,13 +192,23 @@ class BodyVerbs:
 
         Returns:
             Whether there is a group that still takes instances.
+
+        Raises:
+            RunError: the step opens no group, or no step of this object runs.
         """
         from flowkit.runtime import acts  # only steps that act
 
         return acts.act(self, "spawn", step, item)
 
     def seal(self, step: Any) -> bool:
-        """Within a step: let no more instances be added to the group of a step."""
+        """Within a step: let no more instances be added to the group of a step.
+
+        Returns:
+            Whether there is a group that still took them.
+
+        Raises:
+            RunError: the step opens no group, or no step of this object runs.
+        """
         from flowkit.runtime import acts  # only steps that act
 
         return acts.act(self, "seal", step)
@@ -200,6 +223,9 @@ class BodyVerbs:
 
         Returns:
             Whether there was anything of it at work.
+
+        Raises:
+            RunError: there is no such step, or no step of this object runs.
         """
         from flowkit.runtime import acts  # only steps that act
 
@@ -215,6 +241,9 @@ class BodyVerbs:
 
         Returns:
             Whether there was anything of it at work.
+
+        Raises:
+            RunError: there is no such step or region, or no run of this object.
         """
         from flowkit.runtime import acts  # only who cancels
 
@@ -276,6 +305,9 @@ class BodyVerbs:
         """Within a step: end the run well, with this result; the rest is cancelled.
 
         Raises at the call; nothing after it runs.
+
+        Raises:
+            RunError: no step of this object runs.
         """
         from flowkit.runtime.endings import stop  # only steps that end their run
 
@@ -285,6 +317,9 @@ class BodyVerbs:
         """Within a step: end the run as ``cancelled``; the rest is cancelled.
 
         Raises at the call; nothing after it runs.
+
+        Raises:
+            RunError: no step of this object runs.
         """
         from flowkit.runtime.endings import abort  # the same
 

@@ -100,24 +100,32 @@ class EventBus:
 
     @property
     def dead(self) -> list[Dead]:
-        """Events that were refused or failed, oldest first; needs a store."""
+        """The 1,000 oldest events that were refused or failed; needs a store."""
         return [] if self._post is None else self._post.dead.listed(1_000)
 
     def requeue(self, number: int) -> Receipt:
-        """Take a dead letter out and send it once more.
+        """Send a dead letter once more, and take it out if somebody could take it.
+
+        It is taken out last: if the process dies before that, it is there still, and
+        the event counts once however often it is sent again.
 
         Raises:
-            RunError: it is not there, or the bus has no store.
+            NotFoundError: it is not there.
+            RunError: the bus has no store.
+            StoreError: its payload cannot be read.
         """
         if self._post is None:
             msg = "This bus has no store, and so no dead letters: EventBus(store=..)."
             raise RunError(msg)
         from flowkit.journal.codec import decode  # loaded already, with the store
 
-        letter = self._post.dead.taken(number)
-        receipt = self.send(letter.name, decode(letter.payload), key=letter.key)
-        if receipt.status in {"full", "shed"}:  # nobody has it: it stays where it was
-            self._post.dead.bury(letter, letter.reason, letter.kind, letter.subscriber)
+        dead = self._post.dead
+        letter = dead.found(number)
+        once = f"dead letter {number}"
+        payload = decode(letter.payload)
+        receipt = self.send(letter.name, payload, key=letter.key, id=once)
+        if receipt.status not in {"full", "shed", "dropped"}:  # nobody has it: it stays
+            dead.drop(number)
         return receipt
 
     def register(self, *flows: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_type_hints
 
 from flowkit.core.definition import ENDINGS
 from flowkit.errors import ArgumentError, InputError
@@ -288,7 +288,6 @@ def payload_type(
     Annotations that cannot be resolved count as none.
     """
     import inspect  # once per subscription
-    from typing import get_type_hints
 
     plain = inspect.unwrap(function)
     parameters = list(inspect.signature(plain).parameters)

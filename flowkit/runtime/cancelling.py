@@ -29,7 +29,8 @@ def cancel(
         Whether it was cancelled: a run that is over stays as it is.
 
     Raises:
-        RunError: no such run, or its class is not there.
+        NotFoundError: no such run.
+        RunError: its class is not there.
     """
     place = store_of(store)
     row = row_of(place, run_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from itertools import count
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,8 @@ class ManualClock:
         return take_back
 
 
-_clock: Clock = _SystemClock()
+_SYSTEM: Final = _SystemClock()
+_clock: Clock = _SYSTEM
 
 
 def current_clock() -> Clock:
@@ -106,7 +107,7 @@ def current_clock() -> Clock:
 
 def now() -> float:
     """Seconds since the epoch, by the clock in use."""
-    return _clock.now()
+    return time.time() if _clock is _SYSTEM else _clock.now()
 
 
 def use_clock(clock: Clock | None) -> Clock:
@@ -117,7 +118,7 @@ def use_clock(clock: Clock | None) -> Clock:
     """
     global _clock  # noqa: PLW0603 - the engine has one clock on purpose
     before = _clock
-    _clock = _SystemClock() if clock is None else clock
+    _clock = _SYSTEM if clock is None else clock
     return before
 
 

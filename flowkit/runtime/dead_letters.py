@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from sys import maxsize
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import FlowkitError, RunError
+from flowkit.errors import FlowkitError, NotFoundError
 from flowkit.journal.codec import encode
 from flowkit.journal.rows import Bury
 from flowkit.runtime.clock import now
@@ -12,7 +13,7 @@ from flowkit.runtime.clock import now
 if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.journal.rows import Dead
-    from flowkit.journal.writer import Writer
+    from flowkit.journal.writer import Ticket, Writer
 
 __all__ = ["DeadLetters"]
 
@@ -23,6 +24,7 @@ class DeadLetters:
     def __init__(self, store: Store, writer: Writer) -> None:
         self._store = store
         self._writer = writer
+        self._latest: Ticket | None = None
 
     def bury(self, letter: Any, reason: str, kind: str, subscriber: str = "") -> None:
         """Put an event into the dead letters."""
@@ -35,22 +37,41 @@ class DeadLetters:
         name = letter.name if isinstance(letter.name, str) else repr(letter.name)
         event = getattr(letter, "event", getattr(letter, "id", None))
         id_ = None if event is None else str(event)
-        self._writer.submit(
+        self._latest = self._writer.submit(
             Bury(name, letter.key, id_, now(), payload, reason, kind, subscriber)
         )
 
     def listed(self, limit: int) -> list[Dead]:
         """Dead letters, oldest first."""
+        self.settle()
         return self._store.dead(limit=limit)
 
-    def taken(self, number: int) -> Bury:
-        """Take one out.
+    def found(self, number: int) -> Bury:
+        """One of them.
 
         Raises:
-            RunError: it is not there.
+            NotFoundError: it is not there.
         """
-        found = self._store.undead(number)
-        if found is None:
-            msg = f"There is no dead letter {number} in {self._store.url}."
-            raise RunError(msg)
-        return found.letter
+        for dead in self.listed(maxsize):
+            if dead.number == number:
+                return dead.letter
+        msg = (
+            f"There is no dead letter {number} in {self._store.url}. Look at the "
+            f"numbers in bus.dead; one that was sent again is taken out."
+        )
+        raise NotFoundError(msg)
+
+    def drop(self, number: int) -> None:
+        """Take one out, once what was buried in its place is in the store."""
+        self.settle()
+        self._store.undead(number)
+
+    def settle(self) -> None:
+        """Block until what was buried is in the store.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        ticket, self._latest = self._latest, None
+        if ticket is not None:
+            self._writer.wait(ticket)

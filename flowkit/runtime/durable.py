@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import deque
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flowkit.core.machine import decide
 from flowkit.core.records import (
@@ -29,6 +29,8 @@ from flowkit.journal.codec import (
     UnstorableError,
     roundtrip,
 )
+from flowkit.journal.codec.text import LARGE
+from flowkit.journal.codec.values import FIXED
 from flowkit.journal.delta import change
 from flowkit.journal.entries import done_text, entry_of
 from flowkit.journal.rows import (
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
 __all__ = ["Journal", "flow_name"]
 
 _CONSUMING = frozenset({EventReceived, StepAnswered, StepFinished})
+_new = tuple.__new__  # for an entry of every step: half of what its class costs
 
 
 def flow_name(cls: type) -> str:
@@ -96,6 +99,9 @@ class Journal:
         version: of the flow, under which the latest record was made.
         rewinds: how often the run was taken back.
     """
+
+    fixed: ClassVar = FIXED
+    """Types of values that are read again as they are: they need no check."""
 
     __slots__ = (
         "alone",
@@ -169,7 +175,7 @@ class Journal:
         """
         return roundtrip(value, "the output")
 
-    def move(self, run: Run, record: Record, firing: Firing | None = None) -> None:
+    def move(self, run: Run, record: Record) -> None:
         """Decide on a record, append it, and act once it is durable.
 
         Nothing once the run is over here: after a write that failed its records may
@@ -177,10 +183,7 @@ class Journal:
         """
         if run.over:
             return
-        if firing is not None and type(record) is StepFinished:
-            self._move_done(run, record, firing)
-            return
-        about = firing or run.marking.live.get(getattr(record, "firing", None) or 0)
+        about = run.marking.live.get(getattr(record, "firing", None) or 0)
         step = None if about is None else about.node.name
         where = run.net.definition.name if step is None else f"{_name(run)}.{step}"
         delta, run.box.delta = run.box.delta, None
@@ -202,9 +205,11 @@ class Journal:
         except StoreError as error:
             run.halt(error)
 
-    def _move_done(self, run: Run, record: StepFinished, firing: Firing) -> None:
+    def finished(self, run: Run, record: StepFinished, firing: Firing) -> None:
         """The same for the record of every step, the hot path."""
-        box, name = run.box, firing.node.name
+        if run.over:
+            return
+        box = run.box
         delta, box.delta = box.delta, None
         seq = self.seq + 1
         try:
@@ -227,7 +232,8 @@ class Journal:
             or (record.labels and signals.routed.receivers)
         ):
             after = _telling(run, firing, record)
-        entry = Entry(seq, record.at, "done", firing.id, name, data)
+        row = seq, record.at, "done", firing.id, firing.node.name, data
+        entry = _new(Entry, row)
         self.standing.renamed = delta is not None and "id" in delta
         try:
             if after is None and is_plain(self, run):
@@ -458,4 +464,6 @@ def _telling(run: Run, firing: Firing, record: Any) -> Callable[[], None]:
 
 def _encoded(field: str, before: Any, after: Any) -> Any:
     """How a state's field changed, as a part of the record."""
+    if type(after) is int and -LARGE < after < LARGE:
+        return [after]
     return change(before, after, f"state.{field}", missing=MISSING)

@@ -10,10 +10,10 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from flowkit.core.records import RunAborted, RunCancelled, RunCompensated, RunStopped
-from flowkit.errors import RunError
 from flowkit.runtime.clock import now
 from flowkit.runtime.exits import Abort, Stop
 from flowkit.runtime.failing import discard
+from flowkit.runtime.positions import step_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ def stop(flow: Any, result: Any) -> NoReturn:
         Stop: always; the step is over.
         RunError: no step runs on this object.
     """
-    run, firing = _running(flow, "stop")
+    run, firing = step_of(flow, "stop")
     _stop(run, firing, result)
     raise Stop
 
@@ -51,7 +51,7 @@ def abort(flow: Any, reason: str) -> NoReturn:
         Abort: always; the step is over.
         RunError: no step runs on this object.
     """
-    run, firing = _running(flow, "abort")
+    run, firing = step_of(flow, "abort")
     _give_up(run, firing, reason, RunAborted)
     raise Abort
 
@@ -63,19 +63,9 @@ def compensate(flow: Any, reason: str) -> NoReturn:
         Abort: always; the step is over.
         RunError: no step runs on this object.
     """
-    run, firing = _running(flow, "compensate")
+    run, firing = step_of(flow, "compensate")
     _give_up(run, firing, reason, RunCompensated)
     raise Abort
-
-
-def _running(flow: Any, verb: str) -> tuple[Run, Firing]:
-    scope = flow._flowkit
-    if scope.run is None or scope.firing is None:
-        msg = f"{type(flow).__name__}.{verb}() ends a run from within a step of it."
-        raise RunError(msg)
-    if scope.run.bars is not None:
-        scope.run.bars(verb)
-    return scope.run, scope.firing
 
 
 def _stop(run: Run, firing: Firing, result: Any) -> None:

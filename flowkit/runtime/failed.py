@@ -20,7 +20,7 @@ from flowkit.runtime.recall import Recalled, recalled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = ["DeadStep", "dead", "requeue"]
 
@@ -132,7 +132,8 @@ def requeue(run_id: str, *, store: Any = None) -> RunInfo:
         How the run stands then.
 
     Raises:
-        RunError: no such run, or one that did not fail, or its class is not there.
+        NotFoundError: no such run.
+        RunError: it did not fail, or its class is not there.
         BusyError: a living process moves it.
     """
     from flowkit.runtime.resumption import resume  # only who goes on

@@ -80,7 +80,10 @@ def refold(run: Run, journal: Journal, entries: Sequence[Entry] | None = None) -
     if entries is None:
         entries = journal.store.entries(journal.row.id)
     if not entries:
-        msg = f"Run {journal.row.id!r} has no records in {journal.store.url}."
+        msg = (
+            f"Run {journal.row.id!r} has no records in {journal.store.url}. Restore "
+            f"the store from a backup, or remove the run."
+        )
         raise StoreError(msg)
     _clear(run, net_of(graph_of(journal.store, first_graph(journal.row, entries))))
     journal.version, journal.born = journal.row.version, journal.row.created

@@ -19,7 +19,7 @@ from flowkit.runtime.folding import asks, effective, refold
 from flowkit.runtime.giving_up import give_up
 from flowkit.runtime.ids import run_id as new_id
 from flowkit.runtime.initial import merge_inputs
-from flowkit.runtime.lookup import row_of, store_of
+from flowkit.runtime.lookup import check_seq, row_of, store_of
 from flowkit.runtime.notes import jot, jotted
 from flowkit.runtime.opening import cancel_row, class_for, empty_run, made, widen
 from flowkit.runtime.restore import EXTRA
@@ -87,7 +87,8 @@ def fork(
         The id of the new run.
 
     Raises:
-        RunError: no such run or step, or the run was over at that place.
+        NotFoundError: no such run.
+        RunError: no such step, or the run was over at that place.
         InputError: a state that does not fit, or an id that is taken.
     """
     place = store_of(store)
@@ -120,7 +121,7 @@ def _kept(
 ) -> list[Entry]:
     """The records that a fork begins with."""
     if seq is not None and step is None:
-        _check_seq(row, entries, seq)
+        check_seq(row, entries, seq)
         kept = effective(entries[:seq])
     else:
         to, anew = _place(store, row, entries, step, seq)
@@ -176,8 +177,9 @@ def rewind(
         store: the default one if None.
 
     Raises:
-        RunError: no such run or step, the run was over at that place, or a living
-            process moves it.
+        NotFoundError: no such run.
+        RunError: no such step, or the run was over at that place.
+        BusyError: a living process moves it.
         InputError: a state that does not fit.
     """
     place = store_of(store)
@@ -224,7 +226,7 @@ def _place(
     if step is None:
         if seq is None:
             return Place(entries[-1].seq, [])
-        _check_seq(row, entries, seq)
+        check_seq(row, entries, seq)
         if all(each.seq != seq for each in effective(entries)):
             msg = (
                 f"Record {seq} of run {row.id!r} was taken back by a rewind. Fork the "
@@ -247,12 +249,6 @@ def _place(
     last = max(done, key=lambda each: (each.firing, each.seq or entries[-1].seq))
     to = entries[-1].seq if last.seq is None else last.seq - 1
     return Place(to, [] if last.position is not None else [last.firing])
-
-
-def _check_seq(row: RunRow, entries: Sequence[Entry], seq: int) -> None:
-    if not 1 <= seq <= len(entries):
-        msg = f"Run {row.id!r} has records 1 to {len(entries)}, and no {seq}."
-        raise InputError(msg)
 
 
 def _stood(journal: Journal, entries: Sequence[Entry]) -> Run:

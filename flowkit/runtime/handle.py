@@ -34,16 +34,16 @@ class Handle:
         failures: list[BaseException]
         box: StateBox
         lost: BaseException | None
+        over: bool
+        lifetime: float | None
+        journal: Any
 
     first: Callable[[], Marking] | None = None
     active: bool = False
     told: bool = False
-    over: bool = False
     patience: float = 60.0
     until: float | None = None
-    lifetime: float | None = None
     admission: Any = None
-    journal: Any = None
     last: Any = None
     interrupt: BaseException | None = None
     _group: BaseExceptionGroup[BaseException] | None = None

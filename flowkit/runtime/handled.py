@@ -58,6 +58,7 @@ class Handled:
         if error is not None:
             reason = f"{handler} raised {error!r}"
             self._dead.bury(letter, reason, "failed", f"handler:{handler.title}")
+            self._dead.settle()  # until then its letter stays
         self._undone.append(letter.number)
         self.finish()
         self._handling.discard(letter.number)

@@ -18,10 +18,10 @@ import anyio
 from flowkit.core.records import StepHedged
 from flowkit.runtime import signals
 from flowkit.runtime.alarm import call_at
-from flowkit.runtime.beside import BesideRun, keep_said
-from flowkit.runtime.carried import carried_from, carry_to, changes_in, view_beside
+from flowkit.runtime.call_changes import apply_to, changes_in, changes_of, view_beside
 from flowkit.runtime.clock import now
 from flowkit.runtime.loops import forget_loop, loop_caller
+from flowkit.runtime.tentative import TentativeRun, keep_said
 from flowkit.runtime.threads import pool
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class _Call:
 
     def __init__(self, run: Run, firing: Firing, changes: Changes, number: int) -> None:
         self.number: int = number
-        self.run: Any = BesideRun(run, firing)
+        self.run: Any = TentativeRun(run, firing)
         self.firing: Firing = firing
         self.changes: Changes = view_beside(changes)
         self.target: Any = run.root.beside(firing, self.changes)
@@ -138,7 +138,7 @@ class _Call:
 
     def keep(self, changes: Changes) -> None:
         """What it did is what the step did."""
-        carry_to(changes, carried_from(self.changes))
+        apply_to(changes, changes_of(self.changes))
         number, said = self.firing.id, self.run
         emitted = (said.emitted or {}).get(number)
         metered = (said.metered or {}).get(number)

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import InputError
 from flowkit.journal.codec import decode_loosely
 from flowkit.runtime.folding import effective
-from flowkit.runtime.lookup import paged, query_of, row_of, store_of
+from flowkit.runtime.lookup import check_seq, paged, query_of, row_of, store_of
 from flowkit.runtime.story import Story, flat
 
 if TYPE_CHECKING:
@@ -137,7 +136,8 @@ def get_run(run_id: str, store: Any = None) -> RunInfo:
     """A run by its id, or by the beginning of it that no other has.
 
     Raises:
-        RunError: no run, or several.
+        NotFoundError: no run.
+        InputError: several.
     """
     place = store_of(store)
     return _info(place, row_of(place, run_id))
@@ -161,14 +161,12 @@ def state_at(run_id: str, seq: int, store: Any = None) -> dict[str, Any]:
         store: the default one if None.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
         InputError: it has no record of that number.
     """
     place = store_of(store)
     row = row_of(place, run_id)
     entries = place.entries(row.id)
-    if not 1 <= seq <= len(entries):
-        msg = f"Run {row.id!r} has records 1 to {len(entries)}, and no {seq}."
-        raise InputError(msg)
+    check_seq(row, entries, seq)
     story = Story(place, row, entries)
     return flat(story.fold(effective(entries[:seq])).fields)

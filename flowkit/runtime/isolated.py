@@ -17,9 +17,9 @@ from flowkit.core.limits import Bulkhead
 from flowkit.core.records import StepIsolated
 from flowkit.errors import RunError, StepCrashedError, UnsendableError
 from flowkit.runtime import signals
-from flowkit.runtime.beside import keep_said
-from flowkit.runtime.carried import Carried, carry_to, changes_in
+from flowkit.runtime.call_changes import CallChanges, apply_to, changes_in
 from flowkit.runtime.clock import now
+from flowkit.runtime.tentative import keep_said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,8 +81,8 @@ class _Isolated:
             UnsendableError: something cannot go there, or come back.
             BaseException: what the step raises.
         """
-        from flowkit.runtime.guarding import PREFIX  # multiprocessing, once needed
         from flowkit.runtime.processes import Child
+        from flowkit.runtime.spawn_guard import PREFIX  # multiprocessing, once needed
 
         child = Child(PREFIX + self.name, self._packed(arguments, keywords), self._beat)
         try:
@@ -252,7 +252,7 @@ class _Isolated:
                 payload = self.run.journal.checked(payload)
             emitted.append((name, payload))
         result = self._read("its result", output)
-        carry_to(self.changes, Carried(read, more))
+        apply_to(self.changes, CallChanges(read, more))
         keep_said(self.run, self.firing.id, emitted, metered)
         return result
 
@@ -320,9 +320,9 @@ def _own_frames(trace: str) -> str:
     """A dump of faulthandler, as far as it is the step's own."""
     lines: list[str] = []
     for line in trace.splitlines():
-        if f"{_FAR}_step.py" in line:
+        if _STEP in line:
             break
-        if f"{_FAR}.py" in line:  # it was printing
+        if _PROCESS in line:  # it was printing
             lines.clear()
             continue
         if line.startswith("  File ") and not any(each in line for each in _LOOPS):
@@ -332,7 +332,8 @@ def _own_frames(trace: str) -> str:
 
 _LOOPS = [f"{os.sep}{name}{os.sep}" for name in ("asyncio", "anyio", "trio")]
 _LOOPS.append("selectors.py")
-_FAR = os.path.join("flowkit", "runtime", "far")  # noqa: PTH118 - a part of a path
+_STEP = os.path.join("flowkit", "runtime", "isolated_step.py")  # noqa: PTH118 - a part
+_PROCESS = os.path.join("flowkit", "runtime", "isolated_process.py")  # noqa: PTH118
 
 
 def _attributes_of(flow: Any) -> tuple[dict[str, bytes], dict[str, str]]:

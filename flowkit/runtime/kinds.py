@@ -155,6 +155,6 @@ def no_scope(cls: type) -> str:
 
 
 if "--multiprocessing-fork" in sys.orig_argv:  # maybe it is an isolated step's
-    from flowkit.runtime.guarding import guard
+    from flowkit.runtime.spawn_guard import guard
 
     guard(known)

@@ -13,12 +13,12 @@ from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import store_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from flowkit.journal.base import Store
-    from flowkit.journal.rows import RunRow
+    from flowkit.journal.rows import Entry, RunRow
 
-__all__ = ["paged", "query_of", "row_of", "store_of"]
+__all__ = ["check_seq", "paged", "query_of", "row_of", "store_of"]
 
 PAGE = 200
 STATUSES = (
@@ -64,6 +64,20 @@ def row_of(store: Store, id: str) -> RunRow:
         f"or `flowkit runs`, or check which store is meant."
     )
     raise NotFoundError(msg)
+
+
+def check_seq(row: RunRow, entries: Sequence[Entry], seq: int) -> None:
+    """See that a run has a record of that number.
+
+    Raises:
+        InputError: it has none.
+    """
+    if not 1 <= seq <= len(entries):
+        msg = (
+            f"Run {row.id!r} has records 1 to {len(entries)}, and no {seq}. "
+            f"runs.replay({row.id!r}) tells what each of them is."
+        )
+        raise InputError(msg)
 
 
 def query_of(

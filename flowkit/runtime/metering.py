@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import isfinite
 from typing import Any
 
-from flowkit.errors import RunError
+from flowkit.runtime.positions import step_of
 
 __all__ = ["add", "metric"]
 
@@ -17,17 +17,10 @@ def metric(flow: Any, name: Any, value: Any) -> None:
         RunError: no step runs on it.
         ValueError: no name, or no finite number.
     """
-    where = type(flow).__name__
-    scope = flow._flowkit
-    run, firing = scope.run, scope.firing
-    if run is None or firing is None:
-        msg = (
-            f"{where}.metric() measures within a step; no step of this object runs. "
-            f"Call it in a method that is a step."
-        )
-        raise RunError(msg)
+    run, firing = step_of(flow, "metric")
     metered = run.metered or {}
-    add(metered.setdefault(firing.id, {}), f"{where}.metric", name, value)
+    where = f"{type(flow).__name__}.metric"
+    add(metered.setdefault(firing.id, {}), where, name, value)
     run.metered = metered
 
 

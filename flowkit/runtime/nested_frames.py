@@ -257,7 +257,7 @@ def stream(
         store: the default one if None.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
         InputError: ``after`` is no number, nor numbers by run id.
         StoreError: records that cannot be read.
     """

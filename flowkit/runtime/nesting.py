@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 from flowkit.journal.rows import is_over
 from flowkit.runtime.children import called_rows, place_of
-from flowkit.runtime.executions import CalledRun, executions
+from flowkit.runtime.execution_info import CalledRun
+from flowkit.runtime.executions import executions
 from flowkit.runtime.story import Story
 
 if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.journal.rows import RunRow
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
 
 __all__ = ["told"]
 

@@ -91,7 +91,7 @@ def opened(
             )
             raise RunError(msg)
         run = new_run(flow, inputs, said.restore)
-        _set_apart(run, verb)
+        _await_nobody(run, verb)
         if call is not None:
             call.adopt(run)
         run.begin(None, kickoff_payloads(flow, run))
@@ -101,7 +101,7 @@ def opened(
     options = said._asdict() if call is None else {**said._asdict(), **call.said}
     run, fresh = begun_or_resumed(flow, inputs, store_for(store), met=met, **options)
     flow._flowkit.run = run
-    _set_apart(run, verb)
+    _await_nobody(run, verb)
     if call is not None:
         call.adopt(run)
     if run.journal is not None:
@@ -112,7 +112,7 @@ def opened(
     return run
 
 
-def _set_apart(run: Run, verb: str) -> None:
+def _await_nobody(run: Run, verb: str) -> None:
     """A run that is started is awaited by nobody, wherever that is."""
     if verb == "start" and run.admission is not None:
         run.admission.alone = True

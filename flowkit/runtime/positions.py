@@ -73,8 +73,8 @@ def step_of(flow: Any, verb: str) -> tuple[Run, Firing]:
     scope = flow._flowkit
     if scope.run is None or scope.firing is None:
         msg = (
-            f"{type(flow).__name__}.{verb}() waits within a step; no step of this "
-            f"object runs. Call it in a method that is a step."
+            f"{type(flow).__name__}.{verb} works within a step; no step of this "
+            f"object runs. Use it in a method that is a step."
         )
         raise RunError(msg)
     if scope.run.bars is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from flowkit.runtime.far_step import main
+from flowkit.runtime.isolated_step import main
 from flowkit.runtime.loops import loop_caller
 
 if TYPE_CHECKING:

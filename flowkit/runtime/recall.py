@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flowkit.core.commands import Command
     from flowkit.core.net import Net
-    from flowkit.runtime.executions import Execution
+    from flowkit.runtime.execution_info import Execution
     from flowkit.runtime.run import Run
 
 __all__ = ["Recall", "Recalled", "history", "recall", "recalled"]

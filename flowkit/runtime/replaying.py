@@ -6,10 +6,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flowkit.errors import InputError
 from flowkit.journal.rows import is_over
 from flowkit.runtime.clock import block_until, now
-from flowkit.runtime.lookup import row_of, store_of
+from flowkit.runtime.lookup import check_seq, row_of, store_of
 from flowkit.runtime.story import Story, flat, read_loosely
 
 if TYPE_CHECKING:
@@ -62,9 +61,8 @@ def replay(run_id: str, seq: int | None = None, *, store: Any = None) -> list[Re
     place = store_of(store)
     row = row_of(place, run_id)
     entries = place.entries(row.id)
-    if seq is not None and not 1 <= seq <= len(entries):
-        msg = f"Run {row.id!r} has records 1 to {len(entries)}, and no {seq}."
-        raise InputError(msg)
+    if seq is not None:
+        check_seq(row, entries, seq)
     return list(_Teller(place, row, entries).told(entries[:seq]))
 
 

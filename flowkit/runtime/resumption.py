@@ -61,8 +61,9 @@ def resume(run_id: str, store: Any = None) -> Any:
         As ``kickoff``: the last output, or the :class:`~flowkit.Run` if it waits.
 
     Raises:
-        RunError: no such run, its class is not there or lacks where it stands, or a
-            living process moves it.
+        NotFoundError: no such run.
+        RunError: its class is not there, or lacks where the run stands.
+        BusyError: a living process moves it.
         Exception: whatever a step raised, as it is.
     """
     if in_running_loop():

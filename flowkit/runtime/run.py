@@ -54,6 +54,7 @@ __all__ = ["Run"]
 _NOTHING: tuple[
     tuple[str, ...], tuple[str, ...], tuple[tuple[str, Any], ...], Any, bool
 ] = (), (), (), None, False
+_new = tuple.__new__  # for a record of every step: half of what its class costs
 
 
 class Run(Handle):
@@ -83,6 +84,15 @@ class Run(Handle):
         gone: a function that waits gives its place in memory up: it calls no more.
         watches: attempts whose time is limited, by firing.
         lookout: looks after them.
+        questions: what a step's body has asked, by the same.
+        asked: how many questions a body in memory has asked, by firing.
+        scopes: what cancels an async step at work, by firing.
+        hurry: has whoever moves the run look at it at once; None if nobody can.
+        settle: waits until all held moves are durable; None where nothing has to.
+        home: the thread that moves the run in a plain loop, None elsewhere.
+        resting: told to be at rest.
+        lost: why its records could not be written any more.
+        reason: what was said where it was ended early.
         begun: when the first attempt of such a firing began.
         starts: how often a firing that is not done was started in vain.
         given_up: threads whose step does not count any more.
@@ -116,31 +126,26 @@ class Run(Handle):
     on_wait: ClassVar[list[Callable[[Run], None]]] = []
     """Told, run by run, that all that is left to do is to wait: for tests."""
 
-    # What most runs never change is not set in each of them.
+    # What most runs never change is not set in each of them, unless each step asks
+    # for it: Python finds what only the class has three times as slowly.
     key: str | None = None
     lost: BaseException | None = None
     home: int | None = None
     reason: str = ""
     cut: tuple[Firing, ...] = ()
     hurry: Callable[[], None] | None = None
-    keeper: Keeper | None = None
     saved: int = 0
-    held: Any = ()  # a journal gives a run one of its own
     settle: Callable[[], Awaitable[None]] | None = None
     limit: float | None = None
-    resting: bool = False
     claim: Callable[[str], int] | None = None
     bars: Callable[[str], None] | None = None
     gone: bool = False
     at_rest: Callable[[bool], None] | None = None
     caller: Any = None
-    children: Any = None
     withdrawn: bool = False
     level: int | None = None
     above: Run | None = None
     mention: Callable[[Firing, str, dict[str, Any]], None] | None = None
-    emitted: dict[int, list[tuple[str, Any]]] | None = None
-    metered: dict[int, dict[str, float]] | None = None
     traceparent: str = ""
     alarm: Callable[[], None] | None = None
     lookout: Alarm | None = None
@@ -148,8 +153,6 @@ class Run(Handle):
     stuck: lazy[list[str]] = lazy(list)
     not_undone: lazy[list[str]] = lazy(list)
     scopes: lazy[dict[int, Any]] = lazy(dict)
-    asked: lazy[dict[int, int]] = lazy(dict)
-    answers: lazy[dict[tuple[int, int], Any]] = lazy(dict)
     parked: lazy[dict[tuple[int, int], Callable[[Any], None]]] = lazy(dict)
     acting: lazy[dict[tuple[int, str], int]] = lazy(dict)
     acted: lazy[dict[int, list[bool]]] = lazy(dict)
@@ -183,6 +186,17 @@ class Run(Handle):
         self.failures: list[BaseException] = []
         self.ready: deque[Firing] = deque()
         self.pending: deque[Record | Callable[[], None]] = deque()
+        self.journal: Any = None
+        self.over: bool = False
+        self.resting: bool = False
+        self.held: Any = ()  # a journal gives a run one of its own
+        self.keeper: Keeper | None = None
+        self.lifetime: float | None = None
+        self.children: Any = None
+        self.emitted: dict[int, list[tuple[str, Any]]] | None = None
+        self.metered: dict[int, dict[str, float]] | None = None
+        self.asked: dict[int, int] = {}
+        self.answers: dict[tuple[int, int], Any] = {}
         self.context: Context = inherited.context_of(self.net.definition.name)
 
     def begin(
@@ -218,19 +232,16 @@ class Run(Handle):
     def act(self, commands: Sequence[Command]) -> None:
         """Carry out what was decided."""
         for command in commands:
-            if type(command) is Firing:
-                self._make_ready(command)
-            else:
+            if type(command) is not Firing:
                 ORDERS[type(command)](self, command)
+                continue
+            if self.resting:
+                self.rest(resting=False)
+            if len(self.marking.live) > 1:
+                command.driver = self.box.beside()
+            self.ready.append(command)
         if "rooms" in self.__dict__:
             self.make_room()
-
-    def _make_ready(self, firing: Firing) -> None:
-        if self.resting:
-            self.rest(resting=False)
-        if len(self.marking.live) > 1:
-            firing.driver = self.box.beside()
-        self.ready.append(firing)
 
     def make_room(self) -> None:
         """Have steps that feed a group go on if it takes more, or is no more."""
@@ -256,7 +267,7 @@ class Run(Handle):
         arguments, keywords = call.arguments(firing, self.inputs)
         return target, arguments, keywords
 
-    def finish(  # noqa: C901, PLR0911, PLR0912, PLR0915 - the hot path
+    def finish(  # noqa: C901, PLR0911, PLR0912 - the hot path
         self, firing: Firing, output: Any
     ) -> None:
         """Commit a firing that ended well; its result counts from here on."""
@@ -269,7 +280,7 @@ class Run(Handle):
             output, labels, payload = output
         elif type(output) is Again:
             (output,), again = output, True
-        if journal is not None:
+        if journal is not None and type(output) not in journal.fixed:
             try:
                 output = journal.checked(output)
             except Exception as error:  # noqa: BLE001 - it cannot be stored
@@ -305,25 +316,19 @@ class Run(Handle):
         self.last = output
         if self.children is not None:
             self.children.end(firing)
-        done = StepFinished(now(), firing.id, output, labels, changed, payload, emitted)
-        if self.metered is not None:
-            done = done._replace(metrics=self.measured(firing.id))
+        metrics = () if self.metered is None else self.measured(firing.id)
+        about = now(), firing.id, output, labels, changed, payload, emitted, metrics
+        done = _new(StepFinished, about)
         if journal is not None:
-            journal.move(self, done, firing)
+            journal.finished(self, done, firing)
             return
         self.records.append(done)
-        for command in decide(self.net, self.marking, done):
-            if type(command) is Firing:
-                self._make_ready(command)
-            else:
-                ORDERS[type(command)](self, command)
-        if firing.lane and "rooms" in self.__dict__:
-            self.make_room()
+        self.act(decide(self.net, self.marking, done))
         if signals.step_finished.receivers or (
             (changed and signals.state_changed.receivers)
             or (labels and signals.routed.receivers)
         ):
-            self.tell_finished(firing, output, labels, changed, done.metrics)
+            self.tell_finished(firing, output, labels, changed, metrics)
 
     def measured(self, number: int) -> tuple[tuple[str, float], ...]:
         """What the body of a firing measured, for its record; then it is forgotten."""

@@ -282,6 +282,17 @@ class StateBox:
     def _commit_alone(self, changes: Changes, step: str) -> tuple[str, ...]:
         """The common case: nobody else works on the state."""
         raw = changes.raw
+        if len(changes.before) == 1 and not self.open:
+            ((field, was),) = changes.before.items()
+            mine = dict.get(raw, field, MISSING)
+            if same(was, mine):
+                changes.before = {}
+                return ()
+            if self._validate is None or type(mine) is self.native.get(field):
+                if self.encode is not None:
+                    self.delta = {field: self.encode(field, was, mine)}
+                changes.before = {}
+                return (field,)
         changed = [
             field
             for field, was in changes.before.items()

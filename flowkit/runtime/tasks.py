@@ -305,7 +305,7 @@ def answer(
     store: Any,
 ) -> None:
     """Answer a task: ``verb`` is ``answer``, ``approve``, ``reject`` or ``edit``."""
-    from flowkit.runtime.handing import hand_in
+    from flowkit.runtime.answer_delivery import hand_in
 
     found = _open(token, store)
     task = found.task

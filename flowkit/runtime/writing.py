@@ -5,6 +5,7 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
+from flowkit.errors import UnknownOutcomeError
 from flowkit.journal.rows import Advance
 from flowkit.runtime.beginning import begin_of
 
@@ -32,7 +33,7 @@ class Held(NamedTuple):
 
 def is_plain(journal: Journal, run: Run) -> bool:
     """Whether a record is all there is to be written, and at once."""
-    marking, standing = run.marking, journal.standing
+    marking, standing, writer = run.marking, journal.standing, journal.writer
     return (
         marking.status == "running" == standing.status
         and journal.hold is not None
@@ -43,11 +44,7 @@ def is_plain(journal: Journal, run: Run) -> bool:
         and not run.net.events
         and (
             journal.blocking
-            or (
-                journal.writer.quick
-                and len(journal.presence.moving) == 1
-                and journal.writer.idle
-            )
+            or (writer.quick and writer.idle and len(journal.presence.moving) == 1)
         )
     )
 
@@ -115,13 +112,19 @@ def _hold_back(journal: Journal, run: Run, held: Held) -> None:
 
 
 def append(journal: Journal, hold: Hold, entry: Entry) -> None:
-    """Write one record at once; the writer learns what that costs."""
-    if journal.writer.cheap:
-        journal.writer.append(hold, entry)
-        return
-    begun = perf_counter()
-    journal.writer.append(hold, entry)
-    journal.writer.measured(perf_counter() - begun)
+    """Write one record at once; the writer learns what that costs.
+
+    Raises:
+        StoreError: it was refused, or could not be written.
+    """
+    writer = journal.writer
+    begun = 0.0 if writer.cheap else perf_counter()
+    try:
+        journal.store.append(hold, entry)
+    except UnknownOutcomeError:
+        journal.store.append(hold, entry)
+    if not writer.cheap:
+        writer.measured(perf_counter() - begun)
 
 
 def _begin(

@@ -21,7 +21,7 @@ from flowkit.core.records import (
     TimerFired,
 )
 from flowkit.errors import InputError
-from flowkit.journal.codec import encode
+from flowkit.journal.codec import decode_loosely, encode
 from flowkit.journal.entries import Note
 from flowkit.runtime.folding import effective
 from flowkit.runtime.history import shown_time
@@ -88,7 +88,7 @@ def testcase(
         A module with one test function, for pytest.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
         InputError: the run still moves, or was cancelled from outside; or a stub is
             no step of it.
     """
@@ -419,8 +419,6 @@ class _Writer:
 
 def read_result(row: RunRow) -> Any:
     """The outcome of a stored run."""
-    from flowkit.journal.codec import decode_loosely
-
     return decode_loosely(row.result) if row.result else None
 
 

@@ -43,7 +43,7 @@ def path_of(run: Any, *, store: Any = None) -> list[str]:
         store: where a run of that id is kept; the default store if None.
 
     Raises:
-        RunError: no such run.
+        NotFoundError: no such run.
     """
     return [name for name, _ in _ended(run, store)]
 

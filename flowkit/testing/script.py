@@ -8,7 +8,9 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flowkit import tasks
+from flowkit.core.definition import leaves
 from flowkit.core.durations import seconds
+from flowkit.core.faults import closest
 from flowkit.errors import RunError
 from flowkit.journal.codec import encode
 from flowkit.journal.rows import Accept, Delivery
@@ -373,7 +375,8 @@ def begun(flow: Any, inputs: Any, begins: Arrives | None) -> Run:
         _begin_by_event(flow, begins)
     run: Run | None = flow._flowkit.run
     if run is None:
-        msg = f"{type(flow).__name__}.kickoff() began no run."
+        name = type(flow).__name__
+        msg = f"{name}.kickoff() began no run. Let its own kickoff call that of Flow."
         raise RunError(msg)
     return run
 
@@ -386,12 +389,25 @@ def _quietly(flow: Any, work: Callable[[], Any]) -> None:
             raise
 
 
+def _no_start(cls: type, begins: Arrives) -> str:
+    names = {
+        leaf.name
+        for node in known[cls].compiled.net.nodes
+        if node.step.conditional
+        for leaf in leaves(node.step.trigger)
+        if leaf.kind == "event"
+    }
+    guess = closest(begins.name, frozenset(names))
+    hint = f" Did you mean {guess!r}?" if guess else ""
+    told = ", ".join(map(repr, sorted(names))) or "no event: leave out begins="
+    return f"{cls.__name__} has no start on {begins}.{hint} It begins by {told}."
+
+
 def _begin_by_event(flow: Any, begins: Arrives) -> None:
     cls = type(flow)
     starts = known[cls].compiled.net.event_starts(begins.name)
     if not starts:
-        msg = f"{cls.__name__} has no start on {begins}."
-        raise RunError(msg)
+        raise RunError(_no_start(cls, begins))
     payloads = {node.name: payload_for(cls, node, begins.payload) for node in starts}
     store, _ = store_of(flow)
     inputs = required(flow, begins.payload)

@@ -60,7 +60,7 @@ KINDS = {
             @start()
             def load(self): ...
 
-            @listen("laod")
+            @listen("laod")  # codespell:ignore
             def b(self): ...
         """,
         "b",

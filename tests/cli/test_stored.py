@@ -206,7 +206,10 @@ def test_replay_gives_the_state_after_each_record(shop):
     assert found[-1]["state"]["pieces"] == 3
     done = flowkit(shop, "replay", "r1", "--seq", "9")
     assert done.returncode == 2
-    assert done.stderr == "error: Run 'r1' has records 1 to 4, and no 9.\n"
+    assert done.stderr == (
+        "error: Run 'r1' has records 1 to 4, and no 9. runs.replay('r1') tells what "
+        "each of them is.\n"
+    )
 
 
 def test_watch_follows_a_run_to_its_end(project):

@@ -564,3 +564,16 @@ def test_what_one_run_waits_for_is_found_by_its_index(store):
     begun(store)
     rows = store._writer.execute(sql, {"run": "r1", "limit": 9}).fetchall()
     assert not [row[3] for row in rows if row[3].startswith("SCAN")]
+
+
+def test_a_long_run_leaves_the_statements_of_its_end_prepared(tmp_path):
+    """Apsw forgets a statement after so many executions, even of another one."""
+    store = SqliteStore(tmp_path / "flowkit.db")
+    runs = []
+    for number in range(3):
+        hold = begun(store, f"r{number}")
+        for seq in range(1, 121):
+            store.append(hold, entry(seq))
+        store.commit([Advance(hold, (entry(121),), 100.0, status="completed")])
+        runs.append(store._writer.cache_stats()["misses"])
+    assert runs[0] == runs[1] == runs[2]

@@ -49,11 +49,11 @@ def test_every_format_of_a_timeline(desk, form, tmp_path):
 
 def test_a_timeline_is_no_graph(desk, tmp_path):
     """The message lists what it can be."""
-    with pytest.raises(ValueError, match="cannot draw") as caught:
+    with pytest.raises(ValueError, match="Cannot draw") as caught:
         runs.timeline(desk.run, tmp_path / "line.dot")
     assert str(caught.value) == (
-        "cannot draw 'line.dot': its suffix must be one of "
-        ".html, .svg, .png, .mmd, .json"
+        "Cannot draw 'line.dot': its suffix must be one of "
+        ".html, .svg, .png, .mmd, .json."
     )
 
 

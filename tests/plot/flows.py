@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from flowkit.core.definition import Definition, Join, Leaf, Step
+from flowkit.plot import FORMATS, format_of, render_diagram, svg_of, write
+from flowkit.plot.diagram import diagram
 from flowkit.plot.model import Diagram, Edge, Group, Mark, Node
+
+
+def with_status(drawn, statuses):
+    """A diagram with a run drawn over it, by step name."""
+    nodes = (replace(node, status=statuses.get(node.id)) for node in drawn.nodes)
+    return replace(drawn, nodes=tuple(nodes), runs=1)
+
+
+def render(definition, form):
+    """A definition as text of a format, or as bytes."""
+    return render_diagram(diagram(definition), form)
+
+
+def plot(definition, path):
+    """A definition in a file of the format that its suffix means."""
+    return write(path, render(definition, format_of(path, FORMATS)))
+
+
+def to_svg(definition, *, theme="auto", statuses=None):
+    """A definition as SVG text."""
+    drawn = diagram(definition)
+    return svg_of(with_status(drawn, statuses) if statuses else drawn, theme=theme)
 
 
 def after(name: str) -> Leaf:

@@ -10,9 +10,9 @@ import pytest
 from flowkit.core.definition import Definition, Join, Step
 from flowkit.plot import render_diagram
 from flowkit.plot.collapse import MOST, collapsed
-from flowkit.plot.diagram import diagram, with_status
+from flowkit.plot.diagram import diagram
 from flowkit.plot.model import Diagram, Edge, Group, Node, Status
-from tests.plot.flows import after, chain
+from tests.plot.flows import after, chain, with_status
 
 
 def row(count: int) -> Diagram:

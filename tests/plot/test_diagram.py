@@ -6,8 +6,8 @@ import pytest
 
 from flowkit.core.definition import Definition, Join, Leaf, Schedule, Step
 from flowkit.define.labels import Read
-from flowkit.plot.diagram import Edge, Status, diagram, with_status
-from tests.plot.flows import NESTED, NEWS, OPEN, after, chain
+from flowkit.plot.diagram import Edge, Status, diagram
+from tests.plot.flows import NESTED, NEWS, OPEN, after, chain, with_status
 
 
 def edges(drawn: object) -> set[tuple[str, str, str]]:

@@ -11,8 +11,8 @@ import pytest
 
 import flowkit.plot
 from flowkit.errors import FlowkitWarning, MissingExtraError
-from flowkit.plot import FORMATS, Format, plot, render, to_svg
-from tests.plot.flows import NEWS, chain
+from flowkit.plot import FORMATS, Format
+from tests.plot.flows import NEWS, chain, plot, render, to_svg
 
 
 @pytest.mark.parametrize("form", FORMATS)
@@ -39,8 +39,8 @@ def test_a_relative_path_comes_back_as_given(
 def test_an_unknown_suffix_says_what_is_possible(name: str, tmp_path: Path) -> None:
     """The message lists every suffix."""
     text = (
-        f"cannot draw '{name}': its suffix must be one of "
-        ".html, .svg, .png, .mmd, .dot, .json"
+        f"Cannot draw '{name}': its suffix must be one of "
+        ".html, .svg, .png, .mmd, .dot, .json."
     )
     with pytest.raises(ValueError, match="its suffix") as caught:
         plot(NEWS, tmp_path / name)
@@ -52,7 +52,10 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     target = tmp_path / "none" / "news.html"
     with pytest.raises(FileNotFoundError) as caught:
         plot(NEWS, target)
-    expected = f"cannot write {target}: the folder {target.parent} does not exist"
+    expected = (
+        f"Cannot write {target}: the folder {target.parent} does not exist. Make it "
+        f"first."
+    )
     assert str(caught.value) == expected
 
 

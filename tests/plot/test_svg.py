@@ -11,12 +11,11 @@ import pytest
 
 from flowkit.core.definition import Definition, Leaf, Step
 from flowkit.plot import layout as layouts
-from flowkit.plot import to_svg
 from flowkit.plot.diagram import Diagram, Status, diagram
 from flowkit.plot.layout import Placed, layout, unplaced
 from flowkit.plot.measure import fit, text_width
 from flowkit.plot.svg import svg
-from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, synthetic
+from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, synthetic, to_svg
 
 NS = "{http://www.w3.org/2000/svg}"
 

@@ -10,11 +10,11 @@ import subprocess
 import pytest
 
 from flowkit.core.definition import Definition, Leaf, Step
-from flowkit.plot.diagram import Status, diagram, with_status
+from flowkit.plot.diagram import Status, diagram
 from flowkit.plot.dot import dot
 from flowkit.plot.mermaid import mermaid
 from flowkit.plot.plain import as_dict, as_json
-from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain
+from tests.plot.flows import HOSTILE, NESTED, NEWS, OPEN, chain, with_status
 
 AWKWARD = Definition(
     HOSTILE,

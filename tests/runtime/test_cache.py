@@ -342,7 +342,7 @@ def test_a_fallback_is_not_cached() -> None:
 @pytest.mark.parametrize(
     ("make", "text"),
     [
-        (lambda: Cache(0), "Cache(ttl=..) takes a time above zero, not 0."),
+        (lambda: Cache(0), "Cache(ttl=..) takes a length of time above zero, not 0."),
         (
             lambda: Cache(key="x"),
             "Cache(key=..) takes INPUTS, SOURCE, their sum or a function, not 'x'.",

@@ -16,7 +16,6 @@ from flowkit.errors import StoreError, UnknownOutcomeError
 from flowkit.journal.memory import MemoryStore
 from flowkit.journal.queries import Query
 from flowkit.journal.rows import Accept, Advance, Begin, Delivery
-from flowkit.journal.writer import Writer
 from flowkit.runtime.durable import flow_name
 from flowkit.runtime.post import POLL
 from flowkit.runtime.presence import presence_in
@@ -346,7 +345,7 @@ class Slow(MemoryStore):
 
 async def test_a_letter_whose_use_is_under_way_is_not_used_again(monkeypatch):
     """The next letter comes while the commit that consumes the first goes on."""
-    monkeypatch.setattr(Writer, "quick", False)  # else the loop itself commits
+    monkeypatch.setattr("flowkit.journal.writer.QUICK", 0.0)  # else the loop commits
     store = Slow()
     bus = EventBus(store=store)
     bus.register(flows.Open)

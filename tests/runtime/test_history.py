@@ -128,7 +128,10 @@ def test_the_state_after_each_record_can_be_read(store):
     assert [each["total"] for each in states] == [0, 0, 5, 5, 5, 5]
     with pytest.raises(InputError) as caught:
         runs.state_at("o-1", 9, store=store)
-    assert str(caught.value) == "Run 'o-1' has records 1 to 6, and no 9."
+    assert str(caught.value) == (
+        "Run 'o-1' has records 1 to 6, and no 9. "
+        "runs.replay('o-1') tells what each of them is."
+    )
 
 
 def test_durations_come_from_the_records(store, clock):

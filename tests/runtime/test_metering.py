@@ -162,8 +162,8 @@ def test_outside_of_a_step():
     with pytest.raises(RunError) as caught:
         Order().metric("tokens", 1)
     assert str(caught.value) == (
-        "Order.metric() measures within a step; no step of this object runs. Call it "
-        "in a method that is a step."
+        "Order.metric works within a step; no step of this object runs. Use it in a "
+        "method that is a step."
     )
 
 

@@ -54,7 +54,10 @@ def test_replay_ends_at_the_record_asked_for(store):
     assert [each.seq for each in runs.replay("c", 2, store=store)] == [1, 2]
     with pytest.raises(InputError) as caught:
         runs.replay("c", 4, store=store)
-    assert str(caught.value) == "Run 'c' has records 1 to 3, and no 4."
+    assert str(caught.value) == (
+        "Run 'c' has records 1 to 3, and no 4. "
+        "runs.replay('c') tells what each of them is."
+    )
 
 
 def test_a_rewind_takes_the_state_back(store):

@@ -599,7 +599,10 @@ def test_stop_outside_a_step_is_refused():
             pass
 
     flow = Idle()
-    text = "Idle.stop() ends a run from within a step of it."
+    text = (
+        "Idle.stop works within a step; no step of this object runs. Use it in a "
+        "method that is a step."
+    )
     with pytest.raises(RunError) as caught:
         flow.stop()
     assert str(caught.value) == text

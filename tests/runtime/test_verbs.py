@@ -164,7 +164,7 @@ def test_verbs_belong_to_steps() -> None:
     with pytest.raises(RunError) as caught:
         Empty().sleep(1)
     assert str(caught.value) == (
-        "Empty.sleep() waits within a step; no step of this object runs. Call it in a "
+        "Empty.sleep works within a step; no step of this object runs. Use it in a "
         "method that is a step."
     )
 

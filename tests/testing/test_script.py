@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from flowkit import Flow, event, human_feedback, listen, start, timer
-from flowkit.errors import InputError
+from flowkit.errors import InputError, RunError
 from flowkit.runtime.clock import current_clock, now
 from flowkit.testing import (
     Answers,
@@ -209,3 +209,39 @@ def test_a_run_whose_called_run_waits_is_left_with_it(stored) -> None:
         run = play(Calls)
     assert run.status == "waiting"
     assert run.awaits == (f"run:{run.id}:1:0",)
+
+
+def test_an_event_that_begins_no_run_says_which_do() -> None:
+    """The kit names them, and what was probably meant."""
+    with pytest.raises(RunError) as caught:
+        play(Draft, begins=arrives("drafed"))
+    assert str(caught.value) == (
+        "Draft has no start on the event 'drafed'. Did you mean 'drafted'? It begins "
+        "by 'asked', 'drafted'."
+    )
+    with pytest.raises(RunError) as caught:
+        play(Alone, begins=arrives("drafted"))
+    assert str(caught.value) == (
+        "Alone has no start on the event 'drafted'. It begins by no event: leave out "
+        "begins=."
+    )
+
+
+class Draft(Flow):
+    """Begins by two events."""
+
+    @start(event("drafted"))
+    def take(self):
+        pass
+
+    @start(event("asked"))
+    def ask_for(self):
+        pass
+
+
+class Alone(Flow):
+    """Begins by none."""
+
+    @start()
+    def begin(self):
+        pass

@@ -9,7 +9,7 @@ from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
 
 from flowkit.errors import UnknownOutcomeError
-from flowkit.journal.postgres.link import explained, reason
+from flowkit.journal.postgres.link import connect, explained, reason, unconnected
 
 if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
@@ -49,8 +49,6 @@ class Carrier:
         Raises:
             StoreError: there is no connection.
         """
-        from flowkit.journal.postgres.link import connect
-
         made = self.connection = connect(self._address)
         made.isolation_level = IsolationLevel.READ_COMMITTED
         self._transaction = made.transaction()
@@ -102,8 +100,6 @@ class AsyncCarrier:
         Raises:
             StoreError: there is no connection.
         """
-        from flowkit.journal.postgres.link import unconnected
-
         params: dict[str, Any] = dict(self._address.params)
         try:
             made = await psycopg.AsyncConnection.connect(**params, autocommit=True)

@@ -10,7 +10,7 @@ import psycopg
 from flowkit.errors import StoreError, UnfitError, UnknownOutcomeError
 from flowkit.journal.postgres.address import parse
 from flowkit.journal.postgres.asked import asked, asked_waits, fitting
-from flowkit.journal.postgres.beside import commit_on, commit_on_async
+from flowkit.journal.postgres.callers_transaction import commit_on, commit_on_async
 from flowkit.journal.postgres.carrier import AsyncCarrier, Carrier
 from flowkit.journal.postgres.ears import Ears
 from flowkit.journal.postgres.group import group, letter_of, run_of

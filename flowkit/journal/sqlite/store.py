@@ -52,7 +52,7 @@ _QUERY: Final = {
 _WAITS: Final = ("name", "key", "kind", "token", "run")
 
 _living: WeakSet[SqliteStore] = WeakSet()
-_lost: list[apsw.Connection] = []
+_lost: list[apsw.Connection | apsw.Cursor | None] = []
 """Connections of the parent, in a fork: to close them would harm the parent."""
 
 
@@ -81,6 +81,7 @@ class SqliteStore:
         self._writing = threading.Lock()
         self._reading = threading.Lock()
         self._writer: apsw.Connection | None = None
+        self._appender: apsw.Cursor  # the writer's: one for each execution costs more
         self._reader: apsw.Connection | None = None
         self._checkpoints = Checkpoints(self.path)
         self._open_writer()
@@ -101,7 +102,7 @@ class SqliteStore:
         with self._writing:
             connection = self._writer or self._open_writer()
             try:
-                connection.execute(_APPEND, (*hold, *entry))
+                self._appender.execute(_APPEND, hold + entry)
             except (apsw.Error, *BAD_VALUES) as error:
                 raise fault(error, self.path) from error
             if not connection.changes():
@@ -359,7 +360,7 @@ class SqliteStore:
     def _open_writer(self) -> apsw.Connection:
         connection = opened(self.path, self.synchronous)
         connection.set_wal_hook(self._checkpoints.committed)
-        self._writer = connection
+        self._writer, self._appender = connection, connection.cursor()
         return connection
 
     def _open_reader(self) -> apsw.Connection:
@@ -451,7 +452,7 @@ def _found(*values: Any) -> bool:
 def _forked() -> None:
     """In a fork: connections and locks are the parent's; open new ones when used."""
     for store in _living:
-        _lost.extend(each for each in (store._writer, store._reader) if each)  # noqa: SLF001 - this module's own
+        _lost.extend((store._writer, store._reader, store._appender))  # noqa: SLF001 - this module's own
         store._writer = store._reader = None  # noqa: SLF001 - the same
         store._writing = threading.Lock()  # noqa: SLF001 - the same
         store._reading = threading.Lock()  # noqa: SLF001 - the same

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any
 from flowkit.core.marking import Firing
 from flowkit.errors import RestoredError, RunError
 from flowkit.journal.codec import encode
-from flowkit.runtime import far
-from flowkit.runtime.beside import ALLOWED
-from flowkit.runtime.carried import carried_from
-from flowkit.runtime.guarding import kind_of
+from flowkit.runtime.call_changes import changes_of
+from flowkit.runtime.isolated_process import Ended, settle, tell_where, told_of
 from flowkit.runtime.recovery import asked_wait
 from flowkit.runtime.scope import Scope
+from flowkit.runtime.spawn_guard import kind_of
 from flowkit.runtime.state import StateBox
+from flowkit.runtime.tentative import ALLOWED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FarRun", "main", "work"]
+__all__ = ["IsolatedRun", "main", "work"]
 
 Answer = tuple[Any, ...]
 
 
 def main(channel: Any, trace: Any) -> None:
     """Do what is asked for over the channel, and say what came of it."""
-    said = far.settle(channel, trace)
+    said = settle(channel, trace)
     answer = work(channel.recv_bytes(), said)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -46,7 +46,7 @@ class _Unsendable(Exception):  # noqa: N818 - it is told, not raised, there
         self.reason: str = f"{type(error).__name__}: {error}"
 
 
-class FarRun:
+class IsolatedRun:
     """A run as a step in another process sees it.
 
     Attributes:
@@ -126,7 +126,7 @@ def work(payload: bytes, said: Callable[..., None]) -> Answer:
             output = _awaited(output, found["backend"])
     except SystemExit:
         raise
-    except far.Ended:
+    except Ended:
         return ("ended",)
     except BaseException as error:  # noqa: BLE001 - raised again where it was begun
         _say_missing(error, flow, found["missing"])
@@ -152,7 +152,8 @@ def _prepared(found: dict[str, Any], said: Callable[..., None]) -> tuple[Any, An
     scope.firing = firing = Firing(found["firing"], node, None, None)
     firing.attempt, firing.turn = found["attempt"], found["turn"]
     firing.driver = scope.changes
-    scope.run = _as_run(FarRun(found["run"], kind, firing, said))
+    run: Any = IsolatedRun(found["run"], kind, firing, said)
+    scope.run = run
     arguments = [_read(*each) for each in found["arguments"]]
     keywords = {
         name: _read(f"the argument {name!r}", text)
@@ -170,10 +171,6 @@ def _class_of(found: dict[str, Any]) -> Any:
     except Exception as error:  # noqa: BLE001 - of any module
         raise _Unsendable("its class", error) from None
     return cls
-
-
-def _as_run(run: Any) -> Any:
-    return run
 
 
 def _scope(flow: Any, found: dict[str, Any]) -> Scope:
@@ -214,14 +211,14 @@ def _done(scope: Scope, output: Any) -> Answer:
     run: Any = scope.run
     firing: Any = scope.firing
     assert scope.changes is not None  # noqa: S101 - set above
-    carried = carried_from(scope.changes)
+    done = changes_of(scope.changes)
     fields = {
         name: None if each is None else (each[0], _written(f"state.{name}", each[1]))
-        for name, each in carried.fields.items()
+        for name, each in done.fields.items()
     }
     extra = None
-    if carried.extra is not None:
-        extra = _written("the state's extra fields", carried.extra)
+    if done.extra is not None:
+        extra = _written("the state's extra fields", done.extra)
     said = [
         (name, _written(f"what it emits as {name!r}", payload))
         for name, payload in (run.emitted or {}).get(firing.id, ())
@@ -231,7 +228,7 @@ def _done(scope: Scope, output: Any) -> Answer:
 
 
 def _failed(error: BaseException) -> Answer:
-    trace = far.told_of(error)
+    trace = told_of(error)
     try:
         text = encode(error, "its error")
     except Exception:  # noqa: BLE001 - whatever it holds, it is told
@@ -275,7 +272,7 @@ async def _until_told(body: Any) -> Any:
 
         async def listen() -> None:
             with anyio.open_signal_receiver(signal.SIGTERM) as received:
-                far.tell_where()
+                tell_where()
                 told.set()
                 async for _ in received:
                     group.cancel_scope.cancel()
@@ -291,7 +288,7 @@ async def _until_told(body: Any) -> Any:
             failed, ended = error, False
         group.cancel_scope.cancel()
     if ended:
-        raise far.Ended
+        raise Ended
     if failed is not None:
         raise failed
     return output

@@ -1,4 +1,4 @@
-"""What a call did to the state, carried over to the changes of its step.
+"""What a call did to a state of its own, applied to the changes of its step.
 
 For calls that see a state of their own: those beside each other, of which one counts,
 and those in another process.
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from flowkit.runtime.scope import Scope
     from flowkit.runtime.state import Changes
 
-__all__ = ["Carried", "carried_from", "carry_to", "changes_in", "view_beside"]
+__all__ = ["CallChanges", "apply_to", "changes_in", "changes_of", "view_beside"]
 
 _put = object.__setattr__
 
 
-class Carried(NamedTuple):
+class CallChanges(NamedTuple):
     """What a call did to a state.
 
     Attributes:
@@ -54,7 +54,7 @@ def view_beside(changes: Changes) -> Changes:
     return view
 
 
-def carried_from(changes: Changes) -> Carried:
+def changes_of(changes: Changes) -> CallChanges:
     """What a view's step has changed in it."""
     fields: dict[str, tuple[bool, Any] | None] = {}
     for field, was in changes.before.items():
@@ -67,10 +67,10 @@ def carried_from(changes: Changes) -> Carried:
         extra = getattr(changes.state, "__pydantic_extra__", None)
         if extra is not None and same(changes.extra, extra):
             extra = None
-    return Carried(fields, extra)
+    return CallChanges(fields, extra)
 
 
-def carry_to(changes: Changes, done: Carried) -> None:
+def apply_to(changes: Changes, done: CallChanges) -> None:
     """Have these changes be what a call has done, as if the step had done it here."""
     for field, found in done.fields.items():
         changes.write(field)

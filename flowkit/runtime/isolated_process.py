@@ -17,7 +17,7 @@ import traceback
 from multiprocessing import connection, parent_process
 from typing import Any
 
-from flowkit.runtime.guarding import off_guard
+from flowkit.runtime.spawn_guard import off_guard
 
 __all__ = ["Ended", "Said", "settle", "tell_where", "told_of"]
 
@@ -158,4 +158,4 @@ def told_of(error: BaseException) -> str:
     return "".join(["Traceback (most recent call last):\n", *lines]).rstrip()
 
 
-_PACKAGE = __file__.removesuffix(os.path.join("runtime", "far.py"))  # noqa: PTH118
+_PACKAGE = __file__.removesuffix(os.path.join("runtime", "isolated_process.py"))  # noqa: PTH118

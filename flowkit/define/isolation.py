@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from flowkit.define.compiler import Builder
     from flowkit.define.marks import Mark
 
-__all__ = ["check_apart"]
+__all__ = ["check_isolation"]
 
 _YIELDS = 0x20 | 0x200
 
 
-def check_apart(
+def check_isolation(
     builder: Builder, name: str, mark: Mark, policy: Policy, place: tuple[str, int]
 ) -> None:
     """Note a step whose policy calls it twice at once, or elsewhere, and that can't be.

@@ -9,8 +9,8 @@ from typing import Any
 
 from flowkit.cli import output
 from flowkit.cli.exits import NOT_FOUND, USAGE, Refused
-from flowkit.runtime.given import dropped, fitted, inputs_from
 from flowkit.runtime.opening import class_of
+from flowkit.runtime.text_inputs import dropped, fitted, inputs_from
 
 __all__ = ["inputs_of", "read_json", "state_of"]
 

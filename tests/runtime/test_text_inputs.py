@@ -8,7 +8,7 @@ import pytest
 from pydantic import BaseModel, Field
 
 from flowkit import Flow, InputError, start
-from flowkit.runtime.given import inputs_from
+from flowkit.runtime.text_inputs import inputs_from
 
 
 class Order(BaseModel):

@@ -1,4 +1,4 @@
-"""A run as a call sees it that may not count, or that runs elsewhere.
+"""A run as a tentative call sees it: one of several, of which one will count.
 
 What such a call emits and measures is kept with the call. Verbs that move the run at
 once, or wait for something, are refused: there is no taking them back.
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from flowkit.core.marking import Firing
     from flowkit.runtime.run import Run
 
-__all__ = ["ALLOWED", "BesideRun", "keep_said"]
+__all__ = ["ALLOWED", "TentativeRun", "keep_said"]
 
 ALLOWED = frozenset(
     {"attempt", "emit", "heartbeat", "idempotency_key", "metric", "while_"}
 )
 
 
-class BesideRun:
+class TentativeRun:
     """A run as one of several calls of a step sees it.
 
     Attributes:
