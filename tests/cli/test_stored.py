@@ -179,6 +179,26 @@ def test_show_needs_no_code(shop):
     assert flowkit(shop, "show", "r1").returncode == 0
 
 
+def test_history_names_the_processes_of_isolated_steps(project):
+    """One for each attempt, behind what came of it."""
+    (project / "apart.py").write_text(
+        "import os\n"
+        "from flowkit import Flow, Retry, start\n\n\n"
+        "class Apart(Flow):\n"
+        '    @start(isolate="process", retry=Retry(2, first=0))\n'
+        "    def work(self):\n"
+        "        if self.attempt == 1:\n"
+        "            os._exit(1)\n"
+        "        return os.getpid()\n"
+    )
+    done = flowkit(project, "run", "apart:Apart", "--id", "a1", "-q")
+    [row] = lines(flowkit(project, "history", "a1"))
+    first, last = row[-1].rpartition("processes ")[2].split(", ")
+    assert first != last
+    assert row[-1] == f"{last}; attempt 2; processes {first}, {last}"
+    assert done.stdout == f"{last}\n"
+
+
 def test_history_lists_executions_and_records(shop):
     """As rows, as JSON, and as the records themselves."""
     rows = lines(flowkit(shop, "history", "r1"))
