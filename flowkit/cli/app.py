@@ -19,6 +19,7 @@ from flowkit.errors import (
     MissingExtraError,
     NotFoundError,
 )
+from flowkit.journal import upgrades
 
 __all__ = ["call", "made"]
 
@@ -28,7 +29,7 @@ def made() -> App:
     app = App(
         name="flowkit",
         version=version(),
-        help_format="plaintext",
+        help_format="markdown",
         result_action="return_value",
         default_parameter=Parameter(
             negative_bool=(), negative_iterable=(), show_default=False
@@ -48,6 +49,8 @@ def call(words: list[str]) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     warnings.showwarning = _warned
+    if words[:1] != ["migrate"]:  # it tells it itself
+        upgrades.heard.append(_upgraded)
     try:
         return _called(words)
     except KeyboardInterrupt:
@@ -66,6 +69,9 @@ def call(words: list[str]) -> int:
     except Exception as error:  # noqa: BLE001 - no traceback unless it is asked for
         text = f"{type(error).__name__}: {error} (--debug shows where)"
         return _failed(text, FAILED, debug=debug)
+    finally:
+        if _upgraded in upgrades.heard:
+            upgrades.heard.remove(_upgraded)
 
 
 def _called(words: list[str]) -> int:
@@ -94,6 +100,11 @@ def _failed(text: str, code: int, *, debug: bool) -> int:
 def _one_line(error: CycloptsError) -> str:
     text = " ".join(str(error).split())
     return text if text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _upgraded(text: str) -> None:
+    """A store that was brought to a newer schema, as one line of talk."""
+    output.say(f"{output.paint('note:', 'yellow', sys.stderr)} {text}")
 
 
 def _warned(message: Any, *_where: Any, **_more: Any) -> None:

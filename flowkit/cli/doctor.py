@@ -121,7 +121,10 @@ def _store(given: str | None) -> list[Finding]:
 def _schema(seen: Any) -> list[Finding]:
     if not seen.pending:
         return []
-    text = f"{seen.schema} of {seen.newest}: flowkit migrate applies what is missing"
+    text = (
+        f"{seen.schema} of {seen.newest}: the next use brings it up to date, or now: "
+        f"flowkit migrate. A flowkit that knows only {seen.schema} cannot use it then"
+    )
     return [Finding("warning", "schema", text)]
 
 

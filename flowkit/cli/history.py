@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -12,6 +12,9 @@ from flowkit.cli import options, output
 from flowkit.cli.exits import DONE
 from flowkit.cli.project import existing, on_path
 from flowkit.cli.show import came_of, step_of
+
+if TYPE_CHECKING:
+    from flowkit.runs import Execution
 
 __all__ = ["history"]
 
@@ -51,9 +54,15 @@ def history(
             output.when(each.started),
             output.lasted(each.duration),
             " ".join(each.changed),
-            came_of(each),
+            "; ".join(filter(None, [came_of(each), _processes(each)])),
         )
         for each in told
     ]
     output.table(columns, rows)
     return DONE
+
+
+def _processes(each: Execution) -> str:
+    """Those of an isolated step, one for each attempt."""
+    many = "processes" if len(each.pids) > 1 else "process"
+    return f"{many} {', '.join(map(str, each.pids))}" if each.pids else ""

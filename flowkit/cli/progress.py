@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from flowkit.cli import output
 from flowkit.runtime import signals
+from flowkit.runtime.clock import now
+from flowkit.runtime.kinds import known
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +29,10 @@ class Seen:
         began: of the latest one, by the monotonic clock.
         took: seconds of all that ended, together.
         last: seconds of the one that ended last.
-        note: labels it chose, or what it raised.
-        firings: those that run.
+        note: labels it chose, what it raised, or what its policies make of it.
+        turns: how often the firing at hand has repeated its body, 0 if it does not.
+        firings: when those that run began, by the monotonic clock.
+        deferred: firings that are to begin again, or later.
         calls: ids of the runs it called.
     """
 
@@ -40,7 +44,9 @@ class Seen:
         self.took: float = 0.0
         self.last: float = 0.0
         self.note: str = ""
+        self.turns: int = 0
         self.firings: dict[int, float] = {}
+        self.deferred: set[int] = set()
         self.calls: list[str] = []
 
 
@@ -93,6 +99,10 @@ class Progress:
             (signals.step_failed, self._failed),
             (signals.step_cancelled, self._cancelled),
             (signals.routed, self._routed),
+            (signals.step_deferred, self._deferred),
+            (signals.step_queued, self._queued),
+            (signals.step_admitted, self._admitted),
+            (signals.step_hedged, self._hedged),
             (signals.run_waiting, self._waiting),
             (signals.run_finished, self._ended),
             (signals.run_failed, self._ended),
@@ -125,11 +135,65 @@ class Progress:
         with self.lock:
             found, seen = self._step(run, step)
             found.status = seen.status = "running"
-            if firing not in seen.firings:
+            again = firing in seen.firings
+            if not again:
                 seen.fired += 1
-            seen.began = seen.firings[firing] = time.monotonic()
-            seen.note = f"attempt {attempt}" if attempt > 1 else ""
+                seen.firings[firing] = time.monotonic()
+                seen.turns = int(_repeats(run, step))
+            elif seen.turns and firing not in seen.deferred:
+                seen.turns += 1
+            seen.deferred.discard(firing)
+            seen.began = seen.firings[firing]
+            words = [f"attempt {attempt}"] if attempt > 1 else []
+            words += [f"turn {seen.turns}"] if seen.turns > 1 else []
+            seen.note = ", ".join(words)
             self._shown.told(found, seen, "started")
+
+    def _note(self, run: Any, step: str, note: str) -> None:
+        """What becomes of a step meanwhile."""
+        with self.lock:
+            found, seen = self._step(run, step)
+            seen.note = note
+            self._shown.told(found, seen, "noted")
+
+    def _deferred(
+        self,
+        _: Any,
+        *,
+        run: Any,
+        step: str,
+        firing: int,
+        why: str,
+        error: Any,
+        due: float,
+        **_more: Any,
+    ) -> None:
+        with self.lock:
+            self._step(run, step)[1].deferred.add(firing)
+        left = due - now()
+        wait = output.lasted(left) if left > 0 else ""
+        if why == "rate":
+            note = f"waits {wait} for its rate" if wait else ""
+        else:
+            raised = "" if error is None else f": {type(error).__name__}: {error}"
+            note = f"again{f' in {wait}' if wait else ''}{raised}"
+        if note:
+            self._note(run, step, " ".join(note.split()))
+
+    def _queued(
+        self, _: Any, *, run: Any, step: str, limit: str, name: str, **_more: Any
+    ) -> None:
+        self._note(run, step, f"waits for {limit} {name!r}")
+
+    def _admitted(
+        self, _: Any, *, run: Any, step: str, limit: str, name: str, **_more: Any
+    ) -> None:
+        self._note(run, step, f"has its place in {limit} {name!r}")
+
+    def _hedged(
+        self, _: Any, *, run: Any, step: str, call: int, won: bool, **_more: Any
+    ) -> None:
+        self._note(run, step, f"call {call} {'won' if won else 'began'}")
 
     def _over(self, run: Any, step: str, firing: int, status: str, note: str) -> None:
         with self.lock:
@@ -144,6 +208,8 @@ class Progress:
             if status == "cancelled" and began is None:
                 return
             seen.status = "running" if seen.firings else status
+            if not note and status == "done" and seen.turns:
+                note = "1 turn" if seen.turns == 1 else f"{seen.turns} turns"
             seen.note = note or seen.note
             self._shown.told(found, seen, status)
 
@@ -194,12 +260,17 @@ class Progress:
             self._shown.told(found, seen, "stuck")
 
 
+def _repeats(run: Any, step: str) -> bool:
+    kind = known.get(type(run.flow))
+    return kind is not None and step in kind.compiled.tests
+
+
 class Lines:
     """A line on stderr for each step that begins or ends."""
 
     def told(self, run: Flowing, step: Seen | None, what: str) -> None:
         """Say it."""
-        if step is None or what == "routed":
+        if step is None or what in {"routed", "noted"}:
             if step is not None:
                 output.say(f"{run.flow}.{step.name} {step.note}")
             return

@@ -46,7 +46,7 @@ def claim(
     except KeyError:
         msg = (
             f"There is no run {run_id!r} in {store.url}. Look at the ids with "
-            f"`runs.list()`, or check which store is meant."
+            f"`runs.list()` or `flowkit runs`, or check which store is meant."
         )
         raise NotFoundError(msg) from None
     if found is None:

@@ -60,8 +60,8 @@ def row_of(store: Store, id: str) -> RunRow:
         msg = f"{id!r} begins several run ids: {listed}. Give more of it."
         raise InputError(msg)
     msg = (
-        f"There is no run {id!r} in {store.url}. Look at the ids with `runs.list()`, "
-        f"or check which store is meant."
+        f"There is no run {id!r} in {store.url}. Look at the ids with `runs.list()` "
+        f"or `flowkit runs`, or check which store is meant."
     )
     raise NotFoundError(msg)
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from flowkit.core.marking import Firing
 from flowkit.core.records import (
+    CallEnded,
     EventReceived,
     RunAborted,
     RunCancelled,
@@ -26,6 +27,7 @@ from flowkit.runtime.folding import effective
 from flowkit.runtime.history import shown_time
 from flowkit.runtime.lookup import row_of, store_of
 from flowkit.runtime.people import HumanFeedbackResult
+from flowkit.runtime.positions import RETRY
 from flowkit.runtime.story import Story, flat, read_loosely
 from flowkit.testing.source import call, indented, literal, text, wrapped
 
@@ -44,7 +46,7 @@ class Ended(NamedTuple):
     """A firing that ended, as the test must see it.
 
     Attributes:
-        firing: its number.
+        firing: its number; of a step that a function calls its position.
         step: its name.
         born: number of the record since which it could end.
         seq: number of its own record.
@@ -104,7 +106,9 @@ def testcase(
             f"one of a run that ended by itself, or waits."
         )
         raise InputError(msg)
-    known = {node.name for node in tale.story.net.nodes}
+    known = {node.name for node in tale.story.net.nodes} | tale.called
+    if stubs == "all" and tale.called:
+        known.discard("body")  # it calls them, and waits
     chosen = known if stubs == "all" else set(stubs)
     unknown = sorted(chosen - known)
     if unknown:
@@ -134,10 +138,12 @@ class _Tale:
         self.outside: list[Item] = []
         self.ended: list[Ended] = []
         self.cancelled = False
+        self.called: set[str] = set()
         self._names: dict[int, str] = {}
         self._born: dict[int, int] = {}
         self._asked: dict[tuple[int, int], StepAsked] = {}
         self._passed = float("-inf")
+        self._calls: list[tuple[float, int]] = []
 
     def take(self, seq: int, found: Any) -> None:
         record = found.record
@@ -153,6 +159,8 @@ class _Tale:
         after = self.story.fields
         if type(record) in {StepFinished, StepFailed, RunStopped} and record.firing:
             self._end(seq, record, before, after)
+        elif type(record) is CallEnded and not record.cancelled:
+            self._call(seq, record)
         for command in commands:
             if type(command) is Firing:
                 self._names[command.id] = command.node.name
@@ -196,6 +204,8 @@ class _Tale:
         answer, step = record.answer, self._names[record.firing]
         if asked.verb == "call":
             return
+        if asked.verb == RETRY and "mark" in detail:  # of a step that it calls
+            step = detail["mark"][0]
         if answer is None or isinstance(answer, dict):
             self._time(detail.get("due"), step)
         elif asked.verb == "ask":
@@ -235,7 +245,27 @@ class _Tale:
         }
         number = record.firing
         step, born = self._names[number], self._born[number]
+        if self._calls:  # those it has called have ended before it
+            born = max(born, self._calls[-1][1])
         self.ended.append(Ended(number, step, born, seq, result, failed, changed))
+
+    def _call(self, seq: int, record: CallEnded) -> None:
+        """A step that a function has called; others may have run beside it."""
+        failed = record.error is not None
+        before = (number for at, number in self._calls if at <= record.began)
+        self._calls.append((record.at, seq))
+        self.called.add(record.step)
+        self.ended.append(
+            Ended(
+                record.position,
+                record.step,
+                max(before, default=0),
+                seq,
+                record.error if failed else record.output,
+                failed,
+                {},
+            )
+        )
 
     def path(self) -> list[list[str]]:
         """Groups of steps: within one, any order could have been."""

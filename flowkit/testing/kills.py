@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.records import CallEnded
 from flowkit.journal.codec import decode_loosely
 from flowkit.journal.queries import Query
 from flowkit.runtime import desk, signals
@@ -16,6 +17,7 @@ from flowkit.runtime.inbox import drive_on
 from flowkit.runtime.kinds import known
 from flowkit.runtime.opening import class_for, load, made
 from flowkit.runtime.presence import presence_in
+from flowkit.runtime.story import read_loosely
 from flowkit.testing.paths import path_of
 from flowkit.testing.script import begun, made_of, playing
 from flowkit.testing.stores import KilledError, KillingStore, place
@@ -67,7 +69,7 @@ def kill_and_resume(
     The run is resumed on a new flow object, from a store in memory.
 
     Args:
-        flow: a flow class, or a function that makes a flow object.
+        flow: a flow class, a function flow, or a function that makes a flow object.
         inputs: as for ``kickoff``.
         after: the step whose record is the last one that is kept.
         before: the step whose body has run and whose record is lost; it runs again.
@@ -84,10 +86,7 @@ def kill_and_resume(
     step = after if before is None else before
     name = step if isinstance(step, str) else step.__name__
     store = KillingStore(
-        lambda at, entry: (
-            not at and entry.step == name and entry.kind in {"done", "fail", "stop"}
-        ),
-        before=before is not None,
+        lambda at, entry: not at and _ends(entry, name), before=before is not None
     )
     where = f"{'after' if before is None else 'before'} {name}"
     return _killed(flow, inputs, store, where, outside, begins)
@@ -200,6 +199,14 @@ def _killed(  # noqa: PLR0917 - what both verbs share
     for (_, step, _), times in starts.items():
         begins_of[step] += times
     return Survived(run, where, begins_of, path_of(run))
+
+
+def _ends(entry: Entry, step: str) -> bool:
+    """Whether a record says that a step has ended, one that a function calls too."""
+    if entry.kind == "call":
+        record = read_loosely(entry).record
+        return isinstance(record, CallEnded) and record.step == step
+    return entry.step == step and entry.kind in {"done", "fail", "stop"}
 
 
 def _forget(store: KillingStore) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flowkit.core.machine import decide
 from flowkit.core.marking import Firing, Marking
-from flowkit.core.records import RunStopped, StepFailed, StepFinished
+from flowkit.core.records import CallEnded, RunStopped, StepFailed, StepFinished
 from flowkit.runtime.run import Run
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def any_order(*steps: str) -> AnyOrder:
 
 def path_of(run: Any, *, store: Any = None) -> list[str]:
     """The steps of a run in the order they ended; one that failed as ``step.failed``.
+
+    Those that the function of a function flow calls are among them; the function
+    itself is ``body``.
 
     Args:
         run: a :class:`~flowkit.Run`, a flow object, or the id of a stored run.
@@ -157,13 +160,22 @@ def _ended(run: Any, store: Any) -> list[tuple[str, str]]:
             if type(command) is Firing:
                 names[command.id] = command.node.name
         names.update((firing.id, firing.node.name) for firing in marking.live.values())
-        if type(record) is StepFinished:
-            ended.append((names[record.firing], _chose(record.labels)))
-        elif type(record) is RunStopped and record.firing is not None:
-            ended.append((names[record.firing], ""))
-        elif type(record) is StepFailed:
-            ended.append((f"{names[record.firing]}.failed", _raised(record.error)))
+        ended += _end(record, names)
     return ended
+
+
+def _end(record: Any, names: dict[int, str]) -> list[tuple[str, str]]:
+    """What a record says has ended: one step or none."""
+    if type(record) is StepFinished:
+        return [(names[record.firing], _chose(record.labels))]
+    if type(record) is RunStopped and record.firing is not None:
+        return [(names[record.firing], "")]
+    if type(record) is StepFailed:
+        return [(f"{names[record.firing]}.failed", _raised(record.error))]
+    if type(record) is CallEnded and not record.cancelled:
+        failed = ".failed" if record.error is not None else ""
+        return [(f"{record.step}{failed}", _raised(record.error))]
+    return []
 
 
 def _ended_in_store(run_id: str, store: Any) -> list[tuple[str, str]]:

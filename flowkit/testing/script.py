@@ -335,8 +335,9 @@ def play(
     within an event loop; the flow's own backend, or the loop's, runs its steps.
 
     Args:
-        flow: a flow class, a flow object, or a function that makes one.
-        inputs: as for ``kickoff``.
+        flow: a flow class, a flow object, a function flow, or a function that makes
+            a flow object.
+        inputs: as for ``kickoff``; those of a function flow by name.
         outside: what comes, in order.
         begins: the event that begins the run, instead of a kickoff.
         at: when the clock begins, in seconds since the epoch; that of a manual clock
@@ -360,6 +361,7 @@ def play(
 
 def made_of(flow: Any) -> Any:
     """A flow object, of a class, of a function that makes one, or the object."""
+    flow = getattr(flow, "__flowkit_class__", flow)  # of a function flow
     if hasattr(flow, "_flowkit") and not isinstance(flow, type):
         return flow
     return flow()

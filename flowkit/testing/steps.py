@@ -12,6 +12,7 @@ from flowkit.core.validate import closest
 from flowkit.runtime.calls import Call, calls_for
 from flowkit.runtime.kinds import known
 from flowkit.runtime.values import MISSING
+from flowkit.testing.called import called_step, inside_now, replaced_called
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -71,8 +72,10 @@ class Calls:
 
     def _note(self, flow: Any, given: tuple[Any, ...], named: dict[str, Any]) -> int:
         """Keep a call; its number, from 1."""
-        firing = flow._flowkit.firing
+        firing, inside = flow._flowkit.firing, inside_now()
         number, attempt = (firing.id, firing.attempt) if firing else (0, 1)
+        if inside is not None:
+            attempt = inside.attempt or attempt
         self.calls.append(Called(given, named, number, attempt))
         return len(self.calls)
 
@@ -93,14 +96,15 @@ def stub(
     caller's or a worker's thread. Runs begun or resumed within the block are meant.
 
     Args:
-        flow: a flow class, with its subclasses that do not override the step, or one
-            flow object.
-        step: its name, or the method.
+        flow: a flow class, with its subclasses that do not override the step, one
+            flow object, or a function flow.
+        step: its name, or the method; of a function flow a step that it calls.
         returns: the result of every call; None if nothing is said. An exception is
             raised, and :class:`Gives` changes the state, too.
         in_turn: the results of the calls, one after another, each as ``returns``.
-        calls: called instead with the flow and the step's arguments; what it gives is
-            the result, awaited in an async step if it can be.
+        calls: called instead with the flow and the step's arguments, those alone for
+            a step that a function flow calls; what it gives is the result, awaited in
+            an async step if it can be.
 
     Yields:
         The calls that were made.
@@ -120,7 +124,8 @@ def stub(
     def body(original: Any, made: Calls, flow: Any, *given: Any, **named: Any) -> Any:
         number = made._note(flow, given, named)
         if calls is not None:
-            return calls(flow, *given, **named)
+            first = () if inside_now() is not None else (flow,)
+            return calls(*first, *given, **named)
         if results is None:
             return None if returns is MISSING else _given(flow, returns)
         if not results:
@@ -226,7 +231,19 @@ def _fresh(error: Any) -> BaseException:
 
 @contextmanager
 def _replaced(flow: Any, step: Any, body: Callable[..., Any]) -> Iterator[Calls]:
+    flow = getattr(flow, "__flowkit_class__", flow)
     cls = flow if isinstance(flow, type) else type(flow)
+    called = called_step(known[cls].compiled, step) if cls in known else None
+    if called is not None:
+        made = Calls(f"{cls.__name__}.{called.name}")
+        only = None if isinstance(flow, type) else flow._flowkit.origin
+
+        def stands_in(original: Any, flow: Any, *given: Any, **named: Any) -> Any:
+            return body(original, made, flow, *given, **named)
+
+        with replaced_called(called, cls, only, stands_in):
+            yield made
+        return
     name = step if isinstance(step, str) else getattr(step, "__name__", repr(step))
     original = _function(cls, name)
     only = None if isinstance(flow, type) else flow._flowkit.origin
@@ -236,7 +253,8 @@ def _replaced(flow: Any, step: Any, body: Callable[..., Any]) -> Iterator[Calls]
         same = kind.compiled.functions.get(name) is original
         if issubclass(other, cls) and same:
             changed.append((kind, kind.calls))
-            kind.calls = _with(kind, name, _wrapped(original, body, made, only))
+            own = _own(kind, name)
+            kind.calls = _with(kind, name, _wrapped(original, own, body, made, only))
     try:
         yield made
     finally:
@@ -259,24 +277,43 @@ def _function(cls: type, name: str) -> Callable[..., Any]:
     return found
 
 
+def _own(kind: Kind, name: str) -> Callable[..., Any]:
+    """What does a step's own work: in a process of its own, if it is isolated."""
+    function: Callable[..., Any] = kind.compiled.functions[name]
+    policy = kind.compiled.policies.get(name)
+    if policy is None or policy.isolate is None:
+        return function
+    from flowkit.runtime.isolated import isolated  # only who has such steps
+
+    node = next(node for node in kind.compiled.net.nodes if node.name == name)
+    label = f"{kind.compiled.definition.name}.{name}"
+    return isolated(node, label, is_async=_is_async(function))
+
+
 def _wrapped(
-    original: Callable[..., Any], body: Callable[..., Any], made: Calls, only: Any
+    original: Callable[..., Any],
+    own: Callable[..., Any],
+    body: Callable[..., Any],
+    made: Calls,
+    only: Any,
 ) -> Callable[..., Any]:
     @wraps(original)
     def plain(flow: Any, *given: Any, **named: Any) -> Any:
         if only is not None and flow._flowkit.origin is not only:
-            return original(flow, *given, **named)
-        return body(original, made, flow, *given, **named)
+            return own(flow, *given, **named)
+        return body(own, made, flow, *given, **named)
 
     @wraps(original)
     async def awaited(flow: Any, *given: Any, **named: Any) -> Any:
         result = plain(flow, *given, **named)
         return await result if hasattr(result, "__await__") else result
 
-    is_async = bool(getattr(_innermost(original), "__code__", None)) and (
-        _innermost(original).__code__.co_flags & 0x80
-    )
-    return awaited if is_async else plain
+    return awaited if _is_async(original) else plain
+
+
+def _is_async(function: Any) -> bool:
+    code = getattr(_innermost(function), "__code__", None)
+    return bool(code is not None and code.co_flags & 0x80)
 
 
 def _innermost(function: Any) -> Any:
@@ -296,6 +333,7 @@ def _with(kind: Kind, name: str, function: Callable[..., Any]) -> tuple[Call, ..
         names = [node.name for node in kind.compiled.net.nodes]
         calls = reviewed_calls(calls, reviews, names)
     call = kind.ruled(calls)[node.index]
+    call.looped = call.looped or kind.calls[node.index].looped
     return tuple(
         call if index == node.index else each for index, each in enumerate(kind.calls)
     )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib import import_module
 from inspect import getdoc
+from itertools import pairwise
 
 import pytest
 
@@ -40,8 +41,18 @@ def test_help_of_a_verb_has_its_example(tmp_path, name):
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"Usage: flowkit {name}")
-    assert lines[2] == VERBS[name].summary
+    assert lines[2].rstrip() == VERBS[name].summary
     assert f"Example: {VERBS[name].example}" in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["50", "80"])
+def test_help_flows_with_the_terminal(tmp_path, columns):
+    """A paragraph is broken where the terminal ends, not where the docstring was."""
+    done = flowkit(tmp_path, "send", "--help", env={"COLUMNS": columns}, fresh=True)
+    said = done.stdout.partition("\n\n")[2].partition("\n\n")[2].partition("\n\n")[0]
+    lines = [line.rstrip() for line in said.splitlines()]
+    for line, following in pairwise(lines):
+        assert len(line) <= int(columns) < len(f"{line} {following.split()[0]}")
 
 
 @pytest.mark.parametrize("name", VERBS)

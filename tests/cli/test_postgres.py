@@ -53,6 +53,34 @@ def test_verbs_work_on_a_server(project, url):
         assert QUOTED not in text
 
 
+def test_older_and_newer_schemas_are_told(project, url):
+    """An older one is upgraded with a note, a newer one refused, by every verb."""
+    env = {"FLOWKIT_STORE": url}
+    flowkit(project, "migrate", env=env)
+    server, schema = shared(), url.rpartition("=")[2]
+    server.run(
+        f"alter table {schema}.letter drop column traceparent",
+        f"delete from {schema}.migration where number = 2",
+    )
+    found = as_json(flowkit(project, "doctor", "--json", env=env))
+    [told] = [each for each in found if each["what"] == "schema"]
+    assert (told["level"], told["text"][:7]) == ("warning", "1 of 2:")
+    assert flowkit(project, "runs", env=env).stderr.startswith(
+        f"note: The schema '{schema}' of 'postgres' at 127.0.0.1:{server.port} was "
+        f"brought from schema 1 to 2: a flowkit that knows only 1 cannot use it any "
+        f"more.\n"
+    )
+    server.run(f"insert into {schema}.migration values (7, '0007_later.sql')")
+    for words in (["runs"], ["migrate"], ["migrate", "--dry"], ["doctor"]):
+        done = flowkit(project, *words, env=env)
+        assert done.returncode == 1
+        assert (
+            f"The schema '{schema}' of database 'postgres' at 127.0.0.1:{server.port} "
+            f"is at version 7, made by a newer flowkit; this one knows versions up to "
+            f"2. Upgrade flowkit here: pip install -U flowkit"
+        ) in done.stdout + done.stderr
+
+
 def test_a_server_that_is_lost_is_one_sentence(project):
     """The run is kept as far as it was written, and goes on with the next server."""
     server = Server(fsync=False)

@@ -126,7 +126,7 @@ def test_a_run_that_is_not_there_ends_with_5(shop, verb):
     assert (done.returncode, done.stdout) == (5, "")
     assert done.stderr == (
         f"error: There is no run 'nobody' in sqlite:///{shop}/.flowkit/journal.db. "
-        f"Look at the ids with `runs.list()`, or check which store is meant.\n"
+        f"Look at the ids with `runs.list()` or `flowkit runs`, or check which store is meant.\n"
     )
 
 
@@ -177,6 +177,26 @@ def test_show_needs_no_code(shop):
     """The records say it all."""
     (shop / "flows.py").unlink()
     assert flowkit(shop, "show", "r1").returncode == 0
+
+
+def test_history_names_the_processes_of_isolated_steps(project):
+    """One for each attempt, behind what came of it."""
+    (project / "apart.py").write_text(
+        "import os\n"
+        "from flowkit import Flow, Retry, start\n\n\n"
+        "class Apart(Flow):\n"
+        '    @start(isolate="process", retry=Retry(2, first=0))\n'
+        "    def work(self):\n"
+        "        if self.attempt == 1:\n"
+        "            os._exit(1)\n"
+        "        return os.getpid()\n"
+    )
+    done = flowkit(project, "run", "apart:Apart", "--id", "a1", "-q")
+    [row] = lines(flowkit(project, "history", "a1"))
+    first, last = row[-1].rpartition("processes ")[2].split(", ")
+    assert first != last
+    assert row[-1] == f"{last}; attempt 2; processes {first}, {last}"
+    assert done.stdout == f"{last}\n"
 
 
 def test_history_lists_executions_and_records(shop):
@@ -421,6 +441,43 @@ def test_a_newer_schema_is_refused(shop):
             f"The journal {path} has schema 99, written by a newer flowkit; this one "
             f"knows up to 2. Upgrade flowkit, or use another file; nothing was changed."
         ) in said
+
+
+def made_older(path):
+    """Take a store back to schema 1, as an older flowkit has left it."""
+    with sqlite3.connect(path) as held:
+        held.execute("ALTER TABLE letter DROP COLUMN traceparent")
+        held.execute("PRAGMA user_version = 1")
+    held.close()
+
+
+def test_an_older_schema_is_told_by_doctor_and_by_whoever_upgrades_it(shop):
+    """Once, on stderr; `doctor` and `migrate --dry` change nothing."""
+    path = shop / ".flowkit" / "journal.db"
+    made_older(path)
+    for _ in range(2):
+        told = lines(flowkit(shop, "doctor"))
+        assert (
+            "warning",
+            "schema",
+            "1 of 2: the next use brings it up to date, or now: flowkit migrate. A "
+            "flowkit that knows only 1 cannot use it then",
+        ) in [tuple(row) for row in told]
+    assert flowkit(shop, "migrate", "--dry").stderr == (
+        f"sqlite:///{path}: schema 1, 1 migration would be applied, now 1 of 2\n"
+    )
+    done = flowkit(shop, "runs")
+    assert done.stderr == (
+        f"note: The journal {path} was brought from schema 1 to 2: a flowkit that "
+        f"knows only 1 cannot use it any more.\n"
+    )
+    assert done.stdout
+    again = flowkit(shop, "runs")
+    assert (again.stdout, again.stderr) == (done.stdout, "")
+    made_older(path)
+    assert flowkit(shop, "migrate").stderr == (
+        f"sqlite:///{path}: schema 1, 1 migration applied, now 2 of 2\n"
+    )
 
 
 def test_doctor_says_what_is_there(shop):

@@ -64,7 +64,7 @@ def test_what_cannot_be_cut_is_refused(project):
         ("x",): (
             5,
             f"There is no run 'x' in sqlite:///{project / '.flowkit' / 'journal.db'}. "
-            f"Look at the ids with `runs.list()`, or check which store is meant.",
+            f"Look at the ids with `runs.list()` or `flowkit runs`, or check which store is meant.",
         ),
     }
     for words, (code, text) in wrong.items():

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 
+import anyio
 import pytest
 from rich.console import Console
 
-from flowkit import Flow, listen, router, start
+from flowkit import Flow, Hedge, Rate, Retry, listen, router, start
 from flowkit.cli.progress import Progress, Seen
 from flowkit.cli.tree import Tree
 
@@ -31,6 +32,45 @@ class Fan(Flow):
     @listen("over")
     def fails(self):
         raise ValueError("a very long reason " * 20)
+
+
+class Policed(Flow):
+    """A step tried again, one that repeats, one called twice, one behind a rate."""
+
+    calls = 0
+
+    @start(retry=Retry(2, first=0))
+    def tries(self):
+        if self.attempt == 1:
+            raise ConnectionError("no  line")
+        self.state["left"] = 3
+
+    @listen(tries, while_=lambda state: state["left"] > 0)
+    def repeats(self):
+        self.state["left"] -= 1
+
+    @listen(repeats, hedge=Hedge("1ms"))
+    async def hedged(self):
+        self.calls += 1
+        if self.calls == 1:
+            await anyio.sleep_forever()
+
+    @listen(hedged, rate=Rate(1, per="50ms", name="tree"))
+    def first(self): ...
+
+    @listen(first, rate=Rate(1, per="50ms", name="tree"))
+    def second(self): ...
+
+
+class Noted:
+    """Keeps what is told."""
+
+    def __init__(self):
+        self.notes = []
+
+    def told(self, run, step, what):
+        if step is not None and step.note:
+            self.notes.append((step.name, step.note))
 
 
 def drawn(progress, *, width=80, height=40, encoding="utf-8"):
@@ -91,3 +131,33 @@ def test_a_high_run_shows_what_is_at_work(failed):
     assert "fails" in shown
     run.status = "completed"
     assert len(drawn(failed, height=30)) == 44
+
+
+def test_what_policies_make_of_a_step_is_told():
+    """While it is so; in the end what counts."""
+    noted = Noted()
+    progress = Progress(noted)
+    progress.connect()
+    try:
+        Policed().kickoff()
+    finally:
+        progress.disconnect()
+    told = dict.fromkeys(noted.notes)
+    waits = [note for step, note in told if step == "second"]
+    assert [each for each in told if each[0] != "second"] == [
+        ("tries", "again: ConnectionError: no line"),
+        ("tries", "attempt 2"),
+        ("repeats", "turn 2"),
+        ("repeats", "turn 3"),
+        ("repeats", "3 turns"),
+        ("hedged", "call 2 began"),
+        ("hedged", "call 2 won"),
+    ]
+    assert waits[0].startswith("waits ")
+    assert waits[0].endswith("ms for its rate")
+    lines = drawn(progress)
+    assert [line.split()[4:] for line in lines[1:4]] == [
+        ["attempt", "2"],
+        ["3", "turns"],
+        ["call", "2", "won"],
+    ]

@@ -45,7 +45,7 @@ def test_the_tests_of_the_page_pass(tmp_path) -> None:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # none but these
         },
     )
-    assert "12 passed" in told.stdout, told.stdout
+    assert "13 passed" in told.stdout, told.stdout
 
 
 def test_the_faults_that_the_page_shows_are_those_told(monkeypatch) -> None:

@@ -435,7 +435,7 @@ def test_an_unknown_id_is_one_sentence(store):
         with pytest.raises(RunError) as caught:
             verb("nobody", store=store)
         assert str(caught.value) == (
-            f"There is no run 'nobody' in {store.url}. Look at the ids with `runs.list()`, or check which store is meant."
+            f"There is no run 'nobody' in {store.url}. Look at the ids with `runs.list()` or `flowkit runs`, or check which store is meant."
         )
 
 

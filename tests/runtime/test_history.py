@@ -332,7 +332,7 @@ def test_an_id_may_be_cut_short_if_it_stays_unique(store):
     with pytest.raises(RunError) as caught:
         runs.history("x", store=store)
     assert str(caught.value) == (
-        f"There is no run 'x' in {store.url}. Look at the ids with `runs.list()`, or "
+        f"There is no run 'x' in {store.url}. Look at the ids with `runs.list()` or `flowkit runs`, or "
         "check which store is meant."
     )
 

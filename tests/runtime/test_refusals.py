@@ -43,7 +43,7 @@ def test_a_run_that_is_not_there_is_not_found(store, verb):
     assert isinstance(caught.value, LookupError)
     assert str(caught.value) == (
         f"There is no run 'nobody' in {store.url}. Look at the ids with "
-        f"`runs.list()`, or check which store is meant."
+        f"`runs.list()` or `flowkit runs`, or check which store is meant."
     )
 
 

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import anyio.lowlevel
 from pydantic import BaseModel
 
-from flowkit import Flow, and_, event, human_feedback, listen, router, start, timer
+from flowkit import (
+    Flow,
+    Retry,
+    and_,
+    event,
+    human_feedback,
+    listen,
+    router,
+    start,
+    timer,
+)
 
 
 @dataclass
@@ -105,3 +116,13 @@ class Adds(Flow[Total]):
     def second(self, number):
         self.state.sum += number
         return self.state.sum
+
+
+class Apart(Flow):
+    """Its step ends its process, at the first attempt."""
+
+    @start(isolate="process", retry=Retry(2, first=0))
+    def crash(self):
+        if self.attempt == 1:
+            os._exit(1)
+        return f"attempt {self.attempt}"

@@ -6,7 +6,7 @@ import pytest
 
 from flowkit import Flow, human_feedback, listen, start
 from flowkit.testing import Called, Gives, assert_path, fail, path_of, stub
-from tests.testing.flows import Adds, Order
+from tests.testing.flows import Adds, Apart, Order
 
 
 def test_a_stub_gives_its_result_and_keeps_the_arguments() -> None:
@@ -180,3 +180,14 @@ def test_wrong_arguments_are_refused_with_a_hint() -> None:
     with pytest.raises(TypeError) as caught, fail(Adds, "first", with_=3):
         pass
     assert str(caught.value) == "fail('first', with_=..) takes an exception, not 3."
+
+
+def test_an_isolated_step_that_is_let_through_runs_in_its_process() -> None:
+    """Its own work may end a process: never that of the test."""
+    with fail(Apart, "crash", late=True) as calls:
+        flow = Apart()
+        assert flow.kickoff() == "attempt 2"
+    assert calls.count == 2
+    one, other = Apart(), Apart()
+    with stub(one, "crash", returns="stubbed"):
+        assert (one.kickoff(), other.kickoff()) == ("stubbed", "attempt 2")

@@ -11,6 +11,7 @@ from flowkit.journal.postgres.address import parse
 from flowkit.journal.postgres.link import connect, explained, reason
 from flowkit.journal.postgres.places import number
 from flowkit.journal.postgres.queries import FOLDER, placed
+from flowkit.journal.upgrades import upgraded
 
 if TYPE_CHECKING:
     from flowkit.journal.postgres.address import Address
@@ -47,14 +48,17 @@ def look(url: str) -> tuple[str, int, int, str]:
     """A server as it is: URL without password, schema, newest schema, version.
 
     Raises:
-        StoreError: there is no connection.
+        StoreError: there is no connection, or the schema is newer than this flowkit.
     """
     address = parse(url)
     conn = connect(address)
     try:
         number = conn.info.server_version
         version = f"{number // 10000}.{number % 10000}"
-        return address.url, _version(conn, address), max(known()), version
+        schema, newest = _version(conn, address), max(known())
+        if schema > newest:
+            raise _newer(address, schema, newest)
+        return address.url, schema, newest, version
     except psycopg.Error as error:
         raise explained(address, error) from error
     finally:
@@ -71,15 +75,12 @@ def migrate(conn: Connection, address: Address) -> None:
         StoreError: the schema is newer than this flowkit, or may not be made.
     """
     steps = known()
+    before = None
     try:
         while (version := _version(conn, address)) != max(steps):
             if version > max(steps):
-                raise StoreError(
-                    f"The schema {address.schema!r} of database "
-                    f"{address.database!r} at {address.host} is at version {version}, "
-                    f"made by a newer flowkit; this one knows versions up to "
-                    f"{max(steps)}. Upgrade flowkit here: pip install -U flowkit"
-                )
+                raise _newer(address, version, max(steps))
+            before = version if before is None else before
             _apply(conn, address, steps)
     except psycopg.errors.InsufficientPrivilege as error:
         raise StoreError(
@@ -90,6 +91,19 @@ def migrate(conn: Connection, address: Address) -> None:
         ) from error
     except psycopg.Error as error:
         raise explained(address, error) from error
+    if before:
+        what = (
+            f"The schema {address.schema!r} of {address.database!r} at {address.host}"
+        )
+        upgraded(what, before, version)
+
+
+def _newer(address: Address, version: int, newest: int) -> StoreError:
+    return StoreError(
+        f"The schema {address.schema!r} of database {address.database!r} at "
+        f"{address.host} is at version {version}, made by a newer flowkit; this one "
+        f"knows versions up to {newest}. Upgrade flowkit here: pip install -U flowkit"
+    )
 
 
 def _version(conn: Connection, address: Address) -> int:

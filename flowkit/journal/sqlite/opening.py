@@ -14,6 +14,7 @@ import apsw
 from flowkit.errors import StoreError
 from flowkit.journal.sqlite.faults import PATIENCE, fault
 from flowkit.journal.sqlite.queries import MIGRATIONS
+from flowkit.journal.upgrades import upgraded
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,6 +157,7 @@ def _use_wal(connection: apsw.Connection) -> None:
 
 def _migrate(connection: apsw.Connection, path: Path) -> None:
     """Each missing migration in one transaction; another process may be first."""
+    before, done = _check_file(connection, path), 0
     while _check_file(connection, path) < len(MIGRATIONS):
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -165,10 +167,13 @@ def _migrate(connection: apsw.Connection, path: Path) -> None:
                 connection.execute(f"PRAGMA application_id = {APPLICATION}")
                 connection.execute(f"PRAGMA user_version = {version + 1}")
             connection.execute("COMMIT")
+            done = max(done, version + 1)
         except BaseException:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+    if before and done:
+        upgraded(f"The journal {path}", before, done)
 
 
 def _pragma(connection: apsw.Connection, name: str) -> int:
