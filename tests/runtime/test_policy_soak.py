@@ -86,7 +86,7 @@ async def test_many_calls_add_up_and_leave_nothing() -> None:
     for (_, name), shared in _shared.items():
         if name == "soak" and hasattr(shared, "waiters"):
             state = shared.state(None)
-            assert (state.inside, state.waiting) == ({}, 0)
+            assert (state.inside, state.unnamed, state.waiting) == ({}, 0, 0)
             assert shared.waiters == {}
     gc.collect()
     left = [each for each in gc.get_objects() if type(each) is Run]

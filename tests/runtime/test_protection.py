@@ -19,7 +19,9 @@ from flowkit import (
     signals,
     start,
 )
+from flowkit.core.limits import RateState
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
+from flowkit.journal.codec import decode, encode
 from flowkit.runtime import shared
 from flowkit.runtime.clock import now
 from flowkit.runtime.resumption import resume
@@ -470,6 +472,32 @@ def test_a_rate_in_the_store_is_one_for_all(clock) -> None:
         run = cls(store=store).kickoff()
         dues.append(None if run == "called" else run.due)
     assert dues == [None, 4_600, 8_200]
+
+
+@pytest.mark.parametrize("quicker", [1, 3])
+def test_who_loses_the_race_for_a_turn_asks_for_it_at_that_time(clock, quicker) -> None:
+    """Not at the time before it lost, at which another one's turn is still to come."""
+
+    class Contended(MemoryStore):
+        def swap(self, name, old, new):
+            if name == "limit:Rate:contended" and len(taken) < quicker:
+                taken.append(name)
+                clock.advance(0.25)
+                other.restore(decode(self.cell(name) or "[null]"))
+                other.take(now())
+                assert super().swap(name, old, encode(other.saved(), name))
+            return super().swap(name, old, new)
+
+    taken = []
+    rate = Rate(4, per="1h", most_wait=0, name="contended", shared="store")
+    other = RateState(rate)
+    cls = calling([], rate=rate)
+    store = Contended("memory:test")
+    assert cls(store=store).kickoff() == "called"
+    for _ in range(3 - quicker):
+        assert cls(store=store).kickoff() == "called"
+    with pytest.raises(RateLimitedError):
+        cls(store=store).kickoff()
 
 
 def test_no_more_threads_begin_than_a_stored_rate_allows(tmp_path) -> None:
