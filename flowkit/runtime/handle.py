@@ -108,7 +108,7 @@ class Handle:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """Steps whose result is a fallback's, in the order they failed."""
+        """Steps whose result is a fallback's, in the order they ended."""
         from flowkit.runtime.recount import degraded_of  # asked rarely
 
         return degraded_of(self)

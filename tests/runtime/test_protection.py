@@ -15,6 +15,8 @@ from flowkit import (
     Rate,
     Retry,
     listen,
+    or_,
+    router,
     runs,
     signals,
     start,
@@ -439,6 +441,37 @@ def test_a_limit_of_another_kind_is_refused(given, text) -> None:
 def other_process() -> None:
     """Forget all that this process shares; what is in a store stays."""
     shared.forget_all()
+
+
+async def test_a_long_loop_under_a_rate_keeps_no_turn_that_is_over(clock) -> None:
+    """What deferred a step is forgotten when it ends, well or not or cancelled."""
+
+    turns = []
+
+    class Loops(Flow):
+        @start(rate=Rate(1, per=1))
+        async def begin(self):
+            return 0
+
+        @listen(or_("begin", "again"), rate=Rate(1, per=1))
+        async def turn(self):
+            turns.append(now())
+            if len(turns) % 3 == 0:
+                raise OSError("third")
+
+        @router(or_(turn, turn.failed))
+        def onward(self):
+            return "again" if len(turns) < 9 else "done"
+
+    flow = Loops()
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        while flow.run is None or flow.run.status != "completed":
+            await ticks(clock, 1)
+            assert flow.run is None or len(flow.run.marking.deferred) <= 1
+    assert len(turns) == 9
+    assert flow.run.marking.deferred == {}
+    assert flow.run.degraded == ()
 
 
 def test_a_breaker_in_the_store_is_open_for_every_process(clock, tmp_path) -> None:
