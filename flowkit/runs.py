@@ -19,6 +19,7 @@ from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
+from flowkit.runtime.compensation import compensate
 from flowkit.runtime.executions import (
     CalledRun,
     Cause,
@@ -56,6 +57,7 @@ __all__ = [
     "abandoned",
     "cancel",
     "compare",
+    "compensate",
     "dead",
     "export",
     "follow",

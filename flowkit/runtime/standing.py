@@ -109,6 +109,8 @@ def _ending(
         error = f"{type(failure).__name__}: {failure}"
     elif isinstance(record, RunAborted | RunCancelled):
         error = record.reason
+    elif run.marking.status == "compensated":
+        error = run.reason
     fields = {
         name: to_plain(value, f"state.{name}")
         for name, value in run.box.committed().items()
