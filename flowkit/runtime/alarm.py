@@ -80,6 +80,7 @@ class _Alarms:
                 call = heappop(self._entries).call
             if call is not None:
                 call()
+            del call  # it may hold a run, and the next time may be far
 
 
 _alarms = _Alarms()
