@@ -47,8 +47,8 @@ def compensate(
         undone; ``waiting`` if an undo step is to be tried again later.
 
     Raises:
-        RunError: no such run, one that is over, one of a flow without ``undo=``, or
-            its class is not there.
+        NotFoundError: no such run.
+        RunError: it is over, is of a flow without ``undo=``, or its class is not there.
         BusyError: it is being moved, here or by a living process.
     """
     place = store_of(store)

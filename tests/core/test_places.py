@@ -20,7 +20,9 @@ MOVES = st.lists(
 
 
 @given(most=st.integers(1, 4), queue=st.none() | st.integers(0, 4), moves=MOVES)
-def test_no_order_of_moves_gives_more_places_than_there_are(most, queue, moves) -> None:
+def test_no_order_of_moves_gives_more_places_than_there_are(  # noqa: PLR0915
+    most, queue, moves
+) -> None:
     """Whoever comes, leaves, gives up or dies; who waits longest is next."""
     state = PlacesState(Bulkhead(most, queue))
     inside: set[str] = set()

@@ -26,6 +26,7 @@ from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
 from flowkit.journal.codec import decode, encode
 from flowkit.runtime import shared
 from flowkit.runtime.clock import now
+from flowkit.runtime.protection import Gate
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
 from tests.runtime.ticking import ticks
@@ -445,7 +446,6 @@ def other_process() -> None:
 
 async def test_a_long_loop_under_a_rate_keeps_no_turn_that_is_over(clock) -> None:
     """What deferred a step is forgotten when it ends, well or not or cancelled."""
-
     turns = []
 
     class Loops(Flow):
@@ -556,6 +556,25 @@ def test_no_more_threads_begin_than_a_stored_rate_allows(tmp_path) -> None:
     for each in threads:
         each.join()
     assert sorted(outcomes) == ["RateLimitedError"] * 7 + ["called"] * 5
+
+
+def test_only_a_closed_breaker_gives_a_permit_without_being_asked() -> None:
+    """Open or half-open it must be asked, as one in the store or one that is slow."""
+    gate = Gate("Calls.call", "here", Policy(breaker=Breaker(1, open_for=30)))
+    state = gate.breaker.state
+    before = gate.closed()
+    assert before is not None
+    state.leave(before[0], 0.0, well=False)
+    assert (state.status, gate.closed()) == ("open", None)
+    trial = state.enter(30.0)
+    assert (state.status, gate.closed()) == ("half_open", None)
+    state.leave(trial, 30.0, well=True)
+    assert gate.closed() is not None
+    state.leave(before[0], 30.0, well=False)  # it began before all that
+    assert state.status == "closed"
+    for more in ({"slow": 1}, {"name": "far", "shared": "store"}):
+        asked = Gate("Calls.call", "there", Policy(breaker=Breaker(**more)))
+        assert asked.closed() is None
 
 
 def test_a_limit_in_the_store_needs_one() -> None:
