@@ -19,6 +19,7 @@ from flowkit.picture.runs import compare, plot, timeline
 from flowkit.runtime.abandoned import abandoned
 from flowkit.runtime.audit import export
 from flowkit.runtime.cancelling import cancel
+from flowkit.runtime.compensation import compensate
 from flowkit.runtime.execution_info import (
     CalledRun,
     Cause,
@@ -58,6 +59,7 @@ __all__ = [
     "abandoned",
     "cancel",
     "compare",
+    "compensate",
     "dead",
     "export",
     "follow",

@@ -103,6 +103,11 @@ VERBS: Final[dict[str, Verb]] = {
     "cancel": Verb(
         _MOVE, "End a run as cancelled.", "flowkit cancel 0199f3 --reason 'sold out'"
     ),
+    "compensate": Verb(
+        _MOVE,
+        "Undo what a run has done, and end it.",
+        "flowkit compensate 0199f3 --reason 'sold out'",
+    ),
     "fork": Verb(
         _MOVE,
         "Make a new run that stands where another one stood.",

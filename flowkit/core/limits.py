@@ -222,6 +222,7 @@ class BreakerState:
     """Closed, open or half-open, and why.
 
     Attributes:
+        phase: counts how often that has changed, from 1.
         status: ``closed``, ``open`` or ``half_open``.
         since: when it came to that.
     """
@@ -232,10 +233,10 @@ class BreakerState:
         "_first",
         "_good",
         "_length",
-        "_phase",
         "_trials",
         "_until",
         "_well",
+        "phase",
         "since",
         "status",
     )
@@ -243,14 +244,14 @@ class BreakerState:
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
         self._length: float = breaker.window / BUCKETS
-        self._phase = 0
+        self.phase = 0
         self.status: str = "closed"
         self.since: float = 0.0
         self._clear(0.0)
 
     def _clear(self, at: float) -> None:
         self.status, self.since = "closed", at
-        self._phase += 1
+        self.phase += 1
         self._first = 0
         self._until: float = self._length
         self._good = [0] * BUCKETS
@@ -259,30 +260,30 @@ class BreakerState:
 
     def _open(self, at: float) -> None:
         self.status, self.since = "open", at
-        self._phase += 1
+        self.phase += 1
 
     def enter(self, at: float) -> int | None:
         """A permit for a call, to be given back; None if it is refused."""
         if self.status == "closed":
-            return self._phase
+            return self.phase
         if at - self.since >= self._breaker.open_for:
             if self.status == "half_open" and self._trials:
                 self._open(at)  # a trial that never ends is no good sign
                 return None
             self.status, self.since = "half_open", at
-            self._phase += 1
+            self.phase += 1
             self._trials = self._well = 0
         if self.status == "open" or self._trials + self._well >= self._breaker.trials:
             return None
         self._trials += 1
-        return self._phase
+        return self.phase
 
     def leave(self, permit: int, at: float, *, well: bool | None) -> None:
         """A call has ended well, badly, or neither (None): it was cancelled.
 
         What began before the breaker came to where it is now counts for nothing.
         """
-        if permit != self._phase:
+        if permit != self.phase:
             return
         if well and self.status == "closed":  # the usual end
             if at >= self._until:
@@ -329,7 +330,7 @@ class BreakerState:
         return [
             self.status,
             self.since,
-            self._phase,
+            self.phase,
             self._first,
             self._trials,
             self._well,
@@ -339,7 +340,7 @@ class BreakerState:
 
     def restore(self, saved: list[Any]) -> None:
         """Stand where another one stood."""
-        self.status, self.since, self._phase, self._first = saved[:4]
+        self.status, self.since, self.phase, self._first = saved[:4]
         self._trials, self._well, self._good, self._bad = saved[4:]
         self._until = (self._first + 1) * self._length
 

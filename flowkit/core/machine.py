@@ -94,7 +94,7 @@ def _started(net: Net, marking: Marking, record: RunStarted) -> Sequence[Command
     return out
 
 
-def _finished(  # noqa: C901 - the hot path, in one body
+def _finished(  # noqa: C901, PLR0912 - the hot path, in one body
     net: Net, marking: Marking, record: StepFinished
 ) -> Sequence[Command]:
     firing = marking.live.pop(record.firing, None)
@@ -104,6 +104,8 @@ def _finished(  # noqa: C901 - the hot path, in one body
         marking.status = "running"  # somebody outside has answered
         marking.fired = [0] * len(marking.fired)
     node = firing.node
+    if marking.deferred:
+        marking.settle_deferred(firing, well=True)
     marking.seen[node.index] += 1
     labels = record.labels
     if node.router:
@@ -228,6 +230,7 @@ def _failed(net: Net, marking: Marking, record: StepFailed) -> Sequence[Command]
     if firing is None:
         return ()
     marking.asked.pop(firing.id, None)
+    marking.settle_deferred(firing)
     marking.at = record.at
     node = firing.node
     if marking.undoing is not None:

@@ -192,7 +192,8 @@ class Marking:
             listeners to tell of a cancelled firing.
         at: time of the record that is being decided, where it matters.
         busy: positions of recorded calls under way, by firing.
-        deferred: the latest deferral of each firing that had one.
+        deferred: the latest deferral of each live firing that had one.
+        degraded: names of steps that a fallback has stood in for, as they ended.
         dead: firings that have failed while the run went on, by number.
         lost: a group has failed while the run went on.
         lost_groups: such groups as they were, where the run may be requeued.
@@ -209,6 +210,7 @@ class Marking:
         "compensations",
         "dead",
         "deferred",
+        "degraded",
         "fired",
         "gates",
         "lanes",
@@ -253,6 +255,7 @@ class Marking:
         self.at: float = 0.0
         self.busy: dict[int, set[int]] = {}
         self.deferred: dict[int, StepDeferred] = {}
+        self.degraded: list[str] = []
         self.dead: dict[int, Firing] = {}
         self.lost: bool = False
         self.lost_groups: list[Lost] = []
@@ -280,6 +283,12 @@ class Marking:
         if self.queued:
             found.update(each.id for line in self.queued.values() for each in line)
         return found
+
+    def settle_deferred(self, firing: Firing, *, well: bool = False) -> None:
+        """A firing is not live any more: what deferred it is forgotten."""
+        before = self.deferred.pop(firing.id, None)
+        if well and before is not None and before.stage:
+            self.degraded.append(firing.node.name)
 
     def watch(self, each: Round) -> None:
         """The next move of a round depends on dead inputs from here on."""

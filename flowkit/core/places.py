@@ -29,15 +29,17 @@ class PlacesState:
 
     Attributes:
         inside: who has a place, and since when.
+        unnamed: how many have one without a key, and count for no mean.
         mean: seconds that a place is held, of late; None if none was given back.
     """
 
-    __slots__ = ("_first", "_line", "_most", "_queue", "inside", "mean")
+    __slots__ = ("_first", "_line", "_most", "_queue", "inside", "mean", "unnamed")
 
     def __init__(self, value: Any) -> None:
         self._most: int = value.most
         self._queue: int | None = value.queue
         self.inside: dict[str, float] = {}
+        self.unnamed: int = 0
         self._first: list[str] = []
         self._line: list[str] = []
         self.mean: float | None = None
@@ -51,7 +53,19 @@ class PlacesState:
     def free(self) -> bool:
         """Whether one who comes has a place at once."""
         waits = self._first or self._line
-        return len(self.inside) < self._most and not waits
+        return len(self.inside) + self.unnamed < self._most and not waits
+
+    def slip_in(self) -> bool:
+        """Take a free place without a key; whether there was one."""
+        if len(self.inside) + self.unnamed >= self._most or self._first or self._line:
+            return False
+        self.unnamed += 1
+        return True
+
+    def slip_out(self) -> bool:
+        """Give such a place back; whether somebody waits to whom it is to be handed."""
+        self.unnamed -= 1
+        return bool(self._first or self._line)
 
     def enter(
         self, key: str, at: float, *, until: float | None = None, first: bool = False
@@ -68,7 +82,7 @@ class PlacesState:
             ``inside`` or ``waits``; ``full`` or ``late`` if it is refused.
         """
         waits = self._first if first else self._first or self._line
-        if len(self.inside) < self._most and not waits:
+        if len(self.inside) + self.unnamed < self._most and not waits:
             self.inside[key] = at
             return "inside"
         if first:
@@ -83,7 +97,7 @@ class PlacesState:
 
     def wait(self) -> float:
         """Seconds until one that comes now would have its place, as far as is known."""
-        if len(self.inside) < self._most or self.mean is None:
+        if len(self.inside) + self.unnamed < self._most or self.mean is None:
             return 0.0
         ahead = len(self._first) + len(self._line)
         return self.mean * (ahead + 1) / self._most
@@ -104,7 +118,7 @@ class PlacesState:
         stay = max(0.0, at - since)
         self.mean = stay if self.mean is None else self.mean
         self.mean += (stay - self.mean) * LATEST
-        return self._hand_on(at) if self._first or self._line else _NOBODY
+        return self.hand_on(at) if self._first or self._line else _NOBODY
 
     def drop(self, lives: Callable[[str], bool], at: float) -> list[str]:
         """Take out whose owner is gone; who has a place through that."""
@@ -112,7 +126,7 @@ class PlacesState:
             if not lives(owner_of(key)):
                 self.inside.pop(key, None)
                 self._withdraw(key)
-        return self._hand_on(at)
+        return self.hand_on(at)
 
     def owners(self) -> set[str]:
         """Everybody who has a place or waits for one."""
@@ -123,9 +137,12 @@ class PlacesState:
             if key in line:
                 line.remove(key)
 
-    def _hand_on(self, at: float) -> list[str]:
+    def hand_on(self, at: float) -> list[str]:
+        """Give the free places to those who wait; who has one through that."""
         given: list[str] = []
-        while len(self.inside) < self._most and (line := self._first or self._line):
+        while line := self._first or self._line:
+            if len(self.inside) + self.unnamed >= self._most:
+                break
             key = line.pop(0)
             self.inside[key] = at
             given.append(key)

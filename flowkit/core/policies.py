@@ -127,7 +127,8 @@ class Policy:
     """All policies of a step as one value; what is None says nothing.
 
     Given to a class as ``defaults=`` it holds for each of its steps; what a step's
-    decorator says comes before it.
+    decorator says comes before it. ``False`` switches a policy off that the defaults
+    say (all but ``fallback``, of which it is a value).
 
     Attributes:
         retry: a :class:`Retry`, or a count of attempts.
@@ -156,7 +157,7 @@ class Policy:
         ValueError: a value that means nothing, by name.
     """
 
-    retry: Retry | int | None = None
+    retry: Retry | int | Literal[False] | None = None
     timeout: Any = None
     total_timeout: Any = None
     idle_timeout: Any = None
@@ -165,28 +166,28 @@ class Policy:
     breaker: Any = None
     cache: Any = None
     hedge: Any = None
-    isolate: Isolation | None = None
-    max_starts: int | None = None
+    isolate: Isolation | Literal[False] | None = None
+    max_starts: int | Literal[False] | None = None
     fallback: Any = None
     undo: Any = None
 
     def __post_init__(self) -> None:
-        if self.retry is not None and not isinstance(self.retry, Retry):
+        if _given(self.retry) and not isinstance(self.retry, Retry):
             object.__setattr__(self, "retry", _retry(self.retry))
         for name in TIMES:
             value = getattr(self, name)
-            if value is not None:
+            if _given(value):
                 object.__setattr__(self, name, some_seconds(value, name))
-        if not (self.undo is None or isinstance(self.undo, str | Named)):
+        if _given(self.undo) and not isinstance(self.undo, str | Named):
             msg = f"undo takes a method of the class, not {self.undo!r}."
             raise ValueError(msg)
         if not (self.rate is None and self.bulkhead is None and self.breaker is None):
             _check_limits(self)
-        if self.cache is not None:
+        if _given(self.cache):
             object.__setattr__(self, "cache", _cache(self.cache))
         if not (self.hedge is None and self.isolate is None):
             _check_isolation(self)
-        if self.max_starts is not None and (
+        if _given(self.max_starts) and (
             type(self.max_starts) is not int or self.max_starts < 1
         ):
             msg = f"max_starts takes a count from 1, not {self.max_starts!r}."
@@ -198,15 +199,13 @@ class Policy:
     @property
     def gated(self) -> bool:
         """Whether something stands between the step and its call."""
-        return any(
-            each is not None for each in (self.rate, self.bulkhead, self.breaker)
-        )
+        return any(map(_given, (self.rate, self.bulkhead, self.breaker)))
 
     @property
     def apart(self) -> bool:
         """Whether it calls a step beside itself or in another process, at any stage."""
         return any(
-            each.hedge is not None or each.isolate is not None
+            _given(each.hedge) or _given(each.isolate)
             for each in (self, *(stage.value for stage in self.stages))
             if isinstance(each, Policy)
         )
@@ -235,13 +234,13 @@ class Policy:
             return self
         fallback = self.stages[stage - 1].value
         if isinstance(fallback, Policy):
-            return fallback.over(replace(self, retry=None))
+            return fallback.over(replace(self, retry=None)).settled()
         return replace(self, retry=None)
 
     @property
     def times(self) -> bool:
         """Whether it limits the time of an attempt, at any stage."""
-        return any(getattr(self, name) is not None for name in TIMES) or any(
+        return any(_given(getattr(self, name)) for name in TIMES) or any(
             isinstance(each.value, Policy) and each.value.times for each in self.stages
         )
 
@@ -250,6 +249,11 @@ class Policy:
         if other is None:
             return self
         return replace(other, **dict(self.said()))
+
+    def settled(self) -> Policy:
+        """This policy without what it switches off: nobody says more."""
+        off = [name for name, value in self.said() if _off(name, value)]
+        return replace(self, **dict.fromkeys(off)) if off else self
 
     def next_stage(self, stage: int, error: BaseException) -> int | None:
         """The fallback after this stage that takes such an error, if there is one.
@@ -271,10 +275,23 @@ class Policy:
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
         """The same as text, for definitions, pictures and people."""
-        return tuple((name, text_of(value)) for name, value in self.said())
+        return tuple(
+            (name, "off" if _off(name, value) else text_of(value))
+            for name, value in self.said()
+        )
 
     def __str__(self) -> str:
         return "; ".join(f"{name}: {text}" for name, text in self.texts)
+
+
+def _given(value: Any) -> bool:
+    """Whether a policy is said, and not switched off."""
+    return value is not None and value is not False
+
+
+def _off(name: str, value: Any) -> bool:
+    """Whether a policy is switched off; of a fallback False is a value."""
+    return value is False and name != "fallback"
 
 
 def _check_limits(policy: Policy) -> None:
@@ -291,7 +308,7 @@ def _check_limits(policy: Policy) -> None:
             object.__setattr__(policy, name, limits.Bulkhead(value))
         elif name == "breaker" and isinstance(value, str) and value:
             continue
-        elif value is not None and not isinstance(value, kind):
+        elif _given(value) and not isinstance(value, kind):
             msg = f"{name} takes a {kind.__name__}, not {value!r}. {form}."
             raise ValueError(msg)
 
@@ -312,9 +329,9 @@ def _cache(value: Any) -> Any:
 
 
 def _check_isolation(policy: Policy) -> None:
-    if policy.hedge is not None:
+    if _given(policy.hedge):
         object.__setattr__(policy, "hedge", _hedge(policy.hedge))
-    if policy.isolate not in {None, "process"}:
+    if _given(policy.isolate) and policy.isolate != "process":
         msg = f"isolate takes 'process', not {policy.isolate!r}."
         raise ValueError(msg)
 

@@ -143,7 +143,6 @@ def reopen(marking: Marking, out: list[Command]) -> bool:
         _put_back(marking, each, firings)
     for firing in firings:
         firing.attempt += 1
-        marking.deferred.pop(firing.id, None)
         begin(marking, firing, out)
     return bool(lost)
 

@@ -142,7 +142,8 @@ def transferred(  # noqa: C901, PLR0912 - one part of a marking after another
     made.next_timer = marking.next_timer
     made.asked, made.timers, made.at = marking.asked, marking.timers, marking.at
     made.busy = marking.busy
-    made.deferred, made.lost = marking.deferred, marking.lost
+    made.deferred, made.degraded = marking.deferred, marking.degraded
+    made.lost = marking.lost
     made.undoable = [each for each in marking.undoable if each.step in nodes]
     made.undoing, made.compensations = marking.undoing, marking.compensations
     made.not_undone = [each for each in marking.not_undone if each.step in nodes]

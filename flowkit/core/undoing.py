@@ -97,7 +97,6 @@ def requeued(net: Net, marking: Marking) -> list[Command]:
     marking.dead.clear()
     for firing in firings:
         firing.attempt += 1
-        marking.deferred.pop(firing.id, None)
         if firing.node.special:  # it waits at its gates again
             begin(marking, firing, out)
         else:

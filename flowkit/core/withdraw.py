@@ -144,6 +144,7 @@ def withdraw_firing(marking: Marking, firing: Firing, out: list[Command]) -> Non
     """Stop one firing; what it holds is given up by who calls."""
     del marking.live[firing.id]
     marking.asked.pop(firing.id, None)
+    marking.settle_deferred(firing)
     queue = (marking.queued or {}).get(firing.node.index)
     if queue and firing in queue:
         queue.remove(firing)
@@ -161,6 +162,7 @@ def _firings(
     for firing in gone:
         del marking.live[firing.id]
         marking.asked.pop(firing.id, None)
+        marking.settle_deferred(firing)
         queue = (marking.queued or {}).get(firing.node.index)
         if queue and firing in queue:
             queue.remove(firing)

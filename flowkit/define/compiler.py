@@ -205,7 +205,7 @@ class Builder:
     def expect(self, on_error: str) -> None:
         """Methods that become steps because others name them: they can be heard."""
         policies = [mark.policy for _, _, mark in _marked(self.cls) if mark.policy]
-        named = [policy.undo for policy in policies if policy.undo is not None]
+        named = [policy.undo for policy in policies if policy.undo]
         if self.defaults is not None and self.defaults.undo is not None:
             named.append(self.defaults.undo)
         for each in [*named, on_error]:
@@ -299,6 +299,9 @@ class Builder:
     def _policy(self, name: str, mark: Mark, place: tuple[str, int]) -> Policy | None:
         """What holds for a step: its own policies, over those of the class."""
         policy = mark.policy.over(self.defaults) if mark.policy else self.defaults
+        policy = policy and policy.settled()
+        if policy is not None and not policy.said():
+            policy = None
         if policy is not None:
             self.policies[name] = policy
             if policy.undo is not None:

@@ -41,7 +41,7 @@ def check_isolation(
     for stage in policy.stages:
         for option in ("hedge", "isolate"):
             value = stage.value
-            if isinstance(value, Policy) and getattr(value, option) is not None:
+            if isinstance(value, Policy) and getattr(value, option):
                 where = Step(name, file=place[0], line=place[1]).place
                 text = (
                     f"{builder.cls.__name__}.{name} has a fallback that says "

@@ -25,19 +25,19 @@ NAMES = frozenset(each.name for each in fields(Policy))
 class PolicyOptions(TypedDict, total=False):
     """The fields of a :class:`~flowkit.Policy` as keywords of a decorator."""
 
-    retry: Retry | int
-    timeout: float | str | timedelta
-    total_timeout: float | str | timedelta
-    idle_timeout: float | str | timedelta
-    rate: Rate
-    bulkhead: Bulkhead | int
-    breaker: Breaker | str
-    cache: Cache | float | str | timedelta
-    hedge: Hedge | float | str | timedelta
-    isolate: Literal["process"]
-    max_starts: int
+    retry: Retry | int | Literal[False]
+    timeout: float | str | timedelta | Literal[False]
+    total_timeout: float | str | timedelta | Literal[False]
+    idle_timeout: float | str | timedelta | Literal[False]
+    rate: Rate | Literal[False]
+    bulkhead: Bulkhead | int | Literal[False]
+    breaker: Breaker | str | Literal[False]
+    cache: Cache | float | str | timedelta | Literal[False]
+    hedge: Hedge | float | str | timedelta | Literal[False]
+    isolate: Literal["process", False]
+    max_starts: int | Literal[False]
     fallback: Any
-    undo: Callable[..., Any] | str
+    undo: Callable[..., Any] | str | Literal[False]
 
 
 def policy_of(decorator: str, given: Mapping[str, Any], function: Any) -> Policy:
@@ -80,7 +80,7 @@ def called_policy(
         ValueError: a value that means nothing.
         TypeError: a policy that such a step does not have.
     """
-    policy = policy_of("step", given, function)
+    policy = policy_of("step", given, function).settled()
     code = function.__code__
     place = Step(name, file=code.co_filename, line=code.co_firstlineno).place
     msg = ""
@@ -108,7 +108,7 @@ def called_policy(
             f"Start a process in the step itself, or write a flow class with this "
             f"step. ({place})"
         )
-    elif not awaited:
+    elif not awaited and policy.said():
         said = policy.said()[0][0]
         msg = (
             f"@step({said}=..) is for steps that are awaited, and {name} is a plain "

@@ -51,7 +51,7 @@ def text(said: str) -> str:
 
 def n(value: float) -> str:
     """A length without needless digits."""
-    # A hair more: a sum of floats ends just below a half on one Python, on it on another.
+    # A hair more: where a sum ends on a half differs from Python to Python.
     return f"{value + 1e-6:.1f}".removesuffix(".0")
 
 

@@ -112,7 +112,7 @@ class Door:
         self, cls: type, error: AdmissionError, run: Run | None = None
     ) -> None:
         """Tell observers of a run that was refused; None: it was not even made."""
-        signals.log().warning("%s", error)
+        signals.log().warning("%s", str(error))  # the error itself holds the run
         if signals.run_rejected.receivers:
             signals.tell(signals.run_rejected, cls, run=run, error=error)
 

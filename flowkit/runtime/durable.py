@@ -273,9 +273,11 @@ class Journal:
         self.received(run, Begun(hold))
         self.carried(run, commands, None)
 
-    def changes(self, run: Run, record: Record | Note) -> dict[str, Any]:
-        """What else is to be said of the run with this record."""
-        changes = self.standing.changes(run, record)
+    def changes(
+        self, run: Run, record: Record | Note, commands: Sequence[Command]
+    ) -> dict[str, Any]:
+        """What else is to be said of the run with this record, and what follows."""
+        changes = self.standing.changes(run, record, commands)
         status = changes.get("status")
         if status is not None:
             if is_over(status):

@@ -117,7 +117,7 @@ class Handle:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """Steps whose result is a fallback's, in the order they failed."""
+        """Steps whose result is a fallback's, in the order they ended."""
         from flowkit.runtime.recount import degraded_of  # asked rarely
 
         return degraded_of(self)
@@ -129,18 +129,20 @@ class Handle:
         The first failure, or all of them as a group where ``on_error="collect"``
         asks for that. A run that went on in spite of failures has none.
         """
-        if not self.failures or self.status == "completed":
+        return self.failed_with(self.failures)
+
+    def failed_with(self, failures: list[BaseException]) -> BaseException | None:
+        """What the run has failed with, if these are its failures."""
+        if not failures or self.status == "completed":
             return None
         if self.net.definition.on_error == "collect" and self.status == "failed":
             known = () if self._group is None else self._group.exceptions
-            if self._group is None or len(known) != len(self.failures):
-                count, name = len(self.failures), self.net.definition.name
+            if self._group is None or len(known) != len(failures):
+                count, name = len(failures), self.net.definition.name
                 said = "a step" if count == 1 else f"{count} steps"
-                self._group = BaseExceptionGroup(
-                    f"{said} of {name} failed", self.failures
-                )
+                self._group = BaseExceptionGroup(f"{said} of {name} failed", failures)
             return self._group
-        return self.failures[0]
+        return failures[0]
 
     def wants(self, name: str, key: str | None, at: float = inf, but: int = 0) -> bool:
         """Whether a step waits for an event of this name and key.

@@ -78,6 +78,21 @@ class Places:
         with self._lock:
             return self._state.enter(key, now(), until=until, first=first)
 
+    def slip_in(self) -> bool:
+        """Take a free place of this process without a key; whether there was one."""
+        if self.owed:
+            self._repay()
+        with self._lock:
+            return self._state.slip_in()
+
+    def slip_out(self) -> None:
+        """Give such a place back."""
+        with self._lock:
+            if not self._state.slip_out():
+                return
+            given = self._state.hand_on(now())
+        self._wake(None, given)
+
     def leave(self, store: Store | None, key: str) -> None:
         """A place, or one in the line, is not needed any more; never raises."""
         if self.owed:
@@ -177,6 +192,10 @@ class StoredPlaces(Places):
     """Places in a store, one state for all processes on it."""
 
     polls = True
+
+    def slip_in(self) -> bool:
+        """None of them is of this process alone."""
+        return False
 
     def key(self, store: Store | None) -> str:
         """A new key for one who comes, in the name of this process."""

@@ -40,6 +40,11 @@ class Postponed(Exception):  # noqa: N818 - no error: its turn comes later
         self.due: float = due
 
 
+def _turned(state: RateState, at: float) -> tuple[float, float | None, float]:
+    due = state.take(at)
+    return at, due, state.left(at) if due is None else 0.0
+
+
 def _spared(state: RateState, at: float) -> bool:
     if state.left(at) > 0:
         return False
@@ -47,10 +52,12 @@ def _spared(state: RateState, at: float) -> bool:
     return True
 
 
-def _entered(state: BreakerState, at: float) -> tuple[str, int | None, str, float]:
+def _entered(
+    state: BreakerState, at: float
+) -> tuple[float, str, int | None, str, float]:
     before = state.status
     permit = state.enter(at)
-    return before, permit, state.status, 0.0 if permit else state.left(at)
+    return at, before, permit, state.status, 0.0 if permit else state.left(at)
 
 
 def _left(
@@ -65,8 +72,10 @@ Place: TypeAlias = "tuple[Store | None, str]"
 """A place in a bulkhead: where, and its key."""
 Permit = tuple[int, float]
 """A breaker's permit, and since when."""
-Taken: TypeAlias = "tuple[Place | None, Permit | None]"
-"""What an attempt has taken."""
+UNTIMED = float("inf")
+"""Since when a permit is held whose time does not matter."""
+UNNAMED: Place = None, ""
+"""A place in this process that was free: nobody need know whose it is."""
 
 
 class Gate:
@@ -107,15 +116,10 @@ class Gate:
             if before is not None and before.why == "rate":
                 return  # it has waited for it
         if shared.value.shared == "store":
-            at = now()
-            due, left = shared.through(
-                run, self.step, lambda state: (state.take(at), state.left(at))
-            )
+            at, due, left = shared.through(run, self.step, _turned)
         else:
             with shared.lock:
-                at = now()
-                due = shared.state.take(at)
-                left = shared.state.left(at)
+                at, due, left = _turned(shared.state, now())
         if due is None:
             msg = (
                 f"{self.step} would have to wait {shown(round(left, 3))} for its turn, "
@@ -131,14 +135,29 @@ class Gate:
         shared = self.rate
         if shared is None:
             return True
-        at = now()
         if shared.value.shared == "store":
-            found: bool = shared.through(
-                run, self.step, lambda state: _spared(state, at)
-            )
+            found: bool = shared.through(run, self.step, _spared)
             return found
         with shared.lock:
-            return _spared(shared.state, at)
+            return _spared(shared.state, now())
+
+    def slip_in(self) -> Place | None:
+        """A free place in this process at once, None if there is none."""
+        assert self.bulkhead is not None  # noqa: S101 - asked before
+        return UNNAMED if self.bulkhead.slip_in() else None
+
+    def closed(self) -> Permit | None:
+        """The permit of a closed breaker in this process, None if it must be asked.
+
+        Takes no lock: the phase is read before the status, so if the breaker opens
+        in between, the call counts for nothing.
+        """
+        assert self.breaker is not None  # noqa: S101 - asked before
+        state = self.breaker.state
+        phase = state.phase
+        if state.status == "closed" and self.breaker.plain:
+            return phase, UNTIMED
+        return None
 
     def permit(self, run: Run, firing: Firing) -> Permit:
         """Take the breaker's permit.
@@ -148,14 +167,12 @@ class Gate:
         """
         shared = self.breaker
         assert shared is not None  # noqa: S101 - asked before
-        at = now()
         if shared.value.shared == "store":
-            before, permit, after, left = shared.through(
-                run, self.step, lambda state: _entered(state, at)
-            )
+            entered = shared.through(run, self.step, _entered)
         else:
             with shared.lock:
-                before, permit, after, left = _entered(shared.state, at)
+                entered = _entered(shared.state, now())
+        at, before, permit, after, left = entered
         if before != after:
             self._changed(run, firing, after)
         if permit is None:
@@ -169,15 +186,43 @@ class Gate:
         return permit, at
 
     def leave(
-        self, run: Run, firing: Firing, taken: Taken, error: BaseException | None
+        self,
+        run: Run,
+        firing: Firing,
+        place: Place | None,
+        permit: Permit | None,
+        error: BaseException | None,
     ) -> None:
         """Give back what an attempt has taken, which ended with that error."""
-        place, allowed = taken
         if place is not None:
-            self.bulkhead.leave(*place)  # type: ignore[union-attr]  # it was taken there
+            self._give_back(place)
         shared = self.breaker
-        if shared is None or allowed is None:
+        if shared is None or permit is None:
             return
+        if error is None and shared.plain and not (run.watches or run.given_up):
+            state = shared.state
+            with shared.lock:
+                if state.status == "closed":  # as mostly
+                    state.leave(permit[0], now(), well=True)
+                    return
+        self._judge(run, firing, shared, permit, error)
+
+    def _give_back(self, place: Place) -> None:
+        assert self.bulkhead is not None  # noqa: S101 - it was taken there
+        if place is UNNAMED:
+            self.bulkhead.slip_out()
+        else:
+            self.bulkhead.leave(*place)
+
+    def _judge(
+        self,
+        run: Run,
+        firing: Firing,
+        shared: SharedLimit[BreakerState],
+        allowed: Permit,
+        error: BaseException | None,
+    ) -> None:
+        """Tell the breaker how a call has ended."""
         at = now()
         permit, begun = allowed
         well = self.judged(run, firing, error)
@@ -186,7 +231,7 @@ class Gate:
             well = False
         if shared.value.shared == "store":
             before, after = shared.through(
-                run, self.step, lambda state: _left(state, permit, at, well=well)
+                run, self.step, lambda state, at: _left(state, permit, at, well=well)
             )
         else:
             with shared.lock:
@@ -304,35 +349,42 @@ def _called(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     def call(flow: Any, *arguments: Any, **keywords: Any) -> Any:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
-        gate.turn(run, firing)
-        place = None
+        if gate.rate is not None:
+            gate.turn(run, firing)
+        place = permit = None
         if gate.bulkhead is not None:
-            place = gate.block_inside(run, firing)
+            place = gate.slip_in() or gate.block_inside(run, firing)
             if place is None:
                 return None
-        taken = _taken(gate, run, firing, place)
+        if gate.breaker is not None:
+            permit = gate.closed() or _permitted(gate, run, firing, place)
         try:
             output = function(flow, *arguments, **keywords)
         except BaseException as error:
-            gate.leave(run, firing, taken, error)
+            gate.leave(run, firing, place, permit, error)
             raise
         if hasattr(output, "__await__"):
-            return _finished(output, gate, run, firing, taken)
-        gate.leave(run, firing, taken, None)
+            return _finished(output, gate, run, firing, place, permit)
+        gate.leave(run, firing, place, permit, None)
         return output
 
     return call
 
 
-async def _finished(
-    body: Any, gate: Gate, run: Run, firing: Firing, taken: Taken
+async def _finished(  # noqa: PLR0917 - what an attempt has taken
+    body: Any,
+    gate: Gate,
+    run: Run,
+    firing: Firing,
+    place: Place | None,
+    permit: Permit | None,
 ) -> Any:
     try:
         output = await body
     except BaseException as error:
-        gate.leave(run, firing, taken, error)
+        gate.leave(run, firing, place, permit, error)
         raise
-    gate.leave(run, firing, taken, None)
+    gate.leave(run, firing, place, permit, None)
     return output
 
 
@@ -340,28 +392,28 @@ def _awaited(function: Callable[..., Any], gate: Gate) -> Callable[..., Any]:
     async def call(flow: Any, *arguments: Any, **keywords: Any) -> Any:
         scope = flow._flowkit
         run, firing = scope.run, scope.firing
-        gate.turn(run, firing)
-        place = None
+        if gate.rate is not None:
+            gate.turn(run, firing)
+        place = permit = None
         if gate.bulkhead is not None:
-            place = await gate.wait_inside(run, firing)
-        taken = _taken(gate, run, firing, place)
+            place = gate.slip_in() or await gate.wait_inside(run, firing)
+        if gate.breaker is not None:
+            permit = gate.closed() or _permitted(gate, run, firing, place)
         try:
             output = await function(flow, *arguments, **keywords)
         except BaseException as error:
-            gate.leave(run, firing, taken, error)
+            gate.leave(run, firing, place, permit, error)
             raise
-        gate.leave(run, firing, taken, None)
+        gate.leave(run, firing, place, permit, None)
         return output
 
     return call
 
 
-def _taken(gate: Gate, run: Run, firing: Firing, place: Place | None) -> Taken:
-    if gate.breaker is None:
-        return place, None
+def _permitted(gate: Gate, run: Run, firing: Firing, place: Place | None) -> Permit:
+    """The breaker's permit; refused, the place is given back."""
     try:
-        return place, gate.permit(run, firing)
+        return gate.permit(run, firing)
     except BaseException:
-        if place is not None:
-            gate.bulkhead.leave(*place)  # type: ignore[union-attr]  # the same
+        gate.leave(run, firing, place, None, None)
         raise

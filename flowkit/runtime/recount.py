@@ -31,17 +31,9 @@ def history_of(run: Handle) -> list[tuple[str, str, float]]:
 
 
 def degraded_of(run: Handle) -> tuple[str, ...]:
-    """Steps whose result is a fallback's, in the order they failed."""
-    names = _names(run)
-    ended = {each.firing for each in run.records if isinstance(each, StepFinished)}
-    found = [
-        names[number]
-        for number, each in run.marking.deferred.items()
-        if each.stage and number in ended
-    ]
+    """Steps whose result is a fallback's, in the order they ended."""
     called = (each for each in run.records if isinstance(each, CallEnded))
-    found += [each.step for each in called if each.stage]
-    return tuple(found)
+    return (*run.marking.degraded, *(each.step for each in called if each.stage))
 
 
 def _names(run: Handle) -> dict[int, str]:

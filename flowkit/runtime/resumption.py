@@ -26,7 +26,14 @@ if TYPE_CHECKING:
     from flowkit.journal.base import Store
     from flowkit.runtime.run import Run
 
-__all__ = ["factory", "resume", "resume_async", "resume_every", "resume_every_async"]
+__all__ = [
+    "backend_of",
+    "factory",
+    "resume",
+    "resume_async",
+    "resume_every",
+    "resume_every_async",
+]
 
 SIDE_BY_SIDE = 100
 """Runs of ``resume_all`` that are moved at a time."""
@@ -73,7 +80,7 @@ def resume(run_id: str, store: Any = None) -> Any:
 
 def _resume(run_id: str, store: Any) -> Any:
     run = _opened(store_of(store), run_id)
-    drive_blocking(run, _backend(type(run.flow)))
+    drive_blocking(run, backend_of(type(run.flow)))
     return run.outcome()
 
 
@@ -89,7 +96,8 @@ def _opened(store: Store, run_id: str) -> Run:
     return load(made(class_for(row)), store, row)
 
 
-def _backend(cls: type) -> str:
+def backend_of(cls: type) -> str:
+    """The event loop that a blocking call of this class uses."""
     return "trio" if on_trio() else known[cls].backend
 
 
@@ -98,7 +106,7 @@ def resume_every(cls: type, store: Any) -> list[Run]:
 
     def work() -> list[Run]:
         found: list[Run] = run_async(
-            resume_every_async, cls, store, backend=_backend(cls)
+            resume_every_async, cls, store, backend=backend_of(cls)
         )
         return found
 

@@ -25,19 +25,32 @@ _STATES: dict[type, Any] = {Rate: RateState, Breaker: BreakerState}
 
 
 class SharedLimit(Generic[StateT]):
-    """A limit and its state, under a lock."""
+    """A limit and its state, under a lock.
 
-    __slots__ = ("implied", "lock", "name", "state", "value")
+    Attributes:
+        plain: it is of this process, and a call's time does not matter.
+    """
+
+    __slots__ = ("implied", "lock", "name", "plain", "state", "value")
 
     def __init__(self, value: Any, name: str, *, implied: bool = False) -> None:
-        self.value: Any = value
         self.name: str = name
-        self.implied: bool = implied
-        self.state: StateT = _STATES[type(value)](value)
+        self.declare(value, implied=implied)
         self.lock: threading.Lock = threading.Lock()
 
-    def through(self, run: Run, step: str, act: Callable[[StateT], Any]) -> Any:
+    def declare(self, value: Any, *, implied: bool = False) -> None:
+        """Begin anew as this limit says."""
+        self.value: Any = value
+        self.implied: bool = implied
+        self.state: StateT = _STATES[type(value)](value)
+        slow = getattr(value, "slow", None)
+        self.plain: bool = value.shared == "process" and slow is None
+
+    def through(self, run: Run, step: str, act: Callable[[StateT, float], Any]) -> Any:
         """What ``act`` gives of the state in the run's store, which it may change.
+
+        It is told the time anew whenever another one was quicker: a state is not
+        asked about a time before its last change.
 
         Raises:
             RunError: the run has no store.
@@ -51,7 +64,7 @@ class SharedLimit(Generic[StateT]):
             state = _STATES[type(self.value)](self.value)
             if text is not None:
                 state.restore(decode(text))
-            found = act(state)
+            found = act(state, now())
             new = encode(state.saved(), self.name)
             if new == text or store.swap(cell, text, new):
                 return found
@@ -107,8 +120,7 @@ def share(
                     f"both."
                 )
                 raise ValueError(msg)
-            found.value, found.implied = value, False
-            found.state = _STATES[kind](value)
+            found.declare(value)
         return found
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flowkit.core.commands import Fault
 from flowkit.core.records import RunAborted, RunCancelled, RunStopped
 from flowkit.journal.codec import encode, keyed, to_plain, write
 from flowkit.journal.rows import TRANSIENT, Wait, is_over
 from flowkit.runtime.changes import raw_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from flowkit.core.commands import Command
     from flowkit.core.net import Node
     from flowkit.core.records import Record
     from flowkit.journal.entries import Note
@@ -41,14 +43,25 @@ class Standing:
         self.state_id: str = row.state_id
         self.renamed: bool = False
 
-    def changes(self, run: Run, record: Record | Note | None) -> dict[str, Any]:
-        """What is to be said of the run with this record, and was not said yet."""
+    def changes(
+        self,
+        run: Run,
+        record: Record | Note | None,
+        commands: Sequence[Command] = (),
+    ) -> dict[str, Any]:
+        """What is to be said of the run with this record, and was not said yet.
+
+        Args:
+            run: that has decided on it.
+            record: the newest.
+            commands: what was decided, and is not carried out yet.
+        """
         changes: dict[str, Any] = {}
         marking = run.marking
         if marking.status != self.status:
             self.status = changes["status"] = marking.status
             if is_over(marking.status):
-                changes.update(_ending(run, record))
+                changes.update(_ending(run, record, commands))
                 return changes
         timed = run.lifetime or run.until is not None
         if marking.timers or marking.asked or self.due is not None or timed:
@@ -86,12 +99,18 @@ def state_id_of(run: Run) -> str:
     return str(dict.get(raw_fields(run.box.live), "id", ""))
 
 
-def _ending(run: Run, record: Record | Note | None) -> dict[str, Any]:
+def _ending(
+    run: Run, record: Record | Note | None, commands: Sequence[Command]
+) -> dict[str, Any]:
     error = ""
-    if (failure := run.failure) is not None:
+    ahead = [*(each.commands for each in run.held), commands]
+    faults = [each.error for some in ahead for each in some if type(each) is Fault]
+    if (failure := run.failed_with([*run.failures, *faults])) is not None:
         error = f"{type(failure).__name__}: {failure}"
     elif isinstance(record, RunAborted | RunCancelled):
         error = record.reason
+    elif run.marking.status == "compensated":
+        error = run.reason
     fields = {
         name: to_plain(value, f"state.{name}")
         for name, value in run.box.committed().items()

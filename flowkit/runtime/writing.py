@@ -76,7 +76,7 @@ def write(  # noqa: PLR0917 - what one move is
         journal.acquire(run)
     hold = journal.hold
     assert hold is not None  # noqa: S101 - else acquire has raised
-    changes = journal.changes(run, record)
+    changes = journal.changes(run, record, commands)
     carriers = journal.carriers
     if carriers is not None:
         carrier = carriers.of(record)

@@ -1,7 +1,7 @@
 """Kills a process in backoff, in fallbacks and in the middle of a compensation.
 
 Run as a process of its own, ``python -m tests.acceptance.policy_killer FOLDER KILLS
-SEED [FLOW]``: it forks a child for each life and kills it at a random moment, until the run
+SEED [FLOW [URL]]``: it forks a child for each life and kills it at a random moment, until the run
 has ended, then looks at what is stored and at a log of side effects beside it. The last
 line it prints is a report, as JSON.
 """
@@ -77,7 +77,7 @@ class Booking(Flow, on_error="compensate", defaults=Policy(retry=QUICK)):
         hotel,
         undo=cancel,
         retry=Retry(9, first="1ms"),
-        breaker=Breaker(1, open_for="8ms", window="1s"),
+        breaker=Breaker(1, open_for="8ms", window="1s", name="car", shared="store"),
     )
     def car(self):
         note(self, "car")
@@ -185,12 +185,15 @@ def checked(kind: type[Flow], url: str, log: Path, hits: int) -> list[str]:
     return faults
 
 
-def main(folder: str, kills: int, seed: int, name: str = "Booking") -> None:
-    """Several runs, each in a database of its own."""
+def main(
+    folder: str, kills: int, seed: int, name: str = "Booking", where: str = ""
+) -> None:
+    """Several runs, each in a database of its own; ``{n}`` in a URL is its number."""
     total, faults, number = 0, [], 0
     kind = {"Booking": Booking, "Rebooking": Rebooking}[name]
     while total < kills and not faults and number < kills:
-        url = f"sqlite:///{folder}/{number}.db?synchronous=normal"
+        url = where.replace("{n}", str(number))
+        url = url or f"sqlite:///{folder}/{number}.db?synchronous=normal"
         log = Path(folder) / f"{number}.log"
         hits = killed(kind, url, log, 12, seed + number)
         faults = checked(kind, url, log, hits)

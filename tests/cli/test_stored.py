@@ -116,6 +116,7 @@ def test_looking_makes_no_store(project):
         "requeue",
         "approve",
         "cancel",
+        "compensate",
         "fork",
         "rewind",
     ],
@@ -372,6 +373,44 @@ def test_cancel_ends_a_run(shop):
     assert done.stderr == (
         "error: Run 'r1' is over already (completed); there is nothing to end.\n"
     )
+
+
+def test_compensate_undoes_what_a_run_has_done(shop):
+    """And ends it; one that is over, or that says of nothing how, is left as it is."""
+    (shop / "trips.py").write_text(TRIP)
+    command = ("run", "trips.py:Trip", "--id", "t1")
+    assert flowkit(shop, *command).returncode == 3
+    done = flowkit(shop, "compensate", "t1", "--reason", "sold out", "--quiet")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == "cancel hotel\ncancel flight\nt1\tcompensated\tsold out\n"
+    done = flowkit(shop, "compensate", "t1")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("error: Run 't1' of trips:Trip is compensated, and ")
+    done = flowkit(shop, "compensate", "r3")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Run 'r3' is of ")
+
+
+TRIP = """
+from flowkit import Flow, listen, start
+
+
+class Trip(Flow, evict_after=0):
+    def cancel(self, booking):
+        print("cancel", booking)
+
+    @start(undo=cancel)
+    def flight(self):
+        return "flight"
+
+    @listen(flight, undo=cancel)
+    def hotel(self):
+        return "hotel"
+
+    @listen(hotel)
+    def pay(self):
+        return self.wait_for("paid")
+"""
 
 
 def test_cancel_takes_a_run_from_its_process(project):

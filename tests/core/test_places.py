@@ -11,7 +11,7 @@ from flowkit.core.places import PlacesState
 OWNERS = "abc"
 MOVES = st.lists(
     st.tuples(
-        st.sampled_from(["come", "again", "leave", "leave", "gone"]),
+        st.sampled_from(["come", "again", "leave", "leave", "gone", "slip", "out"]),
         st.integers(0, 11),
         st.floats(0, 2),
     ),
@@ -20,17 +20,20 @@ MOVES = st.lists(
 
 
 @given(most=st.integers(1, 4), queue=st.none() | st.integers(0, 4), moves=MOVES)
-def test_no_order_of_moves_gives_more_places_than_there_are(most, queue, moves) -> None:
+def test_no_order_of_moves_gives_more_places_than_there_are(  # noqa: PLR0915
+    most, queue, moves
+) -> None:
     """Whoever comes, leaves, gives up or dies; who waits longest is next."""
     state = PlacesState(Bulkhead(most, queue))
     inside: set[str] = set()
     first: list[str] = []
     line: list[str] = []
+    unnamed = 0
     at = 0.0
 
     def hand_on() -> list[str]:
         given = []
-        while len(inside) < most and (first or line):
+        while len(inside) + unnamed < most and (first or line):
             key = (first or line).pop(0)
             inside.add(key)
             given.append(key)
@@ -42,7 +45,7 @@ def test_no_order_of_moves_gives_more_places_than_there_are(most, queue, moves) 
         known = key in inside or key in first or key in line
         if move in {"come", "again"} and not known:
             entered = state.enter(key, at, first=move == "again")
-            if len(inside) < most:
+            if len(inside) + unnamed < most:
                 assert entered == "inside"
                 inside.add(key)
             elif move == "again":
@@ -68,13 +71,21 @@ def test_no_order_of_moves_gives_more_places_than_there_are(most, queue, moves) 
             first[:] = [each for each in first if each[0] != owner]
             line[:] = [each for each in line if each[0] != owner]
             assert given == hand_on()
+        elif move == "slip":
+            free = len(inside) + unnamed < most
+            assert state.slip_in() is free
+            unnamed += free
+        elif move == "out" and unnamed:
+            unnamed -= 1
+            assert state.slip_out() is bool(first or line)
+            assert state.hand_on(at) == hand_on()
         assert set(state.inside) == inside
-        assert len(inside) <= most
+        assert len(inside) + unnamed <= most
         assert state.waiting == len(line)
         assert [state.ahead(each) for each in [*first, *line]] == [
             *range(len(first) + len(line))
         ]
-        assert len(inside) == most or not (first or line)
+        assert len(inside) + unnamed == most or not (first or line)
 
 
 def test_who_cannot_have_a_place_in_time_is_told_so() -> None:

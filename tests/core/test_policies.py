@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flowkit import Flow, Policy, Retry, listen, start
+from flowkit import Flow, Policy, Rate, Retry, listen, start
 from flowkit.core.kinds import wanted
 from flowkit.core.policies import next_delay
+from flowkit.runtime.kinds import known
 
 
 @given(
@@ -201,3 +204,56 @@ def test_a_definition_with_policies_is_stored_and_read() -> None:
     tried = Definition("F", (Step("a", start=True, policies=(("retry", "3"),)),))
     assert definition_from(graph_text(tried)) == tried
     assert graph_hash(plain) != graph_hash(tried)
+
+
+WHOLE = Policy(
+    retry=3,
+    timeout="1m",
+    total_timeout="2m",
+    idle_timeout=5,
+    rate=Rate(9),
+    bulkhead=4,
+    breaker="crm",
+    cache="1h",
+    hedge="1s",
+    isolate="process",
+    max_starts=3,
+    fallback=False,
+    undo="back",
+)
+
+
+@pytest.mark.parametrize("name", [name for name, _ in WHOLE.said()])
+def test_every_policy_of_the_defaults_is_switched_off_by_false(name) -> None:
+    """Alone, and without a trace of it; only a fallback has False as its value."""
+    over = Policy(**{name: False}).over(WHOLE)
+    left = over.settled()
+    off = name != "fallback"
+    assert dict(over.texts)[name] == ("off" if off else "False")
+    assert [each for each, _ in left.said()] == [
+        each for each, _ in WHOLE.said() if each != name or not off
+    ]
+    assert left == replace(WHOLE, **({name: None} if off else {}))
+
+
+def test_what_is_switched_off_governs_nothing() -> None:
+    """A step that switches all of it off has no policies, its siblings have."""
+
+    class Apart(Flow, defaults=Policy(hedge="1s", isolate="process", timeout=9)):
+        @start(hedge=False, isolate=False, timeout=False)
+        def bare(self):
+            return os.getpid()
+
+        @listen(bare, isolate=False)
+        async def hedged(self, pid):
+            return pid
+
+    policies = known[Apart].compiled.policies
+    assert policies == {"hedged": Policy(hedge="1s", timeout=9)}
+    flow = Apart()
+    assert flow.kickoff() == os.getpid()
+    assert not Policy(hedge=False, isolate=False).apart
+    assert not Policy(rate=False, bulkhead=False, breaker=False).gated
+    assert not Policy(timeout=False).times
+    again = Policy(fallback=[Policy(timeout=False)], timeout=5, retry=2)
+    assert again.at(1) == Policy(fallback=again.fallback)

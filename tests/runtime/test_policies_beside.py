@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from urllib.error import HTTPError
+
 import anyio
 import pytest
+from pydantic import BaseModel
 
 from flowkit import (
     DefinitionError,
     Flow,
     Policy,
+    Rate,
     Region,
     Retry,
     any_of,
@@ -645,3 +649,69 @@ async def test_a_stream_tells_of_retries_and_compensation() -> None:
         ("method_execution_finished", "free"),
         ("flow_compensated", None),
     ]
+
+
+async def test_all_policies_of_a_step_work_together() -> None:
+    """In one decorator, with defaults of the class, a deadline and compensation."""
+    log = []
+    broken = [HTTPError("crm", 503, "away", None, None), ValueError("no card")]
+
+    class Trip(BaseModel):
+        city: str = ""
+
+    class Booking(
+        Flow[Trip],
+        defaults=Policy(timeout=30, retry=3),
+        deadline="15m",
+        on_error="compensate",
+    ):
+        def release(self, reserved):
+            log.append(f"release {reserved}")
+
+        def cached_profile(self, error):
+            return f"cached after {type(error).__name__}"
+
+        @start(undo=release)
+        async def reserve(self):
+            return f"room in {self.state.city}"
+
+        @listen(
+            reserve,
+            retry=Retry(5, on=HTTPError, first=0, most=60, budget=Rate(9, per="1m")),
+            timeout=20,
+            breaker="crm of all together",
+            rate=Rate(100, per="1m"),
+            fallback={ValueError: cached_profile},
+            undo=release,
+        )
+        async def charge(self, order):
+            log.append(f"charge {self.attempt}")
+            if broken:
+                raise broken.pop(0)
+            return order
+
+        @listen(charge, retry=False)
+        async def ship(self, charged):
+            raise OSError("no carrier")
+
+    flow = Booking()
+    with pytest.raises(OSError, match="no carrier"):
+        await flow.kickoff_async({"city": "Ulm"})
+    assert flow.run.status == "compensated"
+    assert flow.run.degraded == ("charge",)
+    assert log == [
+        "charge 1",
+        "charge 2",
+        "release cached after ValueError",
+        "release room in Ulm",
+    ]
+    told = {step.name: dict(step.policies) for step in Booking.definition().steps}
+    assert told["ship"] == {"timeout": "30s"}
+    assert told["charge"] == {
+        "retry": "5 attempts, on HTTPError, wait 0s, x2 up to 1m",
+        "timeout": "20s",
+        "rate": "100 in 1m",
+        "breaker": "crm of all together",
+        "fallback": "ValueError: cached_profile",
+        "undo": "release",
+    }

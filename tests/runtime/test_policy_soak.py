@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import random
+import threading
 from collections import Counter
 
 import anyio
 import pytest
 
-from flowkit import Breaker, Bulkhead, Flow, Rate, Retry, listen, start
-from flowkit.core.records import StepDeferred
+from flowkit import (
+    Admission,
+    Breaker,
+    Bulkhead,
+    Flow,
+    Hedge,
+    Rate,
+    Retry,
+    listen,
+    runs,
+    start,
+)
+from flowkit.core.records import StepDeferred, StepHedged
+from flowkit.errors import AdmissionFullError
+from flowkit.runtime.kinds import known
 from flowkit.runtime.run import Run
 from flowkit.runtime.shared import _shared
 from tests.conftest import PROVE
+from tests.runtime.stored import MemoryStore, flow_named, rows_of
 
 CALLS = 100_000 if PROVE else 1_500
 BATCH = 100
@@ -86,8 +102,110 @@ async def test_many_calls_add_up_and_leave_nothing() -> None:
     for (_, name), shared in _shared.items():
         if name == "soak" and hasattr(shared, "waiters"):
             state = shared.state(None)
-            assert (state.inside, state.waiting) == ({}, 0)
+            assert (state.inside, state.unnamed, state.waiting) == ({}, 0, 0)
             assert shared.waiters == {}
     gc.collect()
     left = [each for each in gc.get_objects() if type(each) is Run]
     assert [each for each in left if each.net.definition.name == "Soaked"] == []
+
+
+MIXED = 10_000 if PROVE else 300
+
+
+class Mixed(Flow[dict], admission=Admission(30, queue=40, name="mixed")):
+    """A call made twice if it takes long, behind places that all processes share."""
+
+    tried: Counter[str] = Counter()
+
+    @start(
+        retry=Retry(3, on=ConnectionError, first="1ms"),
+        hedge=Hedge("2ms", most=2),
+        bulkhead=Bulkhead(20, name="mixed", shared="store"),
+        breaker=Breaker(share=0.95, calls=50, open_for="1ms", name="mixed"),
+        fallback={KeyError: "fallback"},
+    )
+    async def call(self):
+        self.tried["begun"] += 1
+        ended = "cut"
+        try:
+            for _ in range(CHANCE.choice([1, 1, 400])):
+                await anyio.lowlevel.checkpoint()
+            ended = "well"
+            if CHANCE.random() < self.state["rate"]:
+                error = CHANCE.choice([ConnectionError, KeyError])
+                ended = error.__name__
+                raise error("soaked")
+        finally:
+            self.tried[ended] += 1
+        return "well"
+
+    @listen(call)
+    async def use(self, got):
+        return got
+
+
+flow_named(Mixed)
+
+
+@pytest.mark.prove
+@pytest.mark.timeout(0 if PROVE else 120)
+async def test_hedged_admitted_and_stored_calls_add_up_and_leave_nothing(
+    caplog,
+) -> None:
+    """Every call that begins ends; no place, row, thread, process or run is left."""
+    store = MemoryStore("memory:mixed")
+    Mixed.tried.clear()
+    outcomes: Counter[str] = Counter()
+    hedged = 0
+
+    async def go(rate):
+        nonlocal hedged
+        flow = Mixed(store=store)
+        try:
+            outcomes[await flow.kickoff_async({"rate": rate})] += 1
+        except AdmissionFullError:
+            outcomes["full"] += 1
+            return
+        except Exception as error:
+            outcomes[type(error).__name__] += 1
+        hedged += sum(type(each) is StepHedged for each in flow.run.records)
+
+    async def batch(number):
+        rate = CHANCE.choice([0, 0.3, 0.9])
+        async with anyio.create_task_group() as group:
+            for _ in range(number):
+                group.start_soon(go, rate)
+
+    await batch(10)  # what is started once for all
+    threads = set(threading.enumerate())
+    for _ in range(MIXED // BATCH):
+        await batch(BATCH)
+
+    tried, calls = Mixed.tried, MIXED // BATCH * BATCH + 10
+    assert sum(outcomes.values()) == calls
+    assert outcomes["full"] == MIXED // BATCH * (BATCH - 70)
+    ends = ("well", "fallback", "ConnectionError", "BreakerOpenError", "full")
+    assert set(outcomes) <= set(ends)
+    assert outcomes["well"] > 0 < hedged
+    assert tried["well"] >= outcomes["well"]
+    assert tried["begun"] == sum(tried.values()) - tried["begun"]
+    rows = rows_of(store) if calls < 1_000 else runs.list(store=store, limit=calls)
+    assert len(rows) == calls - outcomes["full"]
+    completed = outcomes["well"] + outcomes["fallback"]
+    ended = Counter(each.status for each in rows)
+    assert (ended["completed"], ended.total()) == (completed, len(rows))
+    assert ended["failed"] == len(rows) - completed
+    for (_, name), shared in _shared.items():
+        if name == "mixed" and hasattr(shared, "waiters"):
+            for place in (None, store) if not shared.polls else (store,):
+                state = shared.state(place)
+                assert (state.inside, state.unnamed, state.waiting) == ({}, 0, 0)
+            assert (shared.waiters, [*shared.owed]) == ({}, [])
+    assert known[Mixed].admission.places.state(None).inside == {}
+    assert len(store.owners()) == 1
+    assert set(threading.enumerate()) <= threads
+    assert multiprocessing.active_children() == []
+    caplog.clear()  # tracebacks of what failed late, beside the call that won
+    gc.collect()
+    left = [each for each in gc.get_objects() if type(each) is Run]
+    assert [each for each in left if each.net.definition.name == "Mixed"] == []

@@ -15,13 +15,18 @@ from flowkit import (
     Rate,
     Retry,
     listen,
+    or_,
+    router,
     runs,
     signals,
     start,
 )
+from flowkit.core.limits import RateState
 from flowkit.errors import BreakerOpenError, BulkheadFullError, RateLimitedError
+from flowkit.journal.codec import decode, encode
 from flowkit.runtime import shared
 from flowkit.runtime.clock import now
+from flowkit.runtime.protection import Gate
 from flowkit.runtime.resumption import resume
 from tests.runtime.stored import MemoryStore, flow_named
 from tests.runtime.ticking import ticks
@@ -439,6 +444,36 @@ def other_process() -> None:
     shared.forget_all()
 
 
+async def test_a_long_loop_under_a_rate_keeps_no_turn_that_is_over(clock) -> None:
+    """What deferred a step is forgotten when it ends, well or not or cancelled."""
+    turns = []
+
+    class Loops(Flow):
+        @start(rate=Rate(1, per=1))
+        async def begin(self):
+            return 0
+
+        @listen(or_("begin", "again"), rate=Rate(1, per=1))
+        async def turn(self):
+            turns.append(now())
+            if len(turns) % 3 == 0:
+                raise OSError("third")
+
+        @router(or_(turn, turn.failed))
+        def onward(self):
+            return "again" if len(turns) < 9 else "done"
+
+    flow = Loops()
+    async with anyio.create_task_group() as group:
+        group.start_soon(flow.kickoff_async)
+        while flow.run is None or flow.run.status != "completed":
+            await ticks(clock, 1)
+            assert flow.run is None or len(flow.run.marking.deferred) <= 1
+    assert len(turns) == 9
+    assert flow.run.marking.deferred == {}
+    assert flow.run.degraded == ()
+
+
 def test_a_breaker_in_the_store_is_open_for_every_process(clock, tmp_path) -> None:
     """And one of them closes it for all."""
     url = f"sqlite:///{tmp_path}/shared.db"
@@ -472,6 +507,32 @@ def test_a_rate_in_the_store_is_one_for_all(clock) -> None:
     assert dues == [None, 4_600, 8_200]
 
 
+@pytest.mark.parametrize("quicker", [1, 3])
+def test_who_loses_the_race_for_a_turn_asks_for_it_at_that_time(clock, quicker) -> None:
+    """Not at the time before it lost, at which another one's turn is still to come."""
+
+    class Contended(MemoryStore):
+        def swap(self, name, old, new):
+            if name == "limit:Rate:contended" and len(taken) < quicker:
+                taken.append(name)
+                clock.advance(0.25)
+                other.restore(decode(self.cell(name) or "[null]"))
+                other.take(now())
+                assert super().swap(name, old, encode(other.saved(), name))
+            return super().swap(name, old, new)
+
+    taken = []
+    rate = Rate(4, per="1h", most_wait=0, name="contended", shared="store")
+    other = RateState(rate)
+    cls = calling([], rate=rate)
+    store = Contended("memory:test")
+    assert cls(store=store).kickoff() == "called"
+    for _ in range(3 - quicker):
+        assert cls(store=store).kickoff() == "called"
+    with pytest.raises(RateLimitedError):
+        cls(store=store).kickoff()
+
+
 def test_no_more_threads_begin_than_a_stored_rate_allows(tmp_path) -> None:
     """Whoever loses the race for a turn takes the next one."""
     url = f"sqlite:///{tmp_path}/race.db"
@@ -495,6 +556,25 @@ def test_no_more_threads_begin_than_a_stored_rate_allows(tmp_path) -> None:
     for each in threads:
         each.join()
     assert sorted(outcomes) == ["RateLimitedError"] * 7 + ["called"] * 5
+
+
+def test_only_a_closed_breaker_gives_a_permit_without_being_asked() -> None:
+    """Open or half-open it must be asked, as one in the store or one that is slow."""
+    gate = Gate("Calls.call", "here", Policy(breaker=Breaker(1, open_for=30)))
+    state = gate.breaker.state
+    before = gate.closed()
+    assert before is not None
+    state.leave(before[0], 0.0, well=False)
+    assert (state.status, gate.closed()) == ("open", None)
+    trial = state.enter(30.0)
+    assert (state.status, gate.closed()) == ("half_open", None)
+    state.leave(trial, 30.0, well=True)
+    assert gate.closed() is not None
+    state.leave(before[0], 30.0, well=False)  # it began before all that
+    assert state.status == "closed"
+    for more in ({"slow": 1}, {"name": "far", "shared": "store"}):
+        asked = Gate("Calls.call", "there", Policy(breaker=Breaker(**more)))
+        assert asked.closed() is None
 
 
 def test_a_limit_in_the_store_needs_one() -> None:

@@ -115,6 +115,45 @@ async def test_failures_of_several_branches_begin_again_together() -> None:
     assert [each.output for each in done] == [3]
 
 
+@pytest.mark.parametrize(
+    ("on_error", "told"),
+    [
+        ("collect", "ExceptionGroup: 2 steps of Last failed (2 sub-exceptions)"),
+        ("fail_fast", "OSError: two"),
+    ],
+)
+async def test_a_group_that_fails_last_is_in_the_stored_error(on_error, told) -> None:
+    """The row is written before the failure is told, and counts it."""
+
+    class Last(Flow, on_error=on_error):
+        @start()
+        def items(self):
+            return [1, 2]
+
+        @listen(each(items))
+        async def work(self, item):
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            if item == 2:
+                raise OSError("two")
+
+        @listen(gather(work))
+        def total(self, found):
+            return found
+
+        @listen(items)
+        async def alone(self):
+            if on_error == "collect":
+                raise KeyError("alone")
+
+    cls, store = flow_named(Last), MemoryStore("memory:test")
+    flow = cls(store=store)
+    with pytest.raises((ExceptionGroup, OSError)) as caught:
+        await flow.kickoff_async()
+    stored = runs.get(flow.run.id, store=store).error
+    assert stored == f"{type(caught.value).__name__}: {caught.value}" == told
+
+
 def test_a_group_that_bears_some_failures_keeps_their_errors() -> None:
     """More than it bears, and all of them begin again."""
     log = []

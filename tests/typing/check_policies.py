@@ -55,6 +55,9 @@ class Governed(
     def use(self, number: int, *, debug: bool = False) -> str:
         return str(number)
 
+    @listen(begin, retry=False, timeout=False, hedge=False, isolate=False, cache=False)
+    async def bare(self) -> None: ...
+
     @router(begin.timeout, emit=["late"], retry=1, bulkhead=3, breaker="crm")
     def late(self, error: Exception) -> str:
         return "late"
