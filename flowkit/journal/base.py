@@ -218,13 +218,21 @@ class Store(Protocol):
         ...
 
     def forget(
-        self, *, events_before: float, kept_before: float, most_kept: int
+        self,
+        *,
+        events_before: float,
+        kept_before: float,
+        most_kept: int,
+        at: float = 0.0,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Forget old event ids and old kept letters; gives the dropped letters.
 
         Those that came before these times, and the oldest beyond ``most_kept``.
         Letters in a run's inbox and those for handlers are not kept ones: they
-        stay.
+        stay. With a ``reason`` the dropped ones are dead letters from ``at`` on, of
+        the kind ``dropped``, in the same transaction: one table or the other has
+        each, whenever the process dies.
         """
         ...
 

@@ -37,6 +37,7 @@ __all__ = [
     "RunRow",
     "Wait",
     "Waiting",
+    "buried",
     "is_over",
 ]
 
@@ -358,6 +359,12 @@ class Bury(NamedTuple):
     reason: str
     kind: str = "invalid"
     subscriber: str = ""
+
+
+def buried(letter: Letter, at: float, reason: str) -> Bury:
+    """The burial of a kept letter that no run has taken."""
+    _, subscriber, name, key, event, payload, *_ = letter
+    return Bury(name, key, event, at, payload, reason, "dropped", subscriber)
 
 
 class Dead(NamedTuple):

@@ -1218,6 +1218,26 @@ class Forgetting:
         dropped = store.forget(events_before=0.0, kept_before=0.0, most_kept=0)
         assert dropped == letters[3:]
 
+    def test_forget_buries_what_it_drops(self, store):
+        """With a reason, in one transaction; without one nothing is buried."""
+        one(store, event(at=0.5))
+        store.forget(events_before=0.0, kept_before=1.0, most_kept=9)
+        old = fate(store, event(id="e1", key="k", at=1.0, payload="[1]")).letter
+        more = fate(store, event(at=1.5)).letter
+        new = fate(store, event(id="e2", at=2.0)).letter
+        assert store.dead() == []
+        dropped = store.forget(
+            events_before=0.0, kept_before=2.0, most_kept=9, at=3.0, reason="why"
+        )
+        assert dropped == [old, more]
+        assert store.kept() == [new]
+        assert [each.letter for each in store.dead()] == [
+            Bury("paid", "k", "e1", 3.0, "[1]", "why", "dropped", FLOW),
+            Bury("paid", None, None, 3.0, more.payload, "why", "dropped", FLOW),
+        ]
+        number = store.dead()[-1].number
+        assert one(store, Bury("paid", None, None, 4.0, "", "why")) > number
+
     def test_forget_leaves_inboxes_and_handlers_alone(self, store):
         """A letter that has been promised stays."""
         waiting(store, "a", Wait("paid"))

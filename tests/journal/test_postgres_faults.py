@@ -23,7 +23,15 @@ pytest.register_assert_rewrite("tests.journal.contract")
 from flowkit.errors import RunExistsError, StoreError  # noqa: E402
 from flowkit.journal.postgres import PostgresStore, writer  # noqa: E402
 from flowkit.journal.queries import Query  # noqa: E402
-from flowkit.journal.rows import Advance, Advanced, Begin, Begun, Wait  # noqa: E402
+from flowkit.journal.rows import (  # noqa: E402
+    Accept,
+    Advance,
+    Advanced,
+    Begin,
+    Begun,
+    Delivery,
+    Wait,
+)
 from tests.journal.contract import (  # noqa: E402
     begin,
     entry,
@@ -462,3 +470,16 @@ def test_what_was_taken_out_is_given_although_the_answer_was_lost(
     proxy.losses = 0
     assert far.swap("c", None, "1")
     assert far.cell("c") == "1"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_is_forgotten_is_buried_once_whatever_is_lost(
+    monkeypatch, proxy, far, mode
+):
+    """One statement does both; the connection breaks at it."""
+    delivery = Delivery("news:Flow", "[1]", keep=True)
+    one(far, Accept("paid", None, "e1", 1.0, (delivery,)))
+    lose(monkeypatch, proxy, mode)
+    far.forget(events_before=0.0, kept_before=2.0, most_kept=9, at=3.0, reason="why")
+    assert far.kept() == []
+    assert [each.letter.id for each in far.dead()] == ["e1"]

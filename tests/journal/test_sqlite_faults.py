@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
 import apsw
 import pytest
@@ -400,6 +400,27 @@ def test_a_value_that_cannot_be_stored_refuses_its_move_only(store, path):
     assert not store.seen("e1")
     with pytest.raises(StoreError):
         store.append(hold, entry(4, "\ud800"))
+
+
+def test_what_cannot_be_buried_is_kept(store, path):
+    """A fault between the two: neither is done, and it is done the next time."""
+    delivery = Delivery("news:Flow", "[1]", keep=True)
+    store.commit([Accept("paid", None, "e1", 1.0, (delivery,))])
+    kept = store.kept()
+    limits = {"events_before": 0.0, "kept_before": 2.0, "most_kept": 9}
+    with closing(apsw.Connection(str(path))) as other:
+        other.execute(
+            "CREATE TRIGGER full BEFORE INSERT ON dead "
+            "BEGIN SELECT RAISE(ABORT, 'no room'); END"
+        )
+        with pytest.raises(StoreError):
+            store.forget(**limits, at=3.0, reason="why")
+        assert (store.kept(), store.dead()) == (kept, [])
+        other.execute("DROP TRIGGER full")
+    assert store.forget(**limits, at=3.0, reason="why") == kept
+    assert store.kept() == []
+    (dead,) = store.dead()
+    assert dead.letter.id == "e1"
 
 
 def test_a_step_takes_at_most_400_bytes(path):

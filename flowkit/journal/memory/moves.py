@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from flowkit.errors import StoreError
     from flowkit.journal.rows import Delivery, Entry, Move, Outcome, Wait
 
-__all__ = ["MOVES", "fenced_from"]
+__all__ = ["MOVES", "bury", "fenced_from"]
 
 _COLUMNS: Final = ("status", "due", "key", "state_id", "error", "result", "state")
 """What an Advance changes by its own name."""
@@ -175,7 +175,8 @@ def _letter(tables: Tables, move: Accept, delivery: Delivery) -> Letter:
     )
 
 
-def _bury(tables: Tables, move: Bury) -> int:
+def bury(tables: Tables, move: Bury) -> int:
+    """A dead letter; gives its number."""
     number = next(tables.numbers)
     tables.dead[number] = Dead(number, move)
     return number
@@ -219,5 +220,5 @@ MOVES: dict[type[Move], Callable[[Tables, Any], Outcome]] = {
     Begin: _begin,
     Advance: _advance,
     Accept: _accept,
-    Bury: _bury,
+    Bury: bury,
 }

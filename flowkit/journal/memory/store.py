@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from flowkit.journal.memory.asking import figures_of, fits
-from flowkit.journal.memory.moves import MOVES, fenced_from
+from flowkit.journal.memory.moves import MOVES, bury, fenced_from
 from flowkit.journal.memory.tables import Tables
 from flowkit.journal.queries import Failing, Figures
 from flowkit.journal.refusals import gap
-from flowkit.journal.rows import Dead, Hold, Letter, Waiting, is_over
+from flowkit.journal.rows import Dead, Hold, Letter, Waiting, buried, is_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Mapping, Sequence
@@ -255,7 +255,13 @@ class MemoryStore:
             return self._tables.dead.pop(number, None)
 
     def forget(
-        self, *, events_before: float, kept_before: float, most_kept: int
+        self,
+        *,
+        events_before: float,
+        kept_before: float,
+        most_kept: int,
+        at: float = 0.0,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Forget old event ids and old kept letters; gives the dropped letters."""
         tables = self._tables
@@ -271,6 +277,8 @@ class MemoryStore:
             ]
             for letter in dropped:
                 tables.unkeep(letter)
+                if reason is not None:
+                    bury(tables, buried(letter, at, reason))
             return dropped
 
     def purge(self, runs: Sequence[str]) -> int:

@@ -568,7 +568,7 @@ returning number, name, key, event, at, payload, reason, kind, subscriber
 delete from flowkit.event where at < %(before)s
 
 -- name: forget_kept
--- Kept letters that are too old or too many.
+-- Kept letters that are too old or too many; with a reason, they are dead ones.
 with gone as (
     delete from flowkit.letter
     where
@@ -585,6 +585,17 @@ with gone as (
         )
     returning
         number, subscriber, name, key, event, payload, at, null::text, traceparent
+),
+
+buried as (
+    insert into flowkit.dead (
+        name, key, event, at, payload, reason, kind, subscriber
+    )
+    select
+        name, key, event, %(at)s, payload, %(reason)s::text, 'dropped', subscriber
+    from gone
+    where %(reason)s::text is not null
+    order by number
 )
 
 select * from gone order by number

@@ -403,12 +403,21 @@ class PostgresStore:
         return next(map(_dead, rows), None)
 
     def forget(
-        self, *, events_before: float, kept_before: float, most_kept: int
+        self,
+        *,
+        events_before: float,
+        kept_before: float,
+        most_kept: int,
+        at: float = 0.0,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Forget old event ids and old kept letters; gives the dropped letters."""
         _, rows = self._take(
             Ask("forget_events", {"before": events_before}),
-            Ask("forget_kept", {"before": kept_before, "most": most_kept}),
+            Ask(
+                "forget_kept",
+                {"before": kept_before, "most": most_kept, "at": at, "reason": reason},
+            ),
         )
         return [letter_of(row) for row in rows]
 

@@ -13,7 +13,17 @@ from weakref import WeakSet
 import apsw
 
 from flowkit.journal.queries import Failing, Figures, figured
-from flowkit.journal.rows import Bury, Dead, Entry, Hold, Letter, Owner, Wait, Waiting
+from flowkit.journal.rows import (
+    Bury,
+    Dead,
+    Entry,
+    Hold,
+    Letter,
+    Owner,
+    Wait,
+    Waiting,
+    buried,
+)
 from flowkit.journal.sqlite.checkpoint import Checkpoints
 from flowkit.journal.sqlite.faults import BAD_VALUES, bad_value, fault, gone, identity
 from flowkit.journal.sqlite.moves import MOVES, Refused, refusal, run_row
@@ -293,14 +303,24 @@ class SqliteStore:
         return _dead(found[0]) if found else None
 
     def forget(
-        self, *, events_before: float, kept_before: float, most_kept: int
+        self,
+        *,
+        events_before: float,
+        kept_before: float,
+        most_kept: int,
+        at: float = 0.0,
+        reason: str | None = None,
     ) -> list[Letter]:
         """Forget old event ids and old kept letters; gives the dropped letters."""
         with self._writing, self._transaction() as connection:
             connection.execute(SQL["forget_events"], (events_before,))
             asked = (kept_before, most_kept)
             found: list[Any] = connection.execute(SQL["forget_kept"], asked).fetchall()
-        return sorted(Letter(*row) for row in found)
+            dropped = sorted(Letter(*row) for row in found)
+            if reason is not None:
+                moves = (buried(letter, at, reason) for letter in dropped)
+                connection.executemany(SQL["bury"], moves)
+        return dropped
 
     def purge(self, runs: Sequence[str]) -> int:
         """Delete runs that are over with all that belongs to them; how many."""
