@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import anyio
 
 from flowkit.errors import InputError, RunError
-from flowkit.journal.rows import Letter
 from flowkit.runtime import signals
 from flowkit.runtime.addressing import odd, takes, unknown
 from flowkit.runtime.calls import validated
@@ -101,18 +100,19 @@ class EventBus:
 
     @property
     def dead(self) -> list[Dead]:
-        """The 1,000 oldest events that were refused or failed; needs a store."""
-        return [] if self._post is None else self._post.dead.listed(1_000)
+        """All events that were refused or failed, oldest first; needs a store."""
+        return [] if self._post is None else self._post.dead.listed()
 
     def requeue(self, number: int) -> Receipt:
         """Send a dead letter once more, and take it out if somebody could take it.
 
-        It is taken out last: if the process dies before that, it is there still, and
-        the event counts once however often it is sent again.
+        The letter of one subscriber goes to that one alone: the others have had the
+        event. It is taken out last: if the process dies before that, it is there
+        still, and the event counts once however often it is sent again.
 
         Raises:
             NotFoundError: it is not there.
-            RunError: the bus has no store.
+            RunError: the bus has no store, or not the letter's subscriber.
             StoreError: its payload cannot be read.
         """
         if self._post is None:
@@ -122,9 +122,19 @@ class EventBus:
 
         dead = self._post.dead
         letter = dead.found(number)
-        once = f"dead letter {number}"
+        if letter.subscriber and not any(
+            self._subscribers(letter.name, letter.subscriber)
+        ):
+            msg = (
+                f"Dead letter {number} of event {letter.name!r} is for "
+                f"{letter.subscriber}, which this bus does not have. Give it to "
+                f"bus.register() or bus.on() and requeue the letter again: it stays."
+            )
+            raise RunError(msg)
         payload = decode(letter.payload)
-        receipt = self.send(letter.name, payload, key=letter.key, id=once)
+        receipt = Receipt(letter.name, letter.key, f"dead letter {number}")
+        receipt.only = letter.subscriber
+        self._send(receipt, payload)
         if receipt.status not in {"full", "shed", "dropped"}:  # nobody has it: it stays
             dead.drop(number)
         return receipt
@@ -166,7 +176,9 @@ class EventBus:
         """
 
         def add(function: F) -> F:
-            self._handlers.setdefault(name, []).append(Handler(name, function))
+            handlers = self._handlers.setdefault(name, [])
+            taken = {each.subscriber for each in handlers}
+            handlers.append(Handler(name, function, taken))
             return function
 
         return add if handler is None else add(handler)
@@ -200,7 +212,9 @@ class EventBus:
             key: correlates the event with a run; the oldest open run wins.
             id: counted once, however often it is sent.
         """
-        receipt = Receipt(name, None if key is None else str(key), id)
+        return self._send(Receipt(name, None if key is None else str(key), id), payload)
+
+    def _send(self, receipt: Receipt, payload: Any) -> Receipt:
         if self._post is None:
             with self._local.lock:
                 self._accept(receipt, payload)
@@ -275,6 +289,8 @@ class EventBus:
         self._unregister()
 
     def _unregister(self) -> None:
+        if self._post is not None:
+            self._post.dead.close()
         for flow in self._flows:
             known[flow].buses.remove(self)
         self._flows.clear()
@@ -340,8 +356,7 @@ class EventBus:
         valid, payload = self._validated(receipt, payload)
         if not valid:
             return None, []
-        handlers = self._handlers.get(name, [])
-        flows = [flow for flow in self._flows if self._concerns(flow, name)]
+        flows, handlers = self._subscribers(name, receipt.only)
         if not handlers and not flows:
             receipt.refuse("unknown", unknown(self._flows, self._handlers, name))
             return None, []
@@ -365,6 +380,17 @@ class EventBus:
             receipt.refuse("invalid", reason)
         return False, None
 
+    def _subscribers(self, name: str, only: str) -> tuple[list[type], list[Handler]]:
+        """Who gets such an event: all that name it, or the one of that name."""
+        handlers = self._handlers.get(name, [])
+        flows = [flow for flow in self._flows if self._concerns(flow, name)]
+        if only:
+            from flowkit.runtime.durable import flow_name  # loaded already: a store's
+
+            handlers = [each for each in handlers if each.subscriber == only]
+            flows = [flow for flow in flows if flow_name(flow) == only]
+        return flows, handlers
+
     def _concerns(self, flow: type, name: str) -> bool:
         """Whether a flow's graph or the body of a step names such an event."""
         return takes(flow, name) or name in known[flow].waited_names
@@ -373,9 +399,9 @@ class EventBus:
         """Say who refused it although others took it, or that nobody could."""
         if receipt.status == "duplicate":
             return
-        for reason in receipt.refusals:
+        for who, reason in zip(receipt.refusers, receipt.refusals, strict=True):
             gone = Rejection(receipt.name, receipt.id, "invalid", reason)
-            self.report(gone, payload, receipt.key)
+            self.report(gone, payload, receipt.key, who)
         if not receipt.taken:
             receipt.refuse("dropped", LOST)
 
@@ -402,14 +428,15 @@ class EventBus:
     def _reject(self, receipt: Receipt, payload: Any) -> None:
         name, id_ = receipt.name, receipt.id
         gone = Rejection(name, id_, receipt.status, receipt.reason)
-        self.report(gone, payload, receipt.key)
+        self.report(gone, payload, receipt.key, receipt.only)
 
-    def report(self, gone: Rejection, payload: Any, key: str | None) -> None:
-        """Note an event that was refused, and tell of it."""
+    def report(
+        self, gone: Rejection, payload: Any, key: str | None, subscriber: str = ""
+    ) -> None:
+        """Note an event that was refused, by one subscriber or by all; tell of it."""
         self.rejected.append(gone)
         if self._post is not None and gone.status in {"unknown", "invalid"}:
-            letter = Letter(0, "", gone.name, key, gone.id, payload, 0.0)
-            self._post.dead.bury(letter, gone.reason, gone.status)
+            self._post.dead.refused(gone, payload, key, subscriber)
         signals.log().warning("event %r refused: %s", gone.name, gone.reason)
         if signals.event_rejected.receivers:
             self._tell(

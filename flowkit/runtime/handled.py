@@ -57,17 +57,20 @@ class Handled:
         error = await handler.call(self._bus, payload)
         if error is not None:
             reason = f"{handler} raised {error!r}"
-            self._dead.bury(letter, reason, "failed", f"handler:{handler.title}")
+            done = partial(self._undone.append, letter.number)
+            self._dead.failed(letter, reason, done)
             self._dead.settle()  # until then its letter stays
-        self._undone.append(letter.number)
+        else:
+            self._undone.append(letter.number)
         self.finish()
         self._handling.discard(letter.number)
 
     def finish(self) -> None:
         """Take what handlers have done out of the store, also what failed before."""
         while self._undone:
-            self._store.done(self._undone[-1])
-            self._undone.pop()
+            number = self._undone[-1]
+            self._store.done(number)
+            self._undone.remove(number)  # the writer may have put one behind it
 
     def look_again(self) -> None:
         """A commit was not answered: its letters may be in the store."""
@@ -78,12 +81,12 @@ class Handled:
         if self._recovered:
             return
         handlers = {
-            f"handler:{each.title}": each
+            (each.name, each.subscriber): each
             for several in self._bus.handlers.values()
             for each in several
         }
         for letter in self._store.kept():
-            handler = handlers.get(letter.subscriber)
+            handler = handlers.get((letter.name, letter.subscriber))
             if handler is not None and letter.number not in self._handling:
                 self._rescued.add(letter.number)
                 self._begin(handler, decode(letter.payload), letter)

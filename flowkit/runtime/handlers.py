@@ -10,20 +10,31 @@ from flowkit.runtime.calls import payload_type
 from flowkit.runtime.threads import pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Container
 
 __all__ = ["Handler"]
 
 
 class Handler:
-    """A function that is called for each event of a name."""
+    """A function that is called for each event of a name.
 
-    __slots__ = ("bare", "function", "name", "title", "type")
+    Attributes:
+        subscriber: its name in a store; handlers of one title are numbered.
+    """
 
-    def __init__(self, name: str, function: Callable[..., Any]) -> None:
+    __slots__ = ("bare", "function", "name", "subscriber", "title", "type")
+
+    def __init__(
+        self, name: str, function: Callable[..., Any], taken: Container[str] = ()
+    ) -> None:
         self.name: str = name
         self.function: Callable[..., Any] = function
         self.title: str = getattr(function, "__qualname__", repr(function))
+        self.subscriber: str = f"handler:{self.title}"
+        number = 1
+        while self.subscriber in taken:
+            number += 1
+            self.subscriber = f"handler:{self.title}#{number}"
         self.bare: bool = not inspect.signature(function).parameters
         self.type: Any | None = (
             None if self.bare else payload_type(_hinted(function), method=False)

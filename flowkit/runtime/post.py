@@ -94,7 +94,7 @@ class Post:
         self._deaf: Callable[[], None] | None = None
         self._listens = False
         self._forgot = 0.0
-        self.dead: DeadLetters = DeadLetters(store, self.writer)
+        self.dead: DeadLetters = DeadLetters(bus, store, self.writer)
         self._handled = Handled(bus, store, self.dead, self._put)
 
     def deliveries(
@@ -107,13 +107,13 @@ class Post:
             try:
                 delivery, run = self._for_flow(flow, receipt, payload)
             except InputError as error:
-                receipt.refusals.append(str(error))
+                receipt.refused(flow_name(flow), str(error))
             except AdmissionError as error:
                 self._refused(receipt, error, owners)
                 return [], []
             except Exception as error:  # noqa: BLE001 - one class must not stop the bus
                 text = f"{flow.__name__} could not take it: {error!r}"
-                receipt.refusals.append(text)
+                receipt.refused(flow_name(flow), text)
             else:
                 found.append(delivery)
                 owners.append((flow, run))
@@ -122,9 +122,9 @@ class Post:
                 taken = validated(payload, handler.type, f"The payload for {handler}")
                 text = encode(taken, f"the payload for {handler}")
             except Exception as error:  # noqa: BLE001 - nor must one handler
-                receipt.refusals.append(str(error))
+                receipt.refused(handler.subscriber, str(error))
             else:
-                found.append(Delivery(f"handler:{handler.title}", text, handler=True))
+                found.append(Delivery(handler.subscriber, text, handler=True))
                 owners.append((handler, taken))
         return found, owners
 
@@ -406,6 +406,7 @@ class Post:
             for live in [each for each in self._live.values() if each.resting]:
                 if self.store.letters(live.id):
                     self.wake(live.id)
+            self.dead.retry()
             self._handled.finish()
             self._handled.recover()
             self._forget()
@@ -419,15 +420,16 @@ class Post:
         at = now()
         if at - self._forgot < FORGET:
             return
-        self._forgot = at
+        reason = "kept for a later wait that did not come in time"
         dropped = self.store.forget(
             events_before=at - self._keep_ids,
             kept_before=at - self._bus.keep_for,
             most_kept=self._keep,
+            at=at,
+            reason=reason,
         )
+        self._forgot = at
         for letter in dropped:
-            reason = "kept for a later wait that did not come in time"
-            self.dead.bury(letter, reason, "dropped", letter.subscriber)
             gone = Rejection(letter.name, letter.event, "dropped", reason)
             self._bus.report(gone, letter.payload, letter.key)
 

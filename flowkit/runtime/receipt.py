@@ -46,6 +46,8 @@ class Receipt:
         kept: it waits for a run that is not there yet.
         reason: one sentence, if it was refused.
         refusals: subscribers that refused it while others took it.
+        refusers: with a store, the name of each of these in a dead letter.
+        only: the one subscriber it is sent to; "" for all.
         traceparent: of the span it was sent in, "" if nothing is traced.
     """
 
@@ -55,8 +57,10 @@ class Receipt:
         "kept",
         "key",
         "name",
+        "only",
         "reason",
         "refusals",
+        "refusers",
         "run_ids",
         "runs",
         "status",
@@ -73,6 +77,8 @@ class Receipt:
         self.run_ids: list[str] = []
         self.handlers: list[str] = []
         self.refusals: list[str] = []
+        self.refusers: list[str] = []
+        self.only: str = ""
         self.kept: bool = False
         self.traceparent: str = trail.here()
 
@@ -80,6 +86,11 @@ class Receipt:
     def taken(self) -> bool:
         """Whether a run or a handler has it, or it is kept."""
         return bool(self.runs or self.run_ids or self.handlers or self.kept)
+
+    def refused(self, subscriber: str, reason: str) -> None:
+        """Note a subscriber that refused it, which stops no other."""
+        self.refusals.append(reason)
+        self.refusers.append(subscriber)
 
     def refuse(self, status: Fate, reason: str) -> Receipt:
         """The same receipt, refused."""

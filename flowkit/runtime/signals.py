@@ -40,6 +40,8 @@ signal                    arguments beside ``run``
 ``event_accepted``        ``name``, ``payload``, ``key``, ``id`` (sender: the bus)
 ``event_rejected``        ``name``, ``payload``, ``key``, ``id``, ``reason`` (the bus)
 ``handler_failed``        ``name``, ``handler``, ``error`` (sender: the bus)
+``dead_letter_failed``    ``name``, ``key``, ``id``, ``reason``, ``error``: its store
+                          did not take it yet (sender: the bus)
 ========================= =====================================================
 """
 
@@ -117,10 +119,12 @@ breaker_changed: Signal = _signal("breaker_changed", "A breaker opened or closed
 event_accepted: Signal = _signal("event_accepted", "The bus took an event.")
 event_rejected: Signal = _signal("event_rejected", "The bus refused an event.")
 handler_failed: Signal = _signal("handler_failed", "An event handler raised.")
+dead_letter_failed: Signal = _signal("dead_letter_failed", "It is not written yet.")
 
 __all__ = [
     "breaker_changed",
     "cache_hit",
+    "dead_letter_failed",
     "event_accepted",
     "event_rejected",
     "handler_failed",

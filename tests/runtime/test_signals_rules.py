@@ -65,6 +65,7 @@ BUS = {
     "event_rejected": {"name", "payload", "key", "id", "reason"},
     "handler_failed": {"name", "handler", "error"},
 }
+STORED = {"dead_letter_failed": {"name", "key", "id", "reason", "error"}}
 
 
 class Counts(BaseModel):
@@ -151,7 +152,7 @@ def told():
     """Everything told by any signal, as (signal, sender, arguments)."""
     notes: list[tuple[str, object, dict]] = []
     with ExitStack() as stack:
-        for name in [*COMMON, *BUS]:
+        for name in [*COMMON, *BUS, *STORED]:
 
             def note(sender, /, _name=name, **arguments):
                 notes.append((_name, sender, arguments))
@@ -172,8 +173,8 @@ def test_the_documented_arguments_are_those_tested_here():
         name: set(re.findall(r"``(\w+)``", said))
         for name, said in row.findall(inspect.getdoc(signals))
     }
-    assert found == COMMON | BUS
-    assert set(signals.__all__) == {*COMMON, *BUS, "log", "tell"}
+    assert found == COMMON | BUS | STORED
+    assert set(signals.__all__) == {*COMMON, *BUS, *STORED, "log", "tell"}
 
 
 async def test_a_finished_run_tells_each_signal_with_its_arguments(told):
@@ -499,7 +500,9 @@ async def test_an_observer_that_connects_another_does_not_disturb_the_telling():
 
 def test_an_observer_that_is_forgotten_hears_nothing():
     """Signals hold their receivers weakly and have none left here."""
-    assert [name for name in [*COMMON, *BUS] if getattr(signals, name).receivers] == []
+    assert [
+        name for name in [*COMMON, *BUS, *STORED] if getattr(signals, name).receivers
+    ] == []
 
 
 def test_the_log_prints_nothing_unless_logging_is_set_up():
