@@ -46,6 +46,10 @@ class Inbox(Protocol):
         """The oldest kept event of that name and key, not older than ``since``."""
         ...
 
+    def expire(self, since: float) -> list[KeptEvent]:
+        """Take out what is older than ``since``, oldest first."""
+        ...
+
     def kept(self) -> int:
         """How many events are kept."""
         ...

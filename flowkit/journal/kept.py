@@ -63,6 +63,17 @@ class MemoryInbox:
                 return found
         return None
 
+    def expire(self, since: float) -> list[KeptEvent]:
+        """Take out what is older than ``since``, oldest first."""
+        gone: list[KeptEvent] = []
+        while self._events:
+            place, event = next(iter(self._events.values()))
+            if event.at >= since:
+                break
+            gone.append(event)
+            self._pop(place)
+        return gone
+
     def _pop(self, place: Place) -> KeptEvent:
         line = self._places[place]
         _, found = self._events.pop(line.popleft())

@@ -166,9 +166,18 @@ class LocalPost:
         dropped = self.inbox.keep(_subscriber(flow), event)
         receipt.kept = True
         if dropped is not None:
-            reason = "kept for a later wait, but newer events needed the room"
-            gone = Rejection(dropped.name, dropped.id, "dropped", reason)
-            self._bus.report(gone, dropped.payload, dropped.key)
+            self._dropped(
+                dropped, "kept for a later wait, but newer events needed the room"
+            )
+        self._expire(now() - self._bus.keep_for)
+
+    def _expire(self, since: float) -> None:
+        for each in self.inbox.expire(since):
+            self._dropped(each, "kept for a later wait that did not come in time")
+
+    def _dropped(self, event: KeptEvent, reason: str) -> None:
+        gone = Rejection(event.name, event.id, "dropped", reason)
+        self._bus.report(gone, event.payload, event.key)
 
     def _to_handler(self, handler: Handler, receipt: Receipt, payload: Any) -> None:
         try:
@@ -272,6 +281,7 @@ class LocalPost:
         found = False
         for _, name, key in self.open.put(run, known[cls]):
             since = now() - self._bus.keep_for
+            self._expire(since)
             while takes_kept(run, name, key) and (
                 event := self.inbox.take(_subscriber(cls), name, key, since)
             ):

@@ -227,6 +227,23 @@ async def test_what_is_kept_too_long_is_a_dead_letter_whatever_fails(store, cloc
     assert heard == [5]
 
 
+async def test_what_is_kept_too_long_in_memory_is_told(clock):
+    """When somebody looks for it, or the next event is kept."""
+    async with EventBus(keep_for=60) as bus:
+        bus.register(flow_named(Waits))
+        await bus.send_async("paid", 5, id="e1")
+        clock.advance(61)
+        await bus.send_async("paid", 6, id="e2")
+        clock.advance(61)
+        run = (await bus.send_async("began")).runs[0]
+        await bus.drain()
+        assert (run.status, bus.kept) == ("waiting", 0)
+        assert [(each.id, each.status, each.reason) for each in bus.rejected] == [
+            (id, "dropped", "kept for a later wait that did not come in time")
+            for id in ("e1", "e2")
+        ]
+
+
 async def test_a_dead_letter_that_is_not_written_is_told_at_once(store, caplog):
     """And handed in again: with the next one, and when somebody reads them."""
     told = []
