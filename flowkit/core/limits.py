@@ -244,7 +244,7 @@ class BreakerState:
     def __init__(self, breaker: Breaker) -> None:
         self._breaker = breaker
         self._length: float = breaker.window / BUCKETS
-        self.phase = 0
+        self.phase: int = 0
         self.status: str = "closed"
         self.since: float = 0.0
         self._clear(0.0)

@@ -100,7 +100,7 @@ class Journal:
         rewinds: how often the run was taken back.
     """
 
-    fixed: ClassVar = FIXED
+    fixed: ClassVar[set[Any]] = FIXED
     """Types of values that are read again as they are: they need no check."""
 
     __slots__ = (
