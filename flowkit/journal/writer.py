@@ -162,6 +162,7 @@ class Writer:
                 ]
             if batch:
                 self._write(batch)
+            del batch  # who waits for it would be kept alive until the next one
 
     def _commit(self, moves: list[Move]) -> list[Outcome]:
         """Commit; once more if the connection was lost in the middle of it."""

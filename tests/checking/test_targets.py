@@ -148,7 +148,7 @@ def test_what_is_not_there_is_the_callers_error(tmp_path) -> None:
             "tests.testing.flows has no flow 'Ordr'. Did you mean 'Order'?"
         ),
         "tests.testing.flows:X": (
-            "tests.testing.flows has no flow 'X'. It has Order, Parcels, Adds."
+            "tests.testing.flows has no flow 'X'. It has Order, Parcels, Adds, Apart."
         ),
         str(tmp_path / "x.py"): (
             f"There is no file or folder {str(tmp_path / 'x.py')!r} to check."

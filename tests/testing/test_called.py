@@ -110,7 +110,7 @@ def test_other_flows_and_plain_calls_have_the_step_as_it_is() -> None:
 
 def test_a_step_that_the_function_does_not_see_is_refused() -> None:
     """With the name that may be meant, or how else to say it."""
-    with pytest.raises(ValueError) as caught, stub(buy, "qoute"):
+    with pytest.raises(ValueError) as caught, stub(buy, "qoute"):  # codespell:ignore
         pass
     assert str(caught.value) == (
         "buy sees no step 'qoute' in its module. Did you mean 'quote'?"
