@@ -5,10 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import multiprocessing
-import os
 import random
-import subprocess
-import sys
 import threading
 from collections import Counter
 
@@ -69,17 +66,17 @@ class Soaked(Flow[dict]):
         return got
 
 
-async def all_gone(name: str) -> None:
-    """No run of that flow is left; what is due in a moment may hold one until then."""
+async def all_gone(flow: type) -> None:
+    """No run of that class is left; what is due in a moment may hold one until then."""
     with anyio.fail_after(50):
-        while _left(name):  # noqa: ASYNC110 - nobody tells
+        while _left(flow):  # noqa: ASYNC110 - nobody tells
             await anyio.sleep(0.01)
 
 
-def _left(name: str) -> bool:
+def _left(flow: type) -> bool:
     gc.collect()
     runs = [each for each in gc.get_objects() if type(each) is Run]
-    return any(each.net.definition.name == name for each in runs)
+    return any(type(each.flow) is flow for each in runs)
 
 
 @pytest.mark.prove
@@ -122,11 +119,10 @@ async def test_many_calls_add_up_and_leave_nothing(caplog) -> None:
             state = shared.state(None)
             assert (state.inside, state.unnamed, state.waiting) == ({}, 0, 0)
             assert shared.waiters == {}
-    await all_gone("Soaked")
+    await all_gone(Soaked)
 
 
 MIXED = 10_000 if PROVE else 300
-ALONE = "FLOWKIT_SOAK_ALONE" in os.environ
 
 
 class Mixed(Flow[dict], admission=Admission(30, queue=40, name="mixed")):
@@ -227,18 +223,4 @@ async def test_hedged_admitted_and_stored_calls_add_up_and_leave_nothing(
     assert len(store.owners()) == 1
     assert set(threading.enumerate()) <= threads
     assert multiprocessing.active_children() == []
-    if ALONE:
-        await all_gone("Mixed")
-
-
-@pytest.mark.skipif(ALONE, reason="runs in the process that this test begins")
-def test_no_run_is_left_in_a_process_of_its_own() -> None:
-    """Where no other test keeps anything: neither log records nor receivers."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__],
-        env={**os.environ, "FLOWKIT_SOAK_ALONE": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
+    await all_gone(Mixed)
